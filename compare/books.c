@@ -1,0 +1,53 @@
+#include "compare/books.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+/* struct books is nothing but 64-bit counters, which books_delta relies on. */
+_Static_assert(sizeof(struct books) % sizeof(uint64_t) == 0, "books are counters only");
+
+void books_seen(struct books *b, unsigned candidate)
+{
+	assert(candidate < BOOKS_MAX_CANDIDATES);
+	b->candidate[candidate].seen++;
+}
+
+void books_end(struct books *b, unsigned candidate, enum outcome outcome, enum reason reason)
+{
+	struct books_candidate *c = &b->candidate[candidate];
+
+	assert(candidate < BOOKS_MAX_CANDIDATES);
+	assert(outcome < OUTCOME_COUNT && reason < REASON_COUNT);
+	assert(reason == REASON_NONE || reason_outcome(reason) == outcome);
+	c->count[outcome][reason]++;
+	assert(books_pending(c) <= c->seen); /* B2: nothing ends that was not seen */
+}
+
+uint64_t books_outcome(const struct books_candidate *c, enum outcome outcome)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < REASON_COUNT; i++)
+		sum += c->count[outcome][i];
+
+	return sum;
+}
+
+uint64_t books_pending(const struct books_candidate *c)
+{
+	uint64_t ended = 0;
+
+	for (unsigned i = 0; i < OUTCOME_COUNT; i++)
+		ended += books_outcome(c, (enum outcome)i);
+
+	return c->seen - ended;
+}
+
+void books_delta(const struct books *now, const struct books *before, struct books *out)
+{
+	const uint64_t *n = (const uint64_t *)now, *o = (const uint64_t *)before;
+	uint64_t *d = (uint64_t *)out;
+
+	for (size_t i = 0; i < sizeof *out / sizeof *d; i++)
+		d[i] = n[i] - o[i];
+}

@@ -1,0 +1,44 @@
+/* The account of all executions (L5). Plain counters without pointers, so that they can live in
+ * memory shared with the process that starts the shadow and survive the shadow's death. One writer
+ * thread.
+ *
+ * B1: observed = frames_execution + frames_continuation + frames_discarded + frames_open.
+ * B2: per candidate: seen = sum(outcomes) + pending, pending >= 0.
+ * B3: relayed = observed + sum(unobserved) + on_tape, on_tape = 0 at the end.
+ */
+#ifndef PGUMBRA_COMPARE_BOOKS_H
+#define PGUMBRA_COMPARE_BOOKS_H
+
+#include "compare/outcome.h"
+#include <stdint.h>
+
+enum { BOOKS_MAX_CANDIDATES = 8 };
+
+struct books_candidate {
+	uint64_t seen;
+	uint64_t count[OUTCOME_COUNT][REASON_COUNT]; /* outcomes without a reason: REASON_NONE */
+};
+
+struct books {
+	uint64_t observed; /* Query, Execute and FunctionCall frames read off the tape and followed
+			    */
+	uint64_t unobserved[UNOBSERVED_COUNT]; /* the shadow's own; the relay's are kept by the
+						  relay */
+	uint64_t frames_execution;	       /* became one or more executions */
+	uint64_t frames_continuation;	       /* fetched more of a portal */
+	uint64_t frames_discarded;	       /* skipped by the server until Sync */
+	uint64_t mismatch_open;		       /* discrepancies logged as mismatch */
+	struct books_candidate candidate[BOOKS_MAX_CANDIDATES];
+};
+
+/* One execution came into being, for this candidate. */
+void books_seen(struct books *b, unsigned candidate);
+/* It ended. reason is REASON_NONE or one that belongs to the outcome (asserted). */
+void books_end(struct books *b, unsigned candidate, enum outcome outcome, enum reason reason);
+uint64_t books_outcome(
+	const struct books_candidate *c, enum outcome outcome); /* over its reasons */
+uint64_t books_pending(const struct books_candidate *c);	/* seen minus all outcomes */
+/* out = now - before, member by member. */
+void books_delta(const struct books *now, const struct books *before, struct books *out);
+
+#endif

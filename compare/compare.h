@@ -1,0 +1,84 @@
+/* Are two answers the same, and if not, how do they differ? Pure.
+ *
+ * C1 compare(a,a) is equal; C2 compare(a,b) and compare(b,a) agree, with missing and extra swapped;
+ * C3 doubt is a difference, never equality.
+ */
+#ifndef PGUMBRA_COMPARE_COMPARE_H
+#define PGUMBRA_COMPARE_COMPARE_H
+
+#include "compare/outcome.h"
+#include "compare/result.h"
+
+enum { COMPARE_MAX_KEYS = 16 };
+
+/* What the statement says about order; from the parse tree. */
+struct sort_key {
+	int16_t column; /* 0-based output column, -1 when not in the output */
+	bool descending;
+};
+struct order_rule {
+	bool ordered; /* a top-level ORDER BY: order counts */
+	uint8_t nkeys;
+	struct sort_key keys[COMPARE_MAX_KEYS];
+	bool limited; /* LIMIT, OFFSET, FETCH, or a row limit on Execute */
+	bool leaks; /* row order may leak into values (string_agg, row_number, LIMIT in a subquery,
+		       ...) */
+};
+
+/* Types of the two servers: names of types beyond the built-in range (oid >= 16384), or NULL. */
+struct type_names {
+	const char *(*name)(void *self, uint32_t oid);
+	void *self;
+};
+
+struct compare_rules {
+	struct order_rule order;
+	struct type_names primary_types, candidate_types;
+};
+
+enum difference_class {
+	CLASS_NONE,
+	CLASS_MISSING_ROWS,
+	CLASS_EXTRA_ROWS,
+	CLASS_VALUES,
+	CLASS_ORDER,
+	CLASS_COLUMNS,
+	CLASS_ERROR,
+	CLASS_NO_ERROR,
+	CLASS_ERROR_CODE,
+};
+const char *difference_class_name(enum difference_class c); /* the log's spelling */
+
+/* What a candidate-only error means. */
+enum error_group {
+	ERROR_OTHER,
+	ERROR_UNSUPPORTED,
+	ERROR_PERMISSION,
+	ERROR_MISSING_OBJECT,
+	ERROR_READ_ONLY,
+	ERROR_RETRYABLE,
+	ERROR_TIMEOUT,
+	ERROR_RESOURCE,
+	ERROR_CONNECTION,
+};
+enum error_group error_group_of(const char *sqlstate);
+const char *error_group_name(enum error_group g);
+/* The candidate_failed reason for retryable, timeout, resource and connection; REASON_NONE for the
+ * rest. */
+enum reason error_group_reason(enum error_group g);
+
+struct comparison {
+	bool equal;
+	bool order_explained; /* not equal as sequences, but the free order of the statement
+				 explains it: equal is true */
+	bool order_ambiguous; /* differs, and the statement leaves its order or choice of rows free:
+				 not to be called a mismatch */
+	bool undecidable;     /* rows needed for the decision were not kept on a side */
+	enum difference_class class;
+	char hint[32]; /* "" or a likely cause: numeric_scale, collation, ... */
+};
+
+void compare_results(const struct result *primary, const struct result *candidate,
+	const struct compare_rules *rules, struct comparison *out);
+
+#endif

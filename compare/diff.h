@@ -1,0 +1,32 @@
+/* The rows in which two answers differ, aligned by key where one is visible, bounded in bytes.
+ * Cells borrow from the two results: they must outlive the diff.
+ */
+#ifndef PGUMBRA_COMPARE_DIFF_H
+#define PGUMBRA_COMPARE_DIFF_H
+
+#include "compare/compare.h"
+
+struct diff_cell {
+	uint16_t column;
+	struct span primary, candidate;
+};
+struct diff_row {
+	enum { DIFF_MISSING, DIFF_EXTRA, DIFF_CHANGED } kind;
+	struct span primary, candidate; /* DataRow bodies */
+};
+struct diff {
+	uint64_t missing, extra, changed; /* rows, over the whole result */
+	struct diff_row *rows;		  /* owned array; the first ones, within the limit */
+	size_t nrows;
+	bool truncated;
+};
+
+/* limit_bytes bounds what the listed rows carry together. False: out of memory (the diff is empty
+ * then). */
+bool diff_results(const struct result *primary, const struct result *candidate,
+	const struct compare_rules *rules, size_t limit_bytes, struct diff *out);
+void diff_release(struct diff *d);
+/* The n-th value of a DataRow body; absent span for NULL or out of range. */
+struct span diff_value(struct span data_row, uint16_t column);
+
+#endif

@@ -1,0 +1,97 @@
+/* What may be configured: one table of settings (settings.c) drives parsing, defaults, checks, the
+ * manual (`pgumbra config`), SHOW CONFIG and the INI form. Includes nothing of ours.
+ *
+ * A configuration is filled from defaults, then an INI file, then command-line flags and --set;
+ * later ones win. Values are kept typed and as the text given. Immutable after settings_check();
+ * may then be read by any thread.
+ */
+#ifndef PGUMBRA_CONF_SETTINGS_H
+#define PGUMBRA_CONF_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { CONF_MAX_CANDIDATES = 8, CONF_MAX_NAMED = 64 };
+
+enum setting_type {
+	SETTING_BOOL,
+	SETTING_INTEGER,
+	SETTING_REAL,
+	SETTING_DURATION, /* stored in microseconds */
+	SETTING_SIZE,	  /* stored in bytes */
+	SETTING_ENUM,
+	SETTING_STRING,
+	SETTING_LIST,	  /* list: comma-separated strings, stored as one string */
+	SETTING_CONNINFO, /* libpq connection string; checked with PQconninfoParse */
+};
+
+enum reload_class { RELOAD_LIVE, RELOAD_RESTART };
+
+/* One row of the table. */
+struct setting_definition {
+	const char *section; /* "pgumbra"; "candidate", "waiver", "rewrite" are named sections:
+				[candidate NAME] */
+	const char *key;
+	enum setting_type type;
+	const char *default_text;
+	double minimum, maximum; /* numbers, microseconds, bytes */
+	const char *allowed;	 /* enum: "a|b|c" */
+	enum reload_class reload;
+	bool reserved; /* part of the contract, not built yet: only the default is accepted, any
+			  other value is refused by name */
+	const char *unit, *help;
+};
+
+const struct setting_definition *settings_table(size_t *count);
+
+struct config; /* opaque */
+
+struct config *config_new(void); /* defaults; NULL when out of memory */
+void config_free(struct config *c);
+
+/* Messages about a configuration: each one line for a person, naming file, line, key, what is
+ * allowed, and the nearest known key for an unknown one. Collected, so that all mistakes of a file
+ * are shown at once. */
+struct conf_messages {
+	char **text;
+	size_t count;
+};
+void conf_messages_release(struct conf_messages *m);
+
+/* False when there is any message. */
+bool config_read_file(struct config *c, const char *path, struct conf_messages *m);
+bool config_read_text(
+	struct config *c, const char *name, const char *text, struct conf_messages *m);
+/* "section.key=value", or "candidate NAME.key=value" (also "candidate.NAME.key=value"). */
+bool config_set(struct config *c, const char *assignment, struct conf_messages *m);
+/* Everything that can be checked without connecting: primary.conninfo present, keys of it allowed
+ * (any other is refused by name), candidates' conninfo, ranges between settings. */
+bool config_check(const struct config *c, struct conf_messages *m);
+
+/* Typed access; section "candidate" takes the name, others NULL. Asserts that the setting exists
+ * and has that type. The text is borrowed from the configuration. */
+bool config_bool(const struct config *c, const char *section, const char *name, const char *key);
+int64_t config_integer(const struct config *c, const char *section, const char *name,
+	const char *key); /* also durations (us) and sizes (bytes) */
+double config_real(const struct config *c, const char *section, const char *name, const char *key);
+const char *config_text(const struct config *c, const char *section, const char *name,
+	const char *key); /* never NULL; "" when unset */
+bool config_is_set(const struct config *c, const char *section, const char *name,
+	const char *key); /* given, not default */
+/* Names of [candidate NAME] (or waiver, rewrite) sections in the order given. */
+size_t config_names(const struct config *c, const char *section, const char **names, size_t max);
+
+/* The whole configuration as INI text that config_read_text reads back to the same configuration
+ * (used to hand it to the shadow process and by `pgumbra config`). with_help adds default, range,
+ * unit, reload class and help as comments; with_secrets = false replaces passwords in connection
+ * strings by ***. Caller frees. */
+char *config_to_ini(const struct config *c, bool with_help, bool with_secrets);
+/* The manual: every setting as a table for a person. */
+void config_print_manual(FILE *out);
+/* SHA-256 free digest is not needed: a stable 64-bit FNV-1a of the INI text without secrets, as 16
+ * hex digits. */
+void config_digest(const struct config *c, char out[17]);
+
+#endif

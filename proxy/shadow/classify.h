@@ -1,0 +1,112 @@
+/* What is this statement, may it run in the dark, and what does it do to the session? Decided on
+ * libpg_query's tree, cached by exact text (bounded). Worker thread only: parsing needs a large
+ * stack (64 MB thread).
+ *
+ * Fails closed: what the walker does not know is not a read (L3).
+ */
+#ifndef PGUMBRA_SHADOW_CLASSIFY_H
+#define PGUMBRA_SHADOW_CLASSIFY_H
+
+#include "compare/compare.h"
+#include "protocol/span.h"
+#include "proxy/shadow/catalogue.h"
+
+/* What the session model must know. */
+enum statement_effect {
+	EFFECT_NONE,  /* reads, SHOW, EXPLAIN without ANALYZE: change nothing and taint nothing */
+	EFFECT_TAINT, /* writes, locks, or anything not known to be harmless: taints the transaction
+		       */
+	EFFECT_BEGIN,
+	EFFECT_COMMIT,
+	EFFECT_ROLLBACK,
+	EFFECT_SAVEPOINT,
+	EFFECT_RELEASE,
+	EFFECT_ROLLBACK_TO, /* name: the savepoint */
+	EFFECT_SET, /* SET [LOCAL] name = value; also SELECT set_config(literal, literal, literal)
+		       alone (then it is no read) */
+	EFFECT_RESET,
+	EFFECT_RESET_ALL,
+	EFFECT_DISCARD_ALL,
+	EFFECT_DISCARD_TEMP,
+	EFFECT_DISCARD_OTHER,
+	EFFECT_PREPARE, /* SQL PREPARE name AS body */
+	EFFECT_DEALLOCATE,
+	EFFECT_DEALLOCATE_ALL,
+	EFFECT_EXECUTE, /* SQL EXECUTE name */
+	EFFECT_DECLARE,
+	EFFECT_FETCH,
+	EFFECT_CLOSE,
+	EFFECT_COPY,		 /* taints unless copy_out */
+	EFFECT_UNKNOWN_SETTINGS, /* may have changed settings in a way not modelled (CALL, DO,
+				    set_config with computed arguments, unparsed): taints too */
+};
+
+/* Immutable, reference-counted within the worker thread. */
+struct statement {
+	unsigned references;
+	enum statement_effect effect;
+	enum reason skip; /* REASON_NONE: may become a dark read */
+	char detail[64]; /* names the function or relation behind `skip`, for the log; never a value
+			  */
+	char *normalized;     /* pg_query's normalised text; "" if unparsed. Owned */
+	char fingerprint[17]; /* 16 hex digits; "" if unparsed */
+	uint64_t shape_hash;  /* XXH3-64 of the normalised text */
+	struct order_rule order;
+	bool has_limit_clause;
+	bool reads_relations;	/* false: SELECT 1 and the like */
+	bool unqualified_names; /* some relation or function name carries no schema: search_path
+				   matters */
+	bool time_dependent;	/* now() and friends or time literals in WHERE, ON, HAVING */
+	bool creates_temporary; /* CREATE TEMP, SELECT INTO TEMP, pg_temp. */
+	char *name;  /* savepoint, setting (lower case), prepared statement or cursor; owned, may be
+			NULL */
+	char *value; /* EFFECT_SET: the value as set_config would take it; NULL: SET name TO DEFAULT
+		      */
+	bool local;  /* SET LOCAL */
+	bool isolation_snapshot; /* BEGIN or SET TRANSACTION with REPEATABLE READ or SERIALIZABLE */
+	bool isolation_given;	 /* ... with any isolation level */
+	bool chain;		 /* COMMIT/ROLLBACK AND CHAIN */
+	bool harmless_only;	 /* calls only known harmless built-in functions: the candidate
+				    connection may be reused */
+	char *body;		 /* EFFECT_PREPARE: text of the prepared statement; owned */
+	uint32_t catalogue_generation; /* decided with this catalogue */
+};
+
+const struct statement *statement_ref(const struct statement *s);
+void statement_unref(const struct statement *s);
+
+/* One piece of a text. */
+struct text_part {
+	size_t offset, len;
+	const struct statement *statement;
+};
+struct text_parts {
+	struct text_part *part;
+	size_t count;
+	bool unparsed;
+};
+
+struct classifier; /* opaque */
+struct classifier_options {
+	size_t cache_entries; /* limit of the cache */
+	size_t max_sql_bytes;
+	const char *allow_functions; /* comma-separated names that count as harmless */
+	/* Called around each parse with the text's 128-bit hash, then with zeros: a crash of the
+	 * parser is remembered. May be NULL. */
+	void (*on_parse)(void *self, uint64_t low, uint64_t high);
+	bool (*is_poison)(void *self, uint64_t low, uint64_t high);
+	void *self;
+};
+struct classifier *classifier_new(const struct classifier_options *options);
+void classifier_free(struct classifier *c);
+/* The functions of the candidate; decisions made with an older catalogue are made again. Borrowed.
+ */
+void classifier_set_catalogue(
+	struct classifier *c, const struct catalogue *catalogue, uint32_t generation);
+/* Splits a simple Query's text (any number of statements) or a Parse's (one) and decides each. The
+ * text need not be NUL-terminated. An unparsed, too long or poisoned text gives one part over the
+ * whole text. The caller unrefs via text_parts_release. False: out of memory. */
+bool classify_text(struct classifier *c, struct span sql, struct text_parts *out);
+void text_parts_release(struct text_parts *parts);
+
+#endif

@@ -1,0 +1,45 @@
+/* A dark read: the self-contained copy of one execution. It can run on any connection, at any time,
+ * on any candidate or the control. Built by the observer, immutable afterwards, reference-counted
+ * within the worker thread.
+ */
+#ifndef PGUMBRA_SHADOW_DARK_READ_H
+#define PGUMBRA_SHADOW_DARK_READ_H
+
+#include "compare/result.h"
+#include "proxy/shadow/classify.h"
+
+struct setting {
+	char *name, *value;
+};
+
+struct dark_read {
+	unsigned references;
+	char session[37];			  /* UUIDv7 of the session */
+	char *database, *user, *application_name; /* owned, never NULL */
+	uint64_t wall_us;			  /* when the client sent it, us since 1970 */
+	const struct statement *statement;	  /* owned reference (statement_unref) */
+	char *sql;				  /* owned: the one statement, NUL-terminated */
+	bool simple;				  /* came as a simple Query */
+	bool named; /* came from a named prepared statement: parse it named on the candidate too */
+	uint16_t nparam_types;
+	uint32_t *param_types;
+	uint16_t nparam_formats;
+	uint16_t *param_formats;
+	uint16_t nparams;
+	struct span *params; /* the values borrow from `memory` */
+	uint16_t nresult_formats;
+	uint16_t *result_formats;
+	uint32_t row_limit; /* 0: all */
+	size_t nsettings;
+	struct setting
+		*settings; /* what the session has set, in application order; names lower case */
+	struct result primary;	/* the primary's own answer (O) */
+	uint8_t *memory;	/* owned: the bytes of the parameters */
+	uint64_t settings_hash; /* of settings, role, database: part of prepared statement names */
+};
+
+struct dark_read *dark_read_new(void);
+struct dark_read *dark_read_ref(struct dark_read *read);
+void dark_read_unref(struct dark_read *read);
+
+#endif

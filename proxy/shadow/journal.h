@@ -1,0 +1,93 @@
+/* Writes the discrepancy log: JSON Lines, "v":1, mode 0600, by a writer thread of its own behind a
+ * bounded queue. Knows the form of the records and the privacy rules (values = hashed, full, none);
+ * decides nothing.
+ *
+ * Called from the worker thread only. A full disk or an overflowing queue loses records, counts
+ * them, says so in the operator's log and in the next books record ("lost_records"); it never
+ * blocks the worker.
+ */
+#ifndef PGUMBRA_SHADOW_JOURNAL_H
+#define PGUMBRA_SHADOW_JOURNAL_H
+
+#include "compare/books.h"
+#include "compare/diff.h"
+#include "compare/evidence.h"
+#include "proxy/shadow/dark_read.h"
+
+enum values_form { VALUES_HASHED, VALUES_FULL, VALUES_NONE };
+
+struct journal_options {
+	const char *path;     /* NULL or "": no log */
+	const char *key_file; /* HMAC key; made at first start (32 random bytes as hex, 0600). "" :
+				 path with ".key" appended */
+	enum values_form values;
+	unsigned examples_per_shape; /* full discrepancy records per shape, candidate, outcome and
+					class; further ones only count */
+	uint64_t max_bytes; /* of the log file; past it discrepancies only count, books go on */
+	size_t queue_bytes;
+};
+
+struct journal; /* opaque */
+struct journal *journal_new(
+	const struct journal_options *options, const char *run, struct error *error);
+void journal_free(struct journal *j);	/* writes out the queue first */
+void journal_reopen(struct journal *j); /* SIGHUP */
+
+struct journal_start {
+	const char *version, *settings_digest, *primary, *const *candidates;
+	size_t ncandidates;
+	const char *const *findings;
+	size_t nfindings;
+	bool restarted;
+};
+void journal_start(struct journal *j, const struct journal_start *start);
+
+struct journal_discrepancy {
+	const char *candidate;
+	enum outcome outcome;
+	enum reason reason;
+	enum difference_class class;
+	const char *hint; /* "" if none */
+	const struct dark_read *read;
+	const struct result *primary; /* the primary's answer to show (O, or the control's latest if
+					 O is superseded) */
+	const struct result *answer;  /* the candidate's */
+	const struct diff *diff;      /* may be NULL */
+	unsigned attempts;
+	const char *fence; /* "none" */
+	bool stable, verified;
+};
+/* Writes the record unless examples_per_shape or max_bytes is used up. The id (UUIDv7) goes to id.
+ * True if written. */
+bool journal_discrepancy(struct journal *j, const struct journal_discrepancy *d, char id[37]);
+
+/* Per shape since the last books record. */
+struct shape_delta {
+	const char *shape, *normalized, *candidate;
+	const uint64_t (*count)[REASON_COUNT]; /* [OUTCOME_COUNT][REASON_COUNT] */
+	uint64_t executions;
+	const struct hll *params;			   /* registers so far (mergeable) */
+	const struct histogram *primary_us, *candidate_us; /* deltas */
+	uint64_t first_seen_us, last_seen_us;		   /* wall */
+};
+struct journal_books {
+	const char *const *candidates;
+	size_t ncandidates;
+	const struct books *delta;	       /* since the last record */
+	const uint64_t *pending;	       /* gauge per candidate */
+	uint64_t relayed;		       /* delta */
+	uint64_t unobserved[UNOBSERVED_COUNT]; /* delta, relay's and shadow's together */
+	uint64_t on_tape, frames_open;	       /* gauges */
+	const struct shape_delta *shapes;
+	size_t nshapes;
+	bool final; /* written as part of stop */
+};
+void journal_books(struct journal *j, const struct journal_books *b);
+void journal_stop(struct journal *j, const char *why);
+
+/* UUIDv7 (RFC 9562) text form. */
+void uuid_v7(char out[37]);
+/* RFC 3339 UTC with microseconds and NUL. */
+void rfc3339(uint64_t wall_us, char out[32]);
+
+#endif

@@ -1,0 +1,74 @@
+/* Runs dark reads on one server (a candidate, or the control) over a pool of connections per
+ * database, and gives back the answer. Worker thread (its libevent base); opening connections
+ * happens on the connector's thread.
+ *
+ * M1 nothing reaches the server but the one-send wrapper of dark_read and the hand-over's Sync
+ * (L3); M2 one read at a time per connection; M3 only ReadyForQuery(I) returns a connection to the
+ * pool; M4 on_done is called exactly once per accepted read, never inside mirror_submit; M5 queue
+ * bounded in reads and bytes (L4).
+ */
+#ifndef PGUMBRA_SHADOW_MIRROR_H
+#define PGUMBRA_SHADOW_MIRROR_H
+
+#include "proxy/shadow/dark_read.h"
+#include <event2/event.h>
+
+struct connector; /* the thread that opens and closes libpq connections */
+struct connector *connector_new(struct event_base *base, struct error *error);
+void connector_free(struct connector *c);
+/* Runs `job` on the connector's thread with a fresh blocking connection to conninfo (NULL
+ * connection and error text when that failed), then `done` on the worker's loop with what job
+ * returned. For the catalogue, preflight and per-role settings. */
+void connector_run(struct connector *c, const char *conninfo,
+	void *(*job)(void *self, PGconn *connection, const char *connect_error),
+	void (*done)(void *self, void *result), void *self);
+
+struct mirror_options {
+	const char *name;     /* for messages */
+	const char *conninfo; /* borrowed for the mirror's life; without dbname: the read's database
+				 is added */
+	unsigned pool_size;   /* per database */
+	uint64_t statement_timeout_us; /* deadline per read, and statement_timeout on the server */
+	size_t queue_reads, queue_bytes;
+	double max_rate;	   /* reads a second, 0: no limit */
+	unsigned breaker_failures; /* consecutive connection failures or timeouts that open the
+				      breaker */
+	uint64_t breaker_open_us;  /* how long it stays open */
+	size_t keep_limit_bytes;   /* rows kept per result */
+	bool impersonate;	   /* reserved: set_role */
+};
+
+enum mirror_status {
+	MIRROR_ANSWERED, /* result is an answer, RESULT_ERROR by the read itself included */
+	MIRROR_FAILED,	 /* no answer: reason says candidate_failed(...) or dropped(...) */
+};
+
+struct mirror_answer {
+	enum mirror_status status;
+	enum reason reason; /* MIRROR_FAILED */
+	struct result
+		result; /* MIRROR_ANSWERED; on_done may move it out (leave it result_init'ed) */
+	char text[160]; /* MIRROR_FAILED: why, for the operator */
+	bool cold;	/* first reads on a new connection */
+	uint64_t round_trip_us; /* of the connection, bare Sync */
+};
+
+struct mirror; /* opaque */
+struct mirror *mirror_new(
+	struct event_base *base, struct connector *connector, const struct mirror_options *options);
+void mirror_free(struct mirror *m); /* open reads end with dropped(shutdown) */
+/* The read is referenced until on_done. False and *reason (queue_full, rate, breaker) when it is
+ * not taken. not_before_us: monotonic, 0: at once. */
+bool mirror_submit(struct mirror *m, struct dark_read *read, uint64_t not_before_us,
+	void (*on_done)(void *self, struct mirror_answer *answer), void *self, enum reason *reason);
+struct mirror_state {
+	unsigned connections, busy;
+	size_t queued;
+	bool breaker_open;
+	uint64_t reads, failures;
+};
+void mirror_state(const struct mirror *m, struct mirror_state *out);
+/* Has any read been waiting or running? */
+bool mirror_idle(const struct mirror *m);
+
+#endif
