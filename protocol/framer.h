@@ -10,6 +10,7 @@
 #define PGUMBRA_PROTOCOL_FRAMER_H
 
 #include "protocol/buffer.h"
+#include "protocol/message.h"
 #include "protocol/span.h"
 
 struct framer {
@@ -28,12 +29,37 @@ struct frame_run {
 };
 
 void framer_init(struct framer *f);
+/* What framer_next does with a message that does not lie whole in the input. */
+bool framer_next_cut(struct framer *f, struct span *input, struct frame_run *run);
+
 /* Takes the next run from *input (which it advances). A run never spans two messages. False when
- * the input is used up. */
-bool framer_next(struct framer *f, struct span *input, struct frame_run *run);
+ * the input is used up. Inline, because the relay calls it for every message that passes. */
+static inline bool framer_next(struct framer *f, struct span *input, struct frame_run *run)
+{
+	const uint8_t *p = input->data;
+	uint32_t length;
+
+	if (f->have != 0 || input->len < MESSAGE_HEADER) /* a lost framer has its header */
+		return framer_next_cut(f, input, run);
+	length = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
+	if (length < 4 || length > MESSAGE_LENGTH_MAX || length >= input->len)
+		return framer_next_cut(f, input, run);
+
+	run->type = p[0];
+	run->begins = true;
+	run->ends = true;
+	run->length = length;
+	run->bytes = span_of(p, (size_t)length + 1);
+	input->data += run->bytes.len;
+	input->len -= run->bytes.len;
+
+	return true;
+}
 
 /* Whole messages from a stream. Messages that lie whole in the input are borrowed from it; a cut
- * one is collected in a buffer with a limit. */
+ * one is collected in a buffer. limit_bytes is that of a body, and holds for messages that lie
+ * whole in the input too: the cut decides nothing. A message that memory could not be had for
+ * counts as too big. A type byte of 0 is not told from others: it makes a message of type 0. */
 struct assembler {
 	struct framer framer;
 	struct buffer partial;
