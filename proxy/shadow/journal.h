@@ -2,9 +2,13 @@
  * bounded queue. Knows the form of the records and the privacy rules (values = hashed, full, none);
  * decides nothing.
  *
- * Called from the worker thread only. A full disk or an overflowing queue loses records, counts
- * them, says so in the operator's log and in the next books record ("lost_records"); it never
- * blocks the worker.
+ * Called from the worker thread only; never blocks it, but for journal_free. While the disk is
+ * full, records wait in the queue. An overflowing queue loses discrepancies, counts them, says so
+ * in the operator's log and in the next books record ("lost_records"). Books records that find no
+ * room are refused, so that their deltas are said later.
+ *
+ * J1 the file consists of whole lines, whatever happens; J2 with VALUES_HASHED and VALUES_NONE no
+ * byte of a value, literal, parameter, custom setting or error text is in it (L6).
  */
 #ifndef PGUMBRA_SHADOW_JOURNAL_H
 #define PGUMBRA_SHADOW_JOURNAL_H
@@ -17,14 +21,15 @@
 enum values_form { VALUES_HASHED, VALUES_FULL, VALUES_NONE };
 
 struct journal_options {
-	const char *path;     /* NULL or "": no log */
+	const char *path;     /* NULL or "": no log. Options are borrowed for journal_new only */
 	const char *key_file; /* HMAC key; made at first start (32 random bytes as hex, 0600). "" :
 				 path with ".key" appended */
 	enum values_form values;
 	unsigned examples_per_shape; /* full discrepancy records per shape, candidate, outcome and
 					class; further ones only count */
-	uint64_t max_bytes; /* of the log file; past it discrepancies only count, books go on */
-	size_t queue_bytes;
+	uint64_t max_bytes; /* of the log file; past it discrepancies only count, books go on. 0: no
+			       limit */
+	size_t queue_bytes; /* 0: 8 MB. Discrepancies may fill three quarters of it */
 };
 
 struct journal; /* opaque */
@@ -32,14 +37,21 @@ struct journal *journal_new(
 	const struct journal_options *options, const char *run, struct error *error);
 void journal_free(struct journal *j);	/* writes out the queue first */
 void journal_reopen(struct journal *j); /* SIGHUP */
+/* True when every record so far is in the file (or no log is kept): what books records have said
+ * then survives the death of this process. */
+bool journal_settled(struct journal *j);
+/* Records lost so far: a full queue, or a disk that stayed full to the end. */
+uint64_t journal_lost(struct journal *j);
 
 struct journal_start {
 	const char *version, *settings_digest, *primary, *const *candidates;
 	size_t ncandidates;
 	const char *const *findings;
 	size_t nfindings;
-	bool restarted;
+	bool restarted; /* the shadow process was restarted within the same run */
 };
+/* Also says, as "pending_closed", what an earlier run left pending in this file without a `stop`.
+ */
 void journal_start(struct journal *j, const struct journal_start *start);
 
 struct journal_discrepancy {
@@ -82,7 +94,9 @@ struct journal_books {
 	size_t nshapes;
 	bool final; /* written as part of stop */
 };
-void journal_books(struct journal *j, const struct journal_books *b);
+/* False when the queue has no room: nothing was said, give the same deltas again with the next one.
+ */
+bool journal_books(struct journal *j, const struct journal_books *b);
 void journal_stop(struct journal *j, const char *why);
 
 /* UUIDv7 (RFC 9562) text form. */
