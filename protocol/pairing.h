@@ -8,9 +8,26 @@
  * limit) and pairing_head() is 0: rows that arrive then belong to nobody; when one hypothesis is
  * left its events are delivered.
  *
- * Invariants: P1 each queued request gets exactly one final event (DONE, FAILED, SKIPPED,
- * SUSPENDED, SWALLOWED) unless the session ends or is lost first; P2 after PAIRING_LOST nothing
- * changes any more; P3 memory is bounded by `limit` entries over all hypotheses.
+ * Invariants: P1 each request gets exactly one final event (DONE, SKIPPED, SUSPENDED, SWALLOWED,
+ * and FAILED of P B D E C) unless the session ends or is lost first; P2 after PAIRING_LOST nothing
+ * changes any more; P3 memory is bounded by `limit` entries (queued requests and events held back)
+ * over all hypotheses, of which there are at most 16; P4 final events come in request order.
+ *
+ * State of a hypothesis:
+ *
+ *                      E for P B D E C, queue has no Sync
+ *    +-----------+  ---------------------------------------->  +------------+
+ *    |  pairing  |                                             |  skipping  |  all but S and X
+ *    +-----------+  <----------------------------------------  +------------+  are PAIR_SKIPPED
+ *       |     ^        Sync is relayed
+ *     G |     | C (takes c), E (forks when Syncs were relayed behind the copy)
+ *       v     |
+ *    +-----------+
+ *    |  copying  |  head is the Execute or Query that copies
+ *    +-----------+
+ *
+ * What a Query or Execute answered with CommandComplete did is provisional until the next
+ * ReadyForQuery: the commit can still fail, which is an ErrorResponse for the Sync.
  */
 #ifndef PGUMBRA_PROTOCOL_PAIRING_H
 #define PGUMBRA_PROTOCOL_PAIRING_H
@@ -27,9 +44,9 @@ enum pairing_event_kind {
 	PAIR_DONE, /* answered: 1 2 3 T n C I(extended) Z; for Query, Sync, FunctionCall: their Z */
 	PAIR_SUSPENDED, /* Execute answered by PortalSuspended */
 	PAIR_FAILED,  /* the request that an ErrorResponse answered: P B D E C at once; Q S F: when
-			 the error  comes (their PAIR_DONE still follows with the Z) */
+			 the error comes (their PAIR_DONE still follows with the Z) */
 	PAIR_SKIPPED, /* discarded by the server until Sync, or a stray c/f */
-	PAIR_SWALLOWED, /* a Sync or Flush eaten by COPY FROM STDIN, or its CopyDone/CopyFail */
+	PAIR_SWALLOWED, /* a Sync eaten by COPY FROM STDIN, or its CopyDone/CopyFail */
 };
 
 struct pairing_event {
@@ -45,22 +62,25 @@ struct pairing; /* opaque */
 struct pairing *pairing_new(
 	size_t limit, void (*on_event)(void *self, const struct pairing_event *event), void *self);
 void pairing_free(struct pairing *p);
-void pairing_reset(struct pairing *p); /* idle, nothing outstanding (after a gap) */
+/* Idle, nothing outstanding (after a gap, or after PAIRING_LOST). Numbers go on where they were. */
+void pairing_reset(struct pairing *p);
 
 /* A frontend message was relayed. `sub` is the first body byte of Describe and Close ('S' or 'P'),
  * else 0. *request gets the number given to it (from 1, consecutive over queued and skipped
  * messages; 0 for H and d, which are never queued). A message that is discarded at once (the server
- * skips until Sync) gets its PAIR_SKIPPED event inside this call. */
+ * skips until Sync; a c or f that nothing stands before) gets its PAIR_SKIPPED event inside this
+ * call, after *request is set. */
 enum pairing_result pairing_front(struct pairing *p, uint8_t type, uint8_t sub, uint32_t *request);
 
 /* A backend message arrived. For ErrorResponse and NoticeResponse the body is looked at (field V,
- * else S); for ReadyForQuery byte 0. Rows, CopyData, RowDescription of a Query, CommandComplete of
- * a Query and asynchronous messages give no event: the caller asks pairing_head() BEFORE passing
- * the message in to learn which request it belongs to. */
+ * else S; an absent body is an ordinary error); for ReadyForQuery byte 0, unless absent. Rows,
+ * CopyData, RowDescription of a Query, CommandComplete of a Query and asynchronous messages give no
+ * event: the caller asks pairing_head() BEFORE passing the message in to learn which request it
+ * belongs to. */
 enum pairing_result pairing_back(struct pairing *p, uint8_t type, struct span body);
 
 /* The request that the next server message answers (stray c/f passed over); 0 if none or ambiguous.
- */
+ * Inside on_event, requests that the same message discards may still be seen. */
 uint32_t pairing_head(struct pairing *p, uint8_t *type);
 size_t pairing_hypotheses(const struct pairing *p);
 size_t pairing_outstanding(const struct pairing *p); /* requests in the (first) queue */
