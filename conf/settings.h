@@ -42,6 +42,7 @@ struct setting_definition {
 	bool reserved; /* part of the contract, not built yet: only the default is accepted, any
 			  other value is refused by name */
 	const char *unit, *help;
+	const char *built; /* enum: those of `allowed` that this version has; NULL: all of them */
 };
 
 const struct setting_definition *settings_table(size_t *count);
@@ -50,6 +51,11 @@ struct config; /* opaque */
 
 struct config *config_new(void); /* defaults; NULL when out of memory */
 void config_free(struct config *c);
+/* For SIGHUP: a new configuration from defaults, the file at path (NULL: none) and the same
+ * config_set() assignments as `old`, in their order, checked. NULL with messages if anything is
+ * wrong; `old` stays as it is. */
+struct conf_messages;
+struct config *config_reload(const struct config *old, const char *path, struct conf_messages *m);
 
 /* Messages about a configuration: each one line for a person, naming file, line, key, what is
  * allowed, and the nearest known key for an unknown one. Collected, so that all mistakes of a file
@@ -60,7 +66,12 @@ struct conf_messages {
 };
 void conf_messages_release(struct conf_messages *m);
 
-/* False when there is any message. */
+/* A message of another module's, for the same list. */
+void conf_message(struct conf_messages *m, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* These return false when they added any message. A key that was given wrongly keeps its former
+ * value. m starts as {0}. */
 bool config_read_file(struct config *c, const char *path, struct conf_messages *m);
 bool config_read_text(
 	struct config *c, const char *name, const char *text, struct conf_messages *m);
@@ -70,8 +81,9 @@ bool config_set(struct config *c, const char *assignment, struct conf_messages *
  * (any other is refused by name), candidates' conninfo, ranges between settings. */
 bool config_check(const struct config *c, struct conf_messages *m);
 
-/* Typed access; section "candidate" takes the name, others NULL. Asserts that the setting exists
- * and has that type. The text is borrowed from the configuration. */
+/* Typed access; section "candidate" takes the name, others NULL. Asserts that the setting (and a
+ * candidate of that name) exists and has that type; config_text takes any type, config_real
+ * integers too. The text is borrowed from the configuration. */
 bool config_bool(const struct config *c, const char *section, const char *name, const char *key);
 int64_t config_integer(const struct config *c, const char *section, const char *name,
 	const char *key); /* also durations (us) and sizes (bytes) */

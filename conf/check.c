@@ -1,0 +1,288 @@
+#define _GNU_SOURCE 1 /* strchrnul, strcasestr */
+/* What can be checked without connecting, beyond single values. */
+#include "conf/config.h"
+#include "conf/listen.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- connection strings --- */
+
+/* Could the text hold a password, so that libpq's words about it must not be repeated? */
+static bool may_hold_secret(const char *conninfo)
+{
+	return strcasestr(conninfo, "pass") || strstr(conninfo, "://") ||
+	       strcasestr(conninfo, "secret") || strcasestr(conninfo, "key");
+}
+
+/* Copies libpq's message in one line; what stands between double quotes comes from the string. */
+static void copy_message(const char *from, bool redact, char *out, size_t size)
+{
+	bool quoted = false;
+	size_t used = 0;
+
+	for (; *from && *from != '\n' && used + 8 < size; from++) {
+		if (*from == '"') {
+			quoted = !quoted;
+			if (quoted && redact)
+				used += (size_t)snprintf(out + used, size - used, "\"...");
+		}
+		if (!quoted || !redact)
+			out[used++] = *from;
+	}
+	out[used] = '\0';
+}
+
+bool conninfo_mistake(const char *conninfo, char *why, size_t size)
+{
+	char *error = NULL;
+	PQconninfoOption *options = PQconninfoParse(conninfo, &error);
+
+	if (options) {
+		PQconninfoFree(options);
+		return false;
+	}
+	copy_message(error ? error : "out of memory", may_hold_secret(conninfo), why, size);
+	PQfreemem(error);
+
+	return true;
+}
+
+static bool is_secret(const PQconninfoOption *o)
+{
+	return o->dispchar[0] == '*' || strstr(o->keyword, "password") ||
+	       strstr(o->keyword, "secret") || strcmp(o->keyword, "scram_client_key") == 0 ||
+	       strcmp(o->keyword, "scram_server_key") == 0;
+}
+
+static void print_option(FILE *out, const PQconninfoOption *o, bool first)
+{
+	fprintf(out, "%s%s=", first ? "" : " ", o->keyword);
+	if (is_secret(o)) {
+		fputs("***", out);
+		return;
+	}
+	if (*o->val && !strpbrk(o->val, " '\\\t")) {
+		fputs(o->val, out);
+		return;
+	}
+	fputc('\'', out);
+	for (const char *p = o->val; *p; p++) {
+		if (*p == '\'' || *p == '\\')
+			fputc('\\', out);
+		fputc(*p, out);
+	}
+	fputc('\'', out);
+}
+
+char *conninfo_redacted(const char *conninfo)
+{
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+	bool first = true;
+
+	if (!options)
+		return strdup("***");
+	out = open_memstream(&text, &size);
+	for (PQconninfoOption *o = options; out && o->keyword; o++) {
+		if (!o->val)
+			continue;
+		print_option(out, o, first);
+		first = false;
+	}
+	PQconninfoFree(options);
+	if (!out || fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+
+	return text;
+}
+
+/* --- the primary --- */
+
+static const char *const primary_keys[] = {"host", "hostaddr", "port", "sslmode", "sslrootcert",
+	"sslcert", "sslkey", "connect_timeout", "keepalives", "keepalives_idle",
+	"keepalives_interval", "keepalives_count", "target_session_attrs"};
+
+static bool primary_key_allowed(const char *key)
+{
+	for (size_t i = 0; i < sizeof primary_keys / sizeof *primary_keys; i++)
+		if (strcmp(primary_keys[i], key) == 0)
+			return true;
+
+	return false;
+}
+
+static void check_primary_option(const PQconninfoOption *o, struct conf_messages *m)
+{
+	if (!primary_key_allowed(o->keyword))
+		conf_message(m,
+			"[primary] conninfo: %s is not allowed, who connects to the primary is "
+			"each "
+			"client's own; allowed: host, hostaddr, port, sslmode, sslrootcert, "
+			"sslcert, "
+			"sslkey, connect_timeout, keepalives*, target_session_attrs",
+			o->keyword);
+	else if (strcmp(o->keyword, "sslmode") == 0 &&
+		 !word_allowed("disable|allow|prefer", o->val, strlen(o->val)))
+		conf_message(m,
+			"[primary] conninfo: sslmode=%.20s: this version speaks to the primary "
+			"without TLS, allowed: disable, allow, prefer",
+			o->val);
+	else if (strcmp(o->keyword, "target_session_attrs") == 0 && strcmp(o->val, "any") != 0)
+		conf_message(m,
+			"[primary] conninfo: target_session_attrs=%.20s: this version does not "
+			"have "
+			"it yet, allowed: any",
+			o->val);
+}
+
+static size_t list_length(const char *list)
+{
+	size_t length = 1;
+
+	for (; *list; list++)
+		length += *list == ',';
+
+	return length;
+}
+
+static bool ports_valid(const char *ports)
+{
+	while (*ports) {
+		char *end;
+		long port = strtol(ports, &end, 10);
+
+		if (*ports == ',') { /* empty: the default port */
+			ports++;
+			continue;
+		}
+		if (end == ports || (*end && *end != ',') || port < 1 || port > 65535)
+			return false;
+		ports = *end ? end + 1 : end;
+	}
+
+	return true;
+}
+
+static const char *option_value(const PQconninfoOption *options, const char *keyword)
+{
+	for (; options->keyword; options++)
+		if (strcmp(options->keyword, keyword) == 0)
+			return options->val ? options->val : "";
+
+	return "";
+}
+
+/* libpq finds these when it connects; the primary is connected to without it. */
+static void check_hosts(const char *what, const PQconninfoOption *options, struct conf_messages *m)
+{
+	const char *host = option_value(options, "host"), *port = option_value(options, "port");
+	const char *hostaddr = option_value(options, "hostaddr");
+	size_t hosts = list_length(*hostaddr ? hostaddr : host);
+
+	if (*host && *hostaddr && list_length(host) != list_length(hostaddr))
+		conf_message(m, "%s conninfo: host names %zu hosts, hostaddr %zu", what,
+			list_length(host), list_length(hostaddr));
+	if (!ports_valid(port))
+		conf_message(m, "%s conninfo: port: allowed: 1 to 65535, comma-separated", what);
+	else if (list_length(port) != 1 && list_length(port) != hosts)
+		conf_message(
+			m, "%s conninfo: %zu ports for %zu hosts", what, list_length(port), hosts);
+}
+
+static void check_primary(const struct config *c, struct conf_messages *m)
+{
+	const char *conninfo = config_text(c, "primary", NULL, "conninfo");
+	PQconninfoOption *options;
+
+	if (!*conninfo) {
+		conf_message(m, "[primary] conninfo is not set: where clients' sessions go, for "
+				"example host=db.example.com port=5432 (or --primary)");
+		return;
+	}
+	options = PQconninfoParse(conninfo, NULL);
+	if (!options) {
+		conf_message(m, "[primary] conninfo: not a connection string");
+		return;
+	}
+	for (PQconninfoOption *o = options; o->keyword; o++)
+		if (o->val)
+			check_primary_option(o, m);
+	check_hosts("[primary]", options, m);
+	PQconninfoFree(options);
+}
+
+/* --- the rest --- */
+
+static void check_candidate(const struct config *c, const char *name, struct conf_messages *m)
+{
+	const char *conninfo = config_text(c, "candidate", name, "conninfo");
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	char what[100];
+
+	snprintf(what, sizeof what, "[candidate %s]", name);
+	if (!*conninfo)
+		conf_message(m,
+			"%s conninfo is not set: a libpq connection string with a role that can "
+			"only read",
+			what);
+	else if (options && *option_value(options, "replication"))
+		conf_message(m, "%s conninfo: replication is not allowed", what);
+	else if (options)
+		check_hosts(what, options, m);
+	PQconninfoFree(options);
+}
+
+static void check_listen(const struct config *c, struct conf_messages *m)
+{
+	const char *list = config_text(c, "pgumbra", NULL, "listen"), *why;
+	struct listen_address address;
+	int entry = 0;
+
+	if (!*list)
+		conf_message(m, "[pgumbra] listen is empty, allowed: host:port, [v6]:port, "
+				"/dir:port");
+	while (*list) {
+		entry++;
+		if (!listen_next(&list, &address, &why))
+			conf_message(m, "[pgumbra] listen, entry %d: %s", entry, why);
+	}
+}
+
+static void check_sizes(const struct config *c, struct conf_messages *m)
+{
+	int64_t message = config_integer(c, "shadow", NULL, "max_message_bytes");
+	int64_t tape = config_integer(c, "shadow", NULL, "tape_size");
+	int64_t sql = config_integer(c, "shadow", NULL, "max_sql_bytes");
+
+	if (message > tape / 8)
+		conf_message(m,
+			"[shadow] max_message_bytes is over an eighth of tape_size, which is what "
+			"one session may hold");
+	if (sql > message)
+		conf_message(m, "[shadow] max_sql_bytes is over max_message_bytes: such statements "
+				"are never taken");
+}
+
+bool config_check(const struct config *c, struct conf_messages *m)
+{
+	const char *names[CONF_MAX_CANDIDATES];
+	size_t count = config_names(c, "candidate", names, CONF_MAX_CANDIDATES);
+	size_t before = m->count;
+
+	check_primary(c, m);
+	if (count == 0 && config_bool(c, "shadow", NULL, "enabled"))
+		conf_message(m, "no candidate: give [candidate NAME] conninfo or --candidate, or "
+				"shadow.enabled=off to relay only");
+	for (size_t i = 0; i < count; i++)
+		check_candidate(c, names[i], m);
+	check_listen(c, m);
+	check_sizes(c, m);
+
+	return m->count == before;
+}

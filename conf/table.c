@@ -1,0 +1,188 @@
+/* The one table of settings. Parser, defaults, checks, manual and INI form come from it. */
+#include "conf/settings.h"
+
+#define KB 1024.0
+#define MB (1024.0 * 1024)
+#define GB (1024.0 * 1024 * 1024)
+#define MS 1e3
+#define SEC 1e6
+#define DAY 86400e6
+#define LIVE RELOAD_LIVE
+#define RESTART RELOAD_RESTART
+
+/* clang-format off */
+static const struct setting_definition table[] = {
+	/* section, key, type, default, minimum, maximum, allowed, reload, reserved, unit, help, built */
+	{"pgumbra", "listen", SETTING_LIST, "127.0.0.1:6432", 0, 0, "", RESTART, false, "addresses",
+		"where clients connect: host:port, [v6]:port, /dir:port (unix socket), comma-separated", NULL},
+	{"pgumbra", "relay_threads", SETTING_INTEGER, "1", 1, 64, "", RESTART, false, "threads",
+		"threads that relay sessions, each with a listener and a tape of its own", NULL},
+	{"pgumbra", "max_sessions", SETTING_INTEGER, "10000", 1, 1e6, "", RESTART, false, "sessions",
+		"sessions at one time; further ones are refused with 53300", NULL},
+	{"pgumbra", "log_level", SETTING_ENUM, "info", 0, 0, "error|warning|info|debug", RESTART, false, "",
+		"what the operator's log on stderr says", NULL},
+	{"pgumbra", "runtime_dir", SETTING_STRING, "", 0, 0, "", RESTART, true, "directory",
+		"where run-time files are kept", NULL},
+	{"pgumbra", "drain_timeout", SETTING_DURATION, "60s", 0, DAY, "", RESTART, false, "",
+		"how long SIGTERM waits for sessions to end", NULL},
+	{"pgumbra", "login_timeout", SETTING_DURATION, "60s", SEC, 3600 * SEC, "", RESTART, false, "",
+		"how long a client may take from connecting until it is authenticated", NULL},
+
+	{"client_tls", "sslmode", SETTING_ENUM, "disable", 0, 0, "disable|allow|require|verify-ca|verify-full",
+		RESTART, true, "", "TLS between clients and pgumbra", NULL},
+	{"client_tls", "cert_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",
+		"pgumbra's certificate, PEM", NULL},
+	{"client_tls", "key_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",
+		"the certificate's key, PEM", NULL},
+	{"client_tls", "ca_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",
+		"authorities of client certificates, PEM", NULL},
+	{"client_tls", "min_protocol_version", SETTING_ENUM, "TLSv1.2", 0, 0, "TLSv1.2|TLSv1.3",
+		RESTART, true, "", "oldest TLS version accepted", NULL},
+
+	{"primary", "conninfo", SETTING_CONNINFO, "", 0, 0, "", RESTART, false, "connection string",
+		"the primary: host, hostaddr, port, sslmode, sslrootcert, sslcert, sslkey, connect_timeout, "
+		"keepalives*, target_session_attrs; several hosts are tried in order. This version speaks to "
+		"it without TLS: sslmode disable, allow and prefer all mean disable", NULL},
+	{"primary", "auth", SETTING_ENUM, "relay", 0, 0, "relay|scram", RESTART, true, "",
+		"relay: authentication passes to the primary untouched; scram: ends here", NULL},
+	{"primary", "auth_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",
+		"SCRAM secrets of roles", NULL},
+	{"primary", "auth_query", SETTING_STRING, "", 0, 0, "", LIVE, true, "SQL",
+		"query that gives a role's SCRAM secret", NULL},
+	{"primary", "auth_user", SETTING_STRING, "", 0, 0, "", LIVE, true, "role",
+		"role that runs auth_query", NULL},
+	{"primary", "allow_trust", SETTING_BOOL, "off", 0, 0, "", RESTART, false, "",
+		"run although the primary lets pgumbra's host in without a challenge and others can reach "
+		"the listen addresses", NULL},
+
+	{"candidate", "conninfo", SETTING_CONNINFO, "", 0, 0, "", RESTART, false, "connection string",
+		"the candidate, with a role that can only read; without dbname: the client's database", NULL},
+	{"candidate", "databases", SETTING_LIST, "", 0, 0, "", RESTART, true, "client=candidate",
+		"database names of clients and the candidate's names for them", NULL},
+	{"candidate", "pool_size", SETTING_INTEGER, "4", 1, 1000, "", RESTART, false, "connections",
+		"connections that dark reads share", NULL},
+	{"candidate", "statement_timeout", SETTING_DURATION, "30s", MS, DAY, "", RESTART, false, "",
+		"the longest that one dark read may take", NULL},
+	{"candidate", "queue_bytes", SETTING_SIZE, "64MB", 64 * KB, 64 * GB, "", RESTART, false, "",
+		"bytes of dark reads that may wait; further ones are dropped(queue_full)", NULL},
+	{"candidate", "queue_reads", SETTING_INTEGER, "10000", 1, 1e7, "", RESTART, false, "reads",
+		"dark reads that may wait; further ones are dropped(queue_full)", NULL},
+	{"candidate", "max_rate", SETTING_INTEGER, "0", 0, 1e7, "", RESTART, false, "reads/s",
+		"dark reads started a second, 0: no limit; further ones are dropped(rate)", NULL},
+	{"candidate", "breaker_failures", SETTING_INTEGER, "10", 1, 1e6, "", RESTART, false, "failures",
+		"failures in a row after which the candidate is left alone for breaker_open_time", NULL},
+	{"candidate", "breaker_open_time", SETTING_DURATION, "10s", 10 * MS, DAY, "", RESTART, false, "",
+		"how long, before one read tries again", NULL},
+	{"candidate", "allow_unsafe_role", SETTING_BOOL, "off", 0, 0, "", RESTART, false, "",
+		"run although the role on the candidate could write there (--allow-unsafe-role)", NULL},
+	{"candidate", "impersonate", SETTING_ENUM, "none", 0, 0, "none|set_role", RESTART, true, "",
+		"run dark reads as the client's role", NULL},
+	{"candidate", "fence", SETTING_ENUM, "auto", 0, 0, "auto|none|physical|logical|slot|heartbeat",
+		RESTART, false, "", "how a re-check knows that the candidate has caught up; this version "
+		"waits by back-off only, auto acts as none", "auto|none"},
+	{"candidate", "fence_slot", SETTING_STRING, "", 0, 0, "", RESTART, true, "slot",
+		"replication slot on the primary that feeds the candidate", NULL},
+	{"candidate", "fence_table", SETTING_STRING, "", 0, 0, "", RESTART, true, "table",
+		"heartbeat table", NULL},
+	{"candidate", "fence_timeout", SETTING_DURATION, "10s", MS, DAY, "", RESTART, true, "",
+		"longest wait for the fence", NULL},
+
+	{"control", "conninfo", SETTING_CONNINFO, "", 0, 0, "", RESTART, false, "connection string",
+		"the primary again with a role that can only read, or a standby of it; without it no "
+		"difference can be verified", NULL},
+
+	{"shadow", "enabled", SETTING_BOOL, "on", 0, 0, "", RESTART, false, "",
+		"off: relay only, nothing is observed", NULL},
+	{"shadow", "sample", SETTING_REAL, "1", 0, 1, "", RESTART, false, "share",
+		"share of executions that become dark reads", NULL},
+	{"shadow", "shape_rate", SETTING_INTEGER, "0", 0, 1e7, "", LIVE, true, "reads/s",
+		"dark reads a second of one shape, 0: no limit", NULL},
+	{"shadow", "include", SETTING_STRING, "", 0, 0, "", LIVE, true, "regular expression",
+		"only statements whose normalised text matches", NULL},
+	{"shadow", "exclude", SETTING_STRING, "", 0, 0, "", LIVE, true, "regular expression",
+		"no statements whose normalised text matches", NULL},
+	{"shadow", "allow_functions", SETTING_LIST, "", 0, 0, "", RESTART, false, "names",
+		"volatile functions that reads may call all the same, plain or schema-qualified", NULL},
+	{"shadow", "tape_size", SETTING_SIZE, "64MB", 64 * KB, 16 * GB, "", RESTART, false, "",
+		"shared memory between relay and shadow, for each relay thread", NULL},
+	{"shadow", "max_message_bytes", SETTING_SIZE, "1MB", 1 * KB, 1 * GB, "", RESTART, false, "",
+		"messages over it are not taken", NULL},
+	{"shadow", "max_result_bytes", SETTING_SIZE, "8MB", 1 * KB, 16 * GB, "", RESTART, false, "",
+		"rows of one result taken; past it the result is dropped(tape_rows)", NULL},
+	{"shadow", "max_sql_bytes", SETTING_SIZE, "64kB", 1 * KB, 1 * MB, "", RESTART, false, "",
+		"longer statements are skipped(too_long)", NULL},
+	{"shadow", "latency_budget", SETTING_DURATION, "0", 0, SEC, "", LIVE, true, "",
+		"time that copying may add before it is shed, 0: no limit", NULL},
+	{"shadow", "nice", SETTING_INTEGER, "10", 0, 19, "", RESTART, false, "niceness",
+		"of parsing, mirroring and comparing", NULL},
+
+	{"verify", "attempts", SETTING_INTEGER, "3", 1, 100, "", RESTART, false, "times",
+		"agreeing re-checks that make a difference a mismatch", NULL},
+	{"verify", "backoff", SETTING_DURATION, "200ms", MS, 3600 * SEC, "", RESTART, false, "",
+		"first wait between re-checks; doubles, jittered", NULL},
+	{"verify", "max_rate", SETTING_INTEGER, "100", 1, 1e6, "", RESTART, false, "re-checks/s",
+		"re-checks a second, so that a wrong candidate can't load the primary; further ones are "
+		"unverifiable(rate)", NULL},
+	{"verify", "queue_reads", SETTING_INTEGER, "10000", 1, 1e7, "", RESTART, false, "reads",
+		"differences that may wait for a re-check", NULL},
+	{"verify", "noise_sample", SETTING_REAL, "0", 0, 1, "", RESTART, true, "share",
+		"share of matched reads that the control is asked too", NULL},
+
+	{"compare", "float_tolerance", SETTING_REAL, "0", 0, 1, "", RESTART, true, "relative",
+		"difference of floating-point values that is still equal", NULL},
+	{"compare", "numeric_scale", SETTING_ENUM, "exact", 0, 0, "exact|ignore_trailing_zeros", RESTART, true, "",
+		"whether 1.0 and 1.00 differ", NULL},
+	{"compare", "timestamp_precision", SETTING_INTEGER, "6", 0, 6, "", RESTART, true, "digits",
+		"digits of the second that count", NULL},
+	{"compare", "json", SETTING_ENUM, "text", 0, 0, "text|value", RESTART, true, "",
+		"compare json by its text or by its value", NULL},
+
+	{"waiver", "match", SETTING_STRING, "", 0, 0, "", LIVE, true, "normalised text",
+		"statements that it is for", NULL},
+	{"waiver", "candidate", SETTING_STRING, "", 0, 0, "", LIVE, true, "name", "only this candidate", NULL},
+	{"waiver", "columns", SETTING_LIST, "", 0, 0, "", LIVE, true, "names", "only these columns", NULL},
+	{"waiver", "accept", SETTING_STRING, "", 0, 0, "", LIVE, true, "class or hint",
+		"the kind of difference accepted", NULL},
+	{"waiver", "reason", SETTING_STRING, "", 0, 0, "", LIVE, true, "text", "why", NULL},
+	{"waiver", "owner", SETTING_STRING, "", 0, 0, "", LIVE, true, "text", "who answers for it", NULL},
+	{"waiver", "expires", SETTING_STRING, "", 0, 0, "", LIVE, true, "date", "until when", NULL},
+
+	{"rewrite", "match", SETTING_STRING, "", 0, 0, "", LIVE, true, "normalised text",
+		"statements that it is for", NULL},
+	{"rewrite", "candidate", SETTING_STRING, "", 0, 0, "", LIVE, true, "name", "only this candidate", NULL},
+	{"rewrite", "sql", SETTING_STRING, "", 0, 0, "", LIVE, true, "SQL",
+		"run on the candidate in its place; $n is the n-th placeholder of the normalised text", NULL},
+
+	{"discrepancies", "path", SETTING_STRING, "", 0, 0, "", RESTART, false, "file",
+		"the discrepancy log, JSON Lines; empty: none is written", NULL},
+	{"discrepancies", "values", SETTING_ENUM, "hashed", 0, 0, "hashed|full|none", RESTART, false, "",
+		"how parameters, cells and literals stand in it", NULL},
+	{"discrepancies", "key_file", SETTING_STRING, "", 0, 0, "", RESTART, false, "file",
+		"key of the hashes, made at first start; empty: path with .key appended", NULL},
+	{"discrepancies", "examples_per_shape", SETTING_INTEGER, "10", 0, 1e6, "", RESTART, false, "records",
+		"full records for each shape, candidate, outcome and class; further ones only count", NULL},
+	{"discrepancies", "max_bytes", SETTING_SIZE, "1GB", 1 * MB, 16384 * GB, "", RESTART, false, "",
+		"size of the log past which discrepancies only count", NULL},
+	{"discrepancies", "books_interval", SETTING_DURATION, "10s", 100 * MS, 3600 * SEC, "", RESTART, false, "",
+		"how often the books are written", NULL},
+
+	{"admin", "database", SETTING_STRING, "pgumbra", 0, 0, "", RESTART, true, "name",
+		"database name of the admin console", NULL},
+	{"admin", "admin_users", SETTING_LIST, "", 0, 0, "", LIVE, true, "roles",
+		"who may run every admin command", NULL},
+	{"admin", "stats_users", SETTING_LIST, "", 0, 0, "", LIVE, true, "roles",
+		"who may run SHOW in the admin console", NULL},
+	{"admin", "auth_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",
+		"SCRAM secrets of the admin console", NULL},
+	{"admin", "http_listen", SETTING_STRING, "", 0, 0, "", RESTART, true, "address",
+		"metrics, API and dashboard; empty: off", NULL},
+	{"admin", "http_token_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",
+		"token that the API asks for", NULL},
+};
+/* clang-format on */
+
+const struct setting_definition *settings_table(size_t *count)
+{
+	*count = sizeof table / sizeof *table;
+	return table;
+}
