@@ -378,7 +378,7 @@ static void passwords_never_stand_in_messages_or_in_the_public_form(void **state
 		assert_false(set(f, text));
 		assert_null(strstr(f->messages.text[i], "hunter2"));
 	}
-	assert_true(set(f, "candidate.a.conninfo=host=a password='hun ter2' user='o''b'"));
+	assert_true(set(f, "candidate.a.conninfo=host=a password='hun ter2' user='o\\'b'"));
 	assert_true(set(f, "control.conninfo=postgresql://joe:hunter2@h:1/d"));
 	ini = config_to_ini(f->config, false, false);
 	assert_non_null(ini);
