@@ -1,7 +1,7 @@
 /* Are two answers the same, and if not, how do they differ? Pure.
  *
- * C1 compare(a,a) is equal; C2 compare(a,b) and compare(b,a) agree, with missing and extra swapped;
- * C3 doubt is a difference, never equality.
+ * C1 compare(a,a) is equal (of an answer that ended and is not malformed); C2 compare(a,b) and
+ * compare(b,a) agree, with missing and extra swapped; C3 doubt is a difference, never equality.
  */
 #ifndef PGUMBRA_COMPARE_COMPARE_H
 #define PGUMBRA_COMPARE_COMPARE_H
@@ -21,6 +21,7 @@ struct order_rule {
 	uint8_t nkeys;
 	struct sort_key keys[COMPARE_MAX_KEYS];
 	bool limited; /* LIMIT, OFFSET, FETCH, or a row limit on Execute */
+	bool offset;  /* rows are left out at the start: OFFSET, so that ties may fall there too */
 	bool leaks; /* row order may leak into values (string_agg, row_number, LIMIT in a subquery,
 		       ...) */
 };
@@ -73,11 +74,14 @@ struct comparison {
 				 explains it: equal is true */
 	bool order_ambiguous; /* differs, and the statement leaves its order or choice of rows free:
 				 not to be called a mismatch */
-	bool undecidable;     /* rows needed for the decision were not kept on a side */
+	bool undecidable;     /* what the decision needs is not there: rows that were not kept, an
+				 answer     that is malformed or did not end, the name of a user-defined
+				 type, memory */
 	enum difference_class class;
 	char hint[32]; /* "" or a likely cause: numeric_scale, collation, ... */
 };
 
+/* Columns first, then rows; the rules stand at the top of compare.c. */
 void compare_results(const struct result *primary, const struct result *candidate,
 	const struct compare_rules *rules, struct comparison *out);
 
