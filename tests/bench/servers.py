@@ -249,9 +249,14 @@ class Relay:
     def stop(self):
         """Returns what is to be told beside the run's figures."""
         if self.process:
-            stop_process(self.process)
+            stop_process(self.process, seconds=90)
             self.process = None
         return {}
+
+    def stop_now(self):
+        """After a failure: nothing is left running."""
+        if self.process:
+            stop_process(self.process, signal.SIGINT, 5)
 
 
 class Minrelay(Relay):
