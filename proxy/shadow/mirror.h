@@ -18,7 +18,9 @@ struct connector *connector_new(struct event_base *base, struct error *error);
 void connector_free(struct connector *c);
 /* Runs `job` on the connector's thread with a fresh blocking connection to conninfo (NULL
  * connection and error text when that failed), then `done` on the worker's loop with what job
- * returned. For the catalogue, preflight and per-role settings. */
+ * returned. For the catalogue, preflight and per-role settings. `done` is called exactly once: with
+ * NULL, without the job, when it can't be queued, and inside connector_free when the job was still
+ * waiting or just done: free what self points to after the connector. */
 void connector_run(struct connector *c, const char *conninfo,
 	void *(*job)(void *self, PGconn *connection, const char *connect_error),
 	void (*done)(void *self, void *result), void *self);
@@ -36,6 +38,11 @@ struct mirror_options {
 	uint64_t breaker_open_us;  /* how long it stays open */
 	size_t keep_limit_bytes;   /* rows kept per result */
 	bool impersonate;	   /* reserved: set_role */
+	/* May this server be used (role safety)? Asked on the connector's thread with each new
+	 * connection, blocking; false and why: the breaker opens. May be NULL. accept_self must
+	 * outlive the connector. */
+	bool (*accept)(void *self, PGconn *connection, char *why, size_t size);
+	void *accept_self;
 };
 
 enum mirror_status {
@@ -56,9 +63,11 @@ struct mirror_answer {
 struct mirror; /* opaque */
 struct mirror *mirror_new(
 	struct event_base *base, struct connector *connector, const struct mirror_options *options);
-void mirror_free(struct mirror *m); /* open reads end with dropped(shutdown) */
-/* The read is referenced until on_done. False and *reason (queue_full, rate, breaker) when it is
- * not taken. not_before_us: monotonic, 0: at once. */
+/* Open reads end with dropped(shutdown), called from inside. Before connector_free; never from an
+ * on_done. */
+void mirror_free(struct mirror *m);
+/* The read is referenced until on_done. False and *reason (queue_full, rate, breaker, memory,
+ * shutdown) when it is not taken. not_before_us: monotonic, 0: at once. */
 bool mirror_submit(struct mirror *m, struct dark_read *read, uint64_t not_before_us,
 	void (*on_done)(void *self, struct mirror_answer *answer), void *self, enum reason *reason);
 struct mirror_state {
