@@ -593,9 +593,10 @@ enum pairing_result pairing_back(struct pairing *p, uint8_t type, struct span bo
 
 static void front_one(struct pairing *p, struct hypothesis *h, struct entry entry)
 {
-	if (h->skipping && entry.type == FRONT_SYNC)
+	/* Terminate is read too; what is sent behind it waits for ever. */
+	if (entry.type == FRONT_SYNC || entry.type == FRONT_TERMINATE)
 		h->skipping = false;
-	if (h->skipping && entry.type != FRONT_TERMINATE) {
+	if (h->skipping) {
 		emit(p, h, PAIR_SKIPPED, &entry);
 		return;
 	}

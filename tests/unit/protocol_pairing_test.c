@@ -412,6 +412,19 @@ static void fatal_ends_the_session_whatever_its_language(void **state)
 	story_end(&story);
 }
 
+static void nothing_ends_behind_terminate(void **state)
+{
+	struct story story;
+
+	(void)state;
+	story_begin(&story, LIMIT);
+	tell(&story, "FPB BE FXBS");
+	expect_log(&story, "X in the skip window", "P1x B2- ");
+	assert_int_equal(pairing_outstanding(story.pairing), 3);
+	story_end(&story);
+	ends_with("FQX BCZ!", PAIRING_CLOSED, "Q1+ ");
+}
+
 static void case_49_a_message_that_is_missing_is_noticed(void **state)
 {
 	(void)state;
@@ -549,6 +562,7 @@ int main(void)
 		cmocka_unit_test(case_46_several_syncs_and_empty_statements),
 		cmocka_unit_test(case_48_odd_errors_do_no_harm),
 		cmocka_unit_test(fatal_ends_the_session_whatever_its_language),
+		cmocka_unit_test(nothing_ends_behind_terminate),
 		cmocka_unit_test(case_49_a_message_that_is_missing_is_noticed),
 		cmocka_unit_test(what_fits_no_request_is_lost),
 		cmocka_unit_test(ready_for_query_may_grow_but_not_lie),
