@@ -1,0 +1,159 @@
+#include "proxy/cli.h"
+
+#include "version.h"
+#include <stdarg.h>
+#include <string.h>
+
+static const char settings_options[] =
+	"  -c, --config FILE          read this configuration (INI; `pgumbra config --ini`)\n"
+	"      --listen ADDRESS       pgumbra.listen: host:port, [v6]:port, /dir:port; repeatable\n"
+	"      --primary CONNINFO     primary.conninfo: where clients' sessions go\n"
+	"      --candidate CONNINFO   makes [candidate candidate] with this conninfo\n"
+	"      --control CONNINFO     control.conninfo: the primary again, read-only role\n"
+	"      --log FILE             discrepancies.path: the discrepancy log\n"
+	"      --set SECTION.KEY=VALUE\n"
+	"                             any setting; candidate.NAME.KEY=VALUE; repeatable\n"
+	"      --allow-unsafe-role    go on with a candidate role that could write\n"
+	"\n"
+	"Flags win over the file. Keep passwords out of flags: a passfile or a service file\n"
+	"works (~/.pgpass, PGPASSFILE, PGSERVICEFILE).\n";
+
+/* command "" is the general help; with_settings adds the options above. */
+static const struct help {
+	const char *command;
+	bool with_settings;
+	const char *text, *examples;
+} helps[] = {
+	{"", false,
+		"pgumbra " PGUMBRA_VERSION " - a dark-read shadowing proxy for PostgreSQL\n"
+		"\n"
+		"Clients connect to pgumbra instead of to their database. It relays every session "
+		"to\n"
+		"the primary, runs the reads again on candidates, compares the answers and logs "
+		"what\n"
+		"stays different.\n"
+		"\n"
+		"usage: pgumbra COMMAND [OPTIONS]\n"
+		"\n"
+		"  run       relay and shadow, in the foreground\n"
+		"  check     validate the configuration, connect, print findings\n"
+		"  report    fold discrepancy logs into one report, test a gate\n"
+		"  show      print one discrepancy side by side\n"
+		"  recheck   run logged discrepancies again (not in this version)\n"
+		"  replay    run recorded reads again (not in this version)\n"
+		"  config    print every setting\n"
+		"  help      print the help of a command; so does COMMAND --help\n"
+		"\n"
+		"  --version, --help\n"
+		"\n"
+		"exit codes: 0 good, 1 a finding or a failed gate, 2 usage or configuration,\n"
+		"3 runtime failure\n",
+		"  pgumbra run --primary host=db1 --candidate 'host=db2 user=shadow' \\\n"
+		"      --control 'host=db1 user=shadow' --log discrepancies.jsonl\n"
+		"  psql -h 127.0.0.1 -p 6432 shop\n"
+		"  pgumbra report discrepancies.jsonl\n"},
+	{"run", true,
+		"usage: pgumbra run [OPTIONS]\n"
+		"\n"
+		"Relays and shadows in the foreground until SIGTERM (drains) or SIGINT (stops "
+		"now).\n"
+		"SIGHUP reopens the discrepancy log. Works without a file: --primary and "
+		"--candidate\n"
+		"are enough.\n"
+		"\n"
+		"Before it starts it asks the primary whether it lets strangers in without a "
+		"challenge\n"
+		"(then it refuses, see primary.allow_trust) and each candidate whether the role "
+		"there\n"
+		"can write (then it refuses, see --allow-unsafe-role). A candidate that can't be "
+		"reached\n"
+		"is a warning only.\n",
+		"  pgumbra run -c pgumbra.conf\n"
+		"  pgumbra run --primary host=db1 --candidate 'host=db2 user=shadow' \\\n"
+		"      --control 'host=db1 user=shadow' --log discrepancies.jsonl\n"
+		"  pgumbra run --primary host=/run/postgresql --set shadow.enabled=off\n"},
+	{"check", true,
+		"usage: pgumbra check [OPTIONS]\n"
+		"\n"
+		"Validates the configuration, connects to primary, candidates and control, looks "
+		"at the\n"
+		"candidate roles' privileges, and prints findings with what mends them. Exit code "
+		"1 when\n"
+		"a finding forbids running.\n",
+		"  pgumbra check -c pgumbra.conf\n"
+		"  pgumbra check --primary host=db1 --candidate 'host=db2 user=shadow'\n"},
+	{"report", false,
+		"usage: pgumbra report [OPTIONS] LOG...\n"
+		"\n"
+		"Folds discrepancy logs of one or many runs and proxies into one report. LOG may "
+		"be -\n"
+		"for standard input.\n"
+		"\n"
+		"  -f, --format FORMAT        text (default), json, html\n"
+		"  -o, --output FILE          write there instead of to standard output\n"
+		"      --gate EXPRESSION      exit code 1 when it does not hold\n",
+		"  pgumbra report discrepancies.jsonl\n"
+		"  pgumbra report --format html --output report.html proxy1.jsonl proxy2.jsonl\n"
+		"  pgumbra report --gate 'open_mismatches=0 and min_compared=1000 and "
+		"coverage>=0.99' \\\n      discrepancies.jsonl\n"},
+	{"show", false,
+		"usage: pgumbra show LOG ID\n"
+		"\n"
+		"Prints one discrepancy: statement, settings, both results, the rows that differ. "
+		"ID may\n"
+		"be shortened to its last characters as long as one record matches.\n",
+		"  pgumbra show discrepancies.jsonl 0198c0de-7a11-7000-8000-5b1dcafe0042\n"},
+	{"recheck", false,
+		"usage: pgumbra recheck [-c FILE] LOG [ID...]\n"
+		"\n"
+		"Runs logged discrepancies again on both sides. NOT IN THIS VERSION.\n",
+		NULL},
+	{"replay", false,
+		"usage: pgumbra replay [-c FILE] RECORDING...\n"
+		"\n"
+		"Runs recorded dark reads against a candidate. NOT IN THIS VERSION.\n",
+		NULL},
+	{"config", true,
+		"usage: pgumbra config [--ini] [OPTIONS]\n"
+		"\n"
+		"Prints every setting with type, range, unit, default, reload class and help.\n"
+		"\n"
+		"      --ini                  as a commented INI file, holding what file and "
+		"flags\n"
+		"                             give; passwords are left out\n",
+		"  pgumbra config\n"
+		"  pgumbra config --ini > pgumbra.conf\n"
+		"  pgumbra config --ini -c pgumbra.conf --set shadow.sample=0.1\n"},
+};
+
+bool cli_help(const char *command, FILE *out)
+{
+	for (size_t i = 0; i < sizeof helps / sizeof *helps; i++) {
+		const struct help *h = &helps[i];
+
+		if (strcmp(h->command, command ? command : "") != 0)
+			continue;
+		fputs(h->text, out);
+		if (h->with_settings)
+			fprintf(out, "\n%s", settings_options);
+		if (h->examples)
+			fprintf(out, "\nexamples:\n%s", h->examples);
+		return true;
+	}
+
+	return false;
+}
+
+int cli_usage(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "pgumbra%s%s: ", *command ? " " : "", command);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\n`pgumbra %s%s--help` says what is allowed\n", command,
+		*command ? " " : "");
+
+	return EXIT_USAGE;
+}

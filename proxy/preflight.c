@@ -1,0 +1,396 @@
+#define _GNU_SOURCE 1 /* asprintf */
+#include "proxy/preflight.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- findings --- */
+
+void preflight_release(struct preflight_findings *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		free(f->list[i].where);
+		free(f->list[i].what);
+		free(f->list[i].mend);
+	}
+	free(f->list);
+	*f = (struct preflight_findings){0};
+}
+
+bool preflight_forbids(const struct preflight_findings *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (f->list[i].level == PREFLIGHT_FORBIDS)
+			return true;
+
+	return f->failed;
+}
+
+void preflight_add(struct preflight_findings *f, enum preflight_level level, const char *where,
+	const char *mend, const char *format, ...)
+{
+	struct preflight_finding *grown = realloc(f->list, (f->count + 1) * sizeof *grown);
+	struct preflight_finding new = {
+		.level = level, .where = strdup(where), .mend = strdup(mend)};
+	va_list args;
+
+	if (grown)
+		f->list = grown;
+	va_start(args, format);
+	if (vasprintf(&new.what, format, args) < 0)
+		new.what = NULL;
+	va_end(args);
+	if (!grown || !new.where || !new.mend || !new.what) {
+		free(new.where);
+		free(new.mend);
+		free(new.what);
+		f->failed = true;
+		return;
+	}
+	f->list[f->count++] = new;
+}
+
+/* --- asking --- */
+
+static void one_line(char *text)
+{
+	size_t length = strlen(text);
+
+	while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' '))
+		text[--length] = '\0';
+	for (char *p = text; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+}
+
+/* NULL when the question failed: then that is a finding. */
+static PGresult *ask(PGconn *conn, const char *sql, const char *subject, const char *where,
+	struct preflight_findings *f)
+{
+	PGresult *answer = PQexec(conn, sql);
+	char why[300];
+
+	if (PQresultStatus(answer) == PGRES_TUPLES_OK)
+		return answer;
+	snprintf(why, sizeof why, "%s", PQerrorMessage(conn));
+	one_line(why);
+	preflight_add(f, PREFLIGHT_FORBIDS, where,
+		"make sure by hand that the role can only read, then --allow-unsafe-role",
+		"%s could not be checked: %s", subject, why);
+	PQclear(answer);
+
+	return NULL;
+}
+
+/* A read-only session in which only pg_catalog is searched. */
+static bool prepare_session(PGconn *conn, const char *where, struct preflight_findings *f)
+{
+	PGresult *answer = ask(conn,
+		"SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), "
+		"pg_catalog.set_config('search_path', '', false), "
+		"pg_catalog.set_config('statement_timeout', '30s', false)",
+		"the role", where, f);
+	bool good = answer != NULL;
+
+	PQclear(answer);
+
+	return good;
+}
+
+static bool is_true(const PGresult *answer, int row, int column)
+{
+	return PQgetvalue(answer, row, column)[0] == 't';
+}
+
+/* --- the role itself --- */
+
+static const struct attribute {
+	const char *name; /* of ALTER ROLE, with NO in front to mend it */
+	enum preflight_level level;
+	const char *what;
+} attributes[] = {
+	{"SUPERUSER", PREFLIGHT_FORBIDS, "is a superuser: not even READ ONLY holds it"},
+	{"CREATEROLE", PREFLIGHT_FORBIDS, "may create and alter roles"},
+	{"CREATEDB", PREFLIGHT_FORBIDS, "may create databases"},
+	{"REPLICATION", PREFLIGHT_FORBIDS, "may create replication slots"},
+	{"BYPASSRLS", PREFLIGHT_WARNING, "passes by row security: it sees rows that clients don't"},
+};
+
+static const char attributes_sql[] =
+	"SELECT pg_catalog.quote_ident(rolname), rolname = session_user, rolsuper, rolcreaterole, "
+	"rolcreatedb, rolreplication, rolbypassrls, "
+	"pg_catalog.quote_ident(session_user) "
+	"FROM pg_catalog.pg_roles "
+	"WHERE CASE WHEN (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user) "
+	"THEN rolname = session_user ELSE pg_catalog.pg_has_role(session_user, oid, 'MEMBER') END "
+	"ORDER BY rolname <> session_user, rolname";
+
+static void add_attribute(const PGresult *answer, int row, const struct attribute *a,
+	const char *where, struct preflight_findings *f)
+{
+	const char *role = PQgetvalue(answer, row, 0), *user = PQgetvalue(answer, row, 7);
+	char mend[300];
+
+	if (is_true(answer, row, 1)) {
+		snprintf(mend, sizeof mend, "ALTER ROLE %s NO%s", role, a->name);
+		preflight_add(f, a->level, where, mend, "role %s %s", role, a->what);
+		return;
+	}
+	snprintf(mend, sizeof mend, "REVOKE %s FROM %s", role, user);
+	preflight_add(f, a->level, where, mend, "role %s is a member of %s, which %s", user, role,
+		a->what);
+}
+
+/* False: a superuser, or unknown. */
+static bool check_attributes(PGconn *conn, const char *where, struct preflight_findings *f)
+{
+	PGresult *answer = ask(conn, attributes_sql, "the role", where, f);
+	bool ordinary = answer != NULL;
+
+	for (int row = 0; row < PQntuples(answer); row++) {
+		for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
+			if (!is_true(answer, row, 2 + (int)i))
+				continue;
+			add_attribute(answer, row, &attributes[i], where, f);
+			if (i == 0 && is_true(answer, row, 1)) {
+				ordinary = false;
+				break; /* it has all the others too */
+			}
+		}
+	}
+	PQclear(answer);
+
+	return ordinary;
+}
+
+static const char memberships_sql[] =
+	"SELECT r.rolname, pg_catalog.quote_ident(session_user), "
+	"r.rolname IN ('pg_checkpoint', 'pg_signal_autovacuum_worker') "
+	"FROM pg_catalog.pg_roles r "
+	"WHERE pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER') AND r.rolname IN ("
+	"'pg_write_all_data', 'pg_execute_server_program', 'pg_read_server_files', "
+	"'pg_write_server_files', 'pg_signal_backend', 'pg_checkpoint', 'pg_maintain', "
+	"'pg_create_subscription', 'pg_signal_autovacuum_worker') ORDER BY r.rolname";
+
+static void check_memberships(PGconn *conn, const char *where, struct preflight_findings *f)
+{
+	PGresult *answer = ask(conn, memberships_sql, "memberships", where, f);
+
+	for (int row = 0; row < PQntuples(answer); row++) {
+		const char *group = PQgetvalue(answer, row, 0), *user = PQgetvalue(answer, row, 1);
+		char mend[300];
+
+		snprintf(mend, sizeof mend, "REVOKE %s FROM %s", group, user);
+		preflight_add(f, is_true(answer, row, 2) ? PREFLIGHT_WARNING : PREFLIGHT_FORBIDS,
+			where, mend, "role %s is a member of %s", user, group);
+	}
+	PQclear(answer);
+}
+
+bool preflight_role(PGconn *conn, const char *where, struct preflight_findings *f)
+{
+	if (!prepare_session(conn, where, f) || !check_attributes(conn, where, f))
+		return false;
+	check_memberships(conn, where, f);
+
+	return true;
+}
+
+/* --- what it owns and may write --- */
+
+/* `items` gives (holder, name, privilege) of what is reachable, with `reach` (oid, role) known. In
+ * mend {names}, {privileges}, {holder} and {user} are filled in. */
+static const struct object_check {
+	const char *subject;
+	enum preflight_level level;
+	const char *what; /* "PUBLIC may ..." or "role x may ..." */
+	const char *mend;
+	const char *items;
+} object_checks[] = {
+	{"ownership of relations", PREFLIGHT_FORBIDS, "owns tables, views or sequences",
+		"ALTER TABLE {names} OWNER TO another role",
+		"SELECT r.role, pg_catalog.format('%I.%I', n.nspname, c.relname), '' "
+		"FROM pg_catalog.pg_class c JOIN reach r ON r.oid = c.relowner "
+		"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+		"WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' "
+		"AND n.nspname <> 'pg_toast'"},
+	{"ownership of functions", PREFLIGHT_FORBIDS, "owns functions",
+		"ALTER ROUTINE {names} OWNER TO another role",
+		"SELECT r.role, p.oid::pg_catalog.regprocedure::pg_catalog.text, '' "
+		"FROM pg_catalog.pg_proc p JOIN reach r ON r.oid = p.proowner"},
+	{"ownership of schemas", PREFLIGHT_FORBIDS, "owns schemas",
+		"ALTER SCHEMA {names} OWNER TO another role",
+		"SELECT r.role, pg_catalog.quote_ident(n.nspname), '' "
+		"FROM pg_catalog.pg_namespace n JOIN reach r ON r.oid = n.nspowner "
+		"WHERE n.nspname !~ '^pg_(toast_)?temp_'"},
+	{"ownership of the database", PREFLIGHT_FORBIDS, "owns the database",
+		"ALTER DATABASE {names} OWNER TO another role",
+		"SELECT r.role, pg_catalog.quote_ident(d.datname), '' "
+		"FROM pg_catalog.pg_database d JOIN reach r ON r.oid = d.datdba "
+		"WHERE d.datname = pg_catalog.current_database()"},
+	{"privileges on tables", PREFLIGHT_FORBIDS, "may write tables or views ({privileges})",
+		"REVOKE {privileges} ON {names} FROM {holder}",
+		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.format('%I.%I', n.nspname, "
+		"c.relname), a.privilege_type FROM pg_catalog.pg_class c "
+		"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+		"CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a "
+		"LEFT JOIN reach r ON r.oid = a.grantee "
+		"WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (a.grantee = 0 OR r.oid IS NOT "
+		"NULL) "
+		"AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', "
+		"'MAINTAIN') AND c.relowner NOT IN (SELECT oid FROM reach) "
+		"AND NOT (n.nspname = 'pg_catalog' AND c.relname = 'pg_settings')"},
+	{"privileges on columns", PREFLIGHT_FORBIDS, "may write columns ({privileges})",
+		"REVOKE {privileges} on these columns FROM {holder}",
+		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.format('%I.%I (%I)', n.nspname, "
+		"c.relname, t.attname), a.privilege_type FROM pg_catalog.pg_attribute t "
+		"JOIN pg_catalog.pg_class c ON c.oid = t.attrelid "
+		"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+		"CROSS JOIN LATERAL pg_catalog.aclexplode(t.attacl) a "
+		"LEFT JOIN reach r ON r.oid = a.grantee "
+		"WHERE t.attnum > 0 AND NOT t.attisdropped AND (a.grantee = 0 OR r.oid IS NOT "
+		"NULL) "
+		"AND a.privilege_type IN ('INSERT', 'UPDATE') "
+		"AND c.relowner NOT IN (SELECT oid FROM reach)"},
+	{"privileges on sequences", PREFLIGHT_FORBIDS, "may advance sequences ({privileges})",
+		"REVOKE {privileges} ON SEQUENCE {names} FROM {holder}",
+		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.format('%I.%I', n.nspname, "
+		"c.relname), a.privilege_type FROM pg_catalog.pg_class c "
+		"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+		"CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a "
+		"LEFT JOIN reach r ON r.oid = a.grantee "
+		"WHERE c.relkind = 'S' AND (a.grantee = 0 OR r.oid IS NOT NULL) "
+		"AND a.privilege_type IN ('USAGE', 'UPDATE') "
+		"AND c.relowner NOT IN (SELECT oid FROM reach)"},
+	{"privileges on schemas", PREFLIGHT_FORBIDS, "may create objects in schemas",
+		"REVOKE CREATE ON SCHEMA {names} FROM {holder}",
+		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.quote_ident(n.nspname), "
+		"a.privilege_type FROM pg_catalog.pg_namespace n "
+		"CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) a "
+		"LEFT JOIN reach r ON r.oid = a.grantee "
+		"WHERE (a.grantee = 0 OR r.oid IS NOT NULL) AND a.privilege_type = 'CREATE' "
+		"AND n.nspowner NOT IN (SELECT oid FROM reach)"},
+	{"privileges on the database", PREFLIGHT_FORBIDS, "may create schemas in the database",
+		"REVOKE CREATE ON DATABASE {names} FROM {holder}",
+		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.quote_ident(d.datname), "
+		"a.privilege_type FROM pg_catalog.pg_database d "
+		"CROSS JOIN LATERAL pg_catalog.aclexplode(coalesce(d.datacl, "
+		"pg_catalog.acldefault('d', d.datdba))) a LEFT JOIN reach r ON r.oid = a.grantee "
+		"WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = 'CREATE' "
+		"AND (a.grantee = 0 OR r.oid IS NOT NULL) "
+		"AND d.datdba NOT IN (SELECT oid FROM reach)"},
+	{"temporary tables", PREFLIGHT_WARNING, "may make temporary tables (READ ONLY refuses it)",
+		"REVOKE TEMPORARY ON DATABASE {names} FROM {holder}",
+		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.quote_ident(d.datname), "
+		"a.privilege_type FROM pg_catalog.pg_database d "
+		"CROSS JOIN LATERAL pg_catalog.aclexplode(coalesce(d.datacl, "
+		"pg_catalog.acldefault('d', d.datdba))) a LEFT JOIN reach r ON r.oid = a.grantee "
+		"WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = "
+		"'TEMPORARY' "
+		"AND (a.grantee = 0 OR r.oid IS NOT NULL) "
+		"AND d.datdba NOT IN (SELECT oid FROM reach)"},
+	{"large objects", PREFLIGHT_FORBIDS, "may write large objects",
+		"REVOKE UPDATE ON LARGE OBJECT {names} FROM {holder}, or give them another owner",
+		"SELECT coalesce(r.role, 'PUBLIC'), l.oid::pg_catalog.text, a.privilege_type "
+		"FROM pg_catalog.pg_largeobject_metadata l CROSS JOIN LATERAL "
+		"pg_catalog.aclexplode(coalesce(l.lomacl, pg_catalog.acldefault('L', l.lomowner))) "
+		"a "
+		"LEFT JOIN reach r ON r.oid = a.grantee "
+		"WHERE a.privilege_type = 'UPDATE' AND (a.grantee = 0 OR r.oid IS NOT NULL)"},
+};
+
+static const char object_frame[] =
+	"WITH reach AS (SELECT oid, pg_catalog.quote_ident(rolname) AS role "
+	"FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(session_user, oid, 'MEMBER')), "
+	"items (holder, name, privilege) AS (%s) "
+	"SELECT holder, pg_catalog.string_agg(DISTINCT privilege, ', '), "
+	"pg_catalog.count(DISTINCT name), pg_catalog.array_to_string("
+	"(pg_catalog.array_agg(DISTINCT name))[1:5], ', '), "
+	"pg_catalog.quote_ident(session_user) FROM items GROUP BY holder ORDER BY holder";
+
+enum { HOLDER, PRIVILEGES, COUNT, NAMES, USER };
+
+/* Fills {names} and its like. Caller frees; NULL when out of memory. */
+static char *fill_in(const char *template, const PGresult *answer, int row)
+{
+	static const struct {
+		const char *word;
+		int column;
+	} words[] = {{"{names}", NAMES}, {"{privileges}", PRIVILEGES}, {"{holder}", HOLDER},
+		{"{user}", USER}};
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	while (*template) {
+		size_t i = 0;
+
+		while (i < 4 && strncmp(template, words[i].word, strlen(words[i].word)) != 0)
+			i++;
+		if (i < 4) {
+			fputs(PQgetvalue(answer, row, words[i].column), out);
+			template += strlen(words[i].word);
+		} else {
+			fputc(*template ++, out);
+		}
+	}
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+
+	return text;
+}
+
+static void add_objects(const struct object_check *check, const PGresult *answer, int row,
+	const char *where, struct preflight_findings *f)
+{
+	const char *holder = PQgetvalue(answer, row, HOLDER), *user = PQgetvalue(answer, row, USER);
+	long count = strtol(PQgetvalue(answer, row, COUNT), NULL, 10);
+	bool public = strcmp(holder, "PUBLIC") == 0, self = strcmp(holder, user) == 0;
+	char *what = fill_in(check->what, answer, row), *mend = fill_in(check->mend, answer, row);
+	char more[64] = "", *advice = NULL;
+
+	if (count > 5)
+		snprintf(more, sizeof more, " and %ld more", count - 5);
+	if (!what || !mend ||
+		asprintf(&advice, "%s%s%s%s%s%s", mend, *more ? ", ..." : "",
+			public || self ? "" : "; or REVOKE ", public || self ? "" : holder,
+			public || self ? "" : " FROM ", public || self ? "" : user) < 0) {
+		f->failed = true;
+		goto done;
+	}
+	preflight_add(f, check->level, where, advice, "%s%s %s: %s%s", public ? "" : "role ",
+		holder, what, PQgetvalue(answer, row, NAMES), more);
+done:
+	free(what);
+	free(mend);
+	free(advice);
+}
+
+void preflight_database(PGconn *conn, const char *where, struct preflight_findings *f)
+{
+	if (!prepare_session(conn, where, f))
+		return;
+	for (size_t i = 0; i < sizeof object_checks / sizeof *object_checks; i++) {
+		const struct object_check *check = &object_checks[i];
+		PGresult *answer;
+		char sql[3000];
+
+		snprintf(sql, sizeof sql, object_frame, check->items);
+		answer = ask(conn, sql, check->subject, where, f);
+		for (int row = 0; row < PQntuples(answer); row++)
+			add_objects(check, answer, row, where, f);
+		PQclear(answer);
+	}
+}
+
+void preflight_candidate_role(PGconn *conn, const char *where, struct preflight_findings *f)
+{
+	if (preflight_role(conn, where, f))
+		preflight_database(conn, where, f);
+}
