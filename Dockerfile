@@ -31,4 +31,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
 	CMD ["/usr/local/lib/pgumbra/healthcheck"]
 ENTRYPOINT ["/usr/local/bin/pgumbra"]
-CMD ["run", "-c", "/etc/pgumbra/pgumbra.ini"]
+CMD ["run", "-c", "/etc/pgumbra/pgumbra.conf"]
