@@ -1,0 +1,319 @@
+#include "proxy/relay/relay.h"
+
+#include "proxy/handover.h"
+#include "proxy/log.h"
+#include "proxy/relay/supervisor.h"
+#include "proxy/relay/thread.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+	EXIT_GOOD = 0,
+	EXIT_CONFIGURATION = 2,
+	EXIT_RUNTIME = 3,
+	CONNECTIONS_BEFORE_LOGIN = 1024, /* beside max_sessions: logins and cancels */
+	DESCRIPTORS_OF_OURS = 256,
+	DRAIN_SHADOW_MS = 30000, /* for the tapes' rest and the last books */
+	STOP_SHADOW_MS = 5000,
+};
+
+struct relay {
+	const struct config *config; /* borrowed */
+	struct event_base *base;
+	struct relay_shared shared;
+	struct listeners listeners;
+	struct relay_thread *thread; /* owned, [threads] */
+	struct tape **tape;	     /* borrowed from the threads, for the supervisor */
+	unsigned threads, made, started, done;
+	bool enabled, supervised, in_haste;
+	struct supervisor supervisor;
+	struct event *signal_term, *signal_int, *signal_hup, *drain_over, *thread_done;
+	uint64_t drain_us;
+};
+
+/* --- what the main thread tells the others --- */
+
+static void wake_all(struct relay *r)
+{
+	for (unsigned i = 0; i < r->made; i++)
+		relay_thread_wake(&r->thread[i]);
+}
+
+static void on_epoch(uint32_t epoch, void *arg)
+{
+	struct relay *r = arg;
+
+	atomic_store(&r->shared.epoch, epoch);
+	wake_all(r);
+}
+
+static void enter_phase(struct relay *r, enum relay_phase phase)
+{
+	atomic_store(&r->shared.phase, phase);
+	wake_all(r);
+}
+
+static void on_term(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+	const struct timeval limit = {.tv_sec = (time_t)(r->drain_us / 1000000),
+		.tv_usec = (suseconds_t)(r->drain_us % 1000000)};
+
+	(void)fd;
+	(void)what;
+	if (atomic_load(&r->shared.phase) != RELAY_RUNNING)
+		return;
+	log_info("SIGTERM: no new clients; waiting for %u sessions",
+		atomic_load(&r->shared.sessions));
+	listeners_release(&r->listeners);
+	event_add(r->drain_over, &limit);
+	enter_phase(r, RELAY_DRAINING);
+}
+
+static void stop_now(struct relay *r, const char *why)
+{
+	log_info("%s: ending %u sessions", why, atomic_load(&r->shared.sessions));
+	listeners_release(&r->listeners);
+	enter_phase(r, RELAY_STOPPING);
+}
+
+static void on_int(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+
+	(void)fd;
+	(void)what;
+	r->in_haste = true;
+	stop_now(r, "SIGINT");
+}
+
+static void on_drain_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	stop_now(arg, "drain_timeout passed");
+}
+
+static void on_hup(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+
+	(void)fd;
+	(void)what;
+	if (r->supervised)
+		supervisor_signal(&r->supervisor, SIGHUP);
+	log_info("SIGHUP: logs are reopened; the configuration is not read again, changed "
+		 "settings need a restart");
+}
+
+static void on_thread_done(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+	uint64_t count = 0;
+
+	(void)what;
+	if (read(fd, &count, sizeof count) < 0)
+		return;
+	r->done += (unsigned)count;
+	if (r->done >= r->started)
+		event_base_loopbreak(r->base);
+}
+
+static bool catch_signals(struct relay *r)
+{
+	r->signal_term = evsignal_new(r->base, SIGTERM, on_term, r);
+	r->signal_int = evsignal_new(r->base, SIGINT, on_int, r);
+	r->signal_hup = evsignal_new(r->base, SIGHUP, on_hup, r);
+	r->drain_over = event_new(r->base, -1, 0, on_drain_over, r);
+	r->thread_done =
+		event_new(r->base, r->shared.done_fd, EV_READ | EV_PERSIST, on_thread_done, r);
+
+	return r->signal_term && r->signal_int && r->signal_hup && r->drain_over &&
+	       r->thread_done && event_add(r->signal_term, NULL) == 0 &&
+	       event_add(r->signal_int, NULL) == 0 && event_add(r->signal_hup, NULL) == 0 &&
+	       event_add(r->thread_done, NULL) == 0;
+}
+
+/* --- making --- */
+
+static void raise_descriptor_limit(const struct relay_shared *shared)
+{
+	const rlim_t needed =
+		(rlim_t)shared->max_connections + shared->max_sessions + DESCRIPTORS_OF_OURS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur < needed)
+		log_warning("the limit of %llu open files can't carry max_sessions = %u (needs "
+			    "%llu): further clients will wait",
+			(unsigned long long)limit.rlim_cur, shared->max_sessions,
+			(unsigned long long)needed);
+}
+
+static void read_settings(struct relay *r)
+{
+	const struct config *c = r->config;
+	struct relay_shared *s = &r->shared;
+	int64_t threads = config_integer(c, "pgumbra", NULL, "relay_threads");
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (threads <= 0) /* one per core */
+		threads = cores > 0 ? cores : 1;
+	r->threads = threads > HANDOVER_MAX_THREADS ? HANDOVER_MAX_THREADS : (unsigned)threads;
+	s->max_sessions = (uint32_t)config_integer(c, "pgumbra", NULL, "max_sessions");
+	s->max_connections = s->max_sessions + CONNECTIONS_BEFORE_LOGIN;
+	s->login_timeout_ms =
+		(uint32_t)(config_integer(c, "pgumbra", NULL, "login_timeout") / 1000);
+	s->sample = (uint64_t)(config_real(c, "shadow", NULL, "sample") * 4294967296.0);
+	s->max_message_bytes = (size_t)config_integer(c, "shadow", NULL, "max_message_bytes");
+	s->max_result_bytes = (size_t)config_integer(c, "shadow", NULL, "max_result_bytes");
+	r->drain_us = (uint64_t)config_integer(c, "pgumbra", NULL, "drain_timeout");
+	r->enabled = config_bool(c, "shadow", NULL, "enabled");
+	atomic_store(&s->switched_off, false);
+}
+
+static bool make_threads(struct relay *r, struct error *error)
+{
+	const size_t tape_size = (size_t)config_integer(r->config, "shadow", NULL, "tape_size");
+
+	r->thread = calloc(r->threads, sizeof *r->thread);
+	r->tape = calloc(r->threads, sizeof *r->tape);
+	if (!r->thread || !r->tape)
+		return error_set(error, "out of memory");
+	for (unsigned i = 0; i < r->threads; i++) {
+		if (r->enabled) {
+			r->tape[i] = tape_new(tape_size, error);
+			if (!r->tape[i])
+				return false;
+		}
+		if (!relay_thread_init(&r->thread[i], &r->shared, r->tape[i], error))
+			return false;
+		r->made++;
+	}
+
+	return true;
+}
+
+static bool start_threads(struct relay *r, struct error *error)
+{
+	for (unsigned i = 0; i < r->threads; i++) {
+		if (!relay_thread_listen(&r->thread[i], &r->listeners, error))
+			return false;
+	}
+	for (unsigned i = 0; i < r->threads; i++) {
+		if (!relay_thread_start(&r->thread[i], error))
+			return false;
+		r->started++;
+	}
+
+	return true;
+}
+
+/* The shadow process first, so that nothing passes unseen from the first client on. */
+static bool start_all(struct relay *r, struct error *error)
+{
+	r->base = event_base_new();
+	r->shared.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!r->base || r->shared.done_fd < 0 || !catch_signals(r))
+		return error_set(error, "%s: could not make the event loop", strerror(errno));
+	if (!make_threads(r, error))
+		return false;
+	if (r->enabled) {
+		if (!supervisor_init(&r->supervisor, r->base, r->config, r->tape, r->threads,
+			    on_epoch, r, error))
+			return false;
+		r->supervised = true;
+	}
+
+	return start_threads(r, error);
+}
+
+static void tell_counters(const struct relay *r)
+{
+	uint64_t relayed = 0, taken = 0, sessions = 0;
+
+	for (unsigned i = 0; i < r->made; i++) {
+		relayed += r->thread[i].recording.counters.relayed;
+		taken += r->thread[i].recording.counters.taken;
+		sessions += r->thread[i].recording.counters.sessions_opened;
+	}
+	log_info("ended: %llu sessions, %llu executions relayed, %llu put on the tape",
+		(unsigned long long)sessions, (unsigned long long)relayed,
+		(unsigned long long)taken);
+}
+
+static void stop_all(struct relay *r)
+{
+	enter_phase(r, RELAY_STOPPING);
+	for (unsigned i = 0; i < r->started; i++)
+		pthread_join(r->thread[i].thread, NULL);
+	if (r->supervised)
+		supervisor_release(&r->supervisor, r->in_haste ? STOP_SHADOW_MS : DRAIN_SHADOW_MS);
+	if (r->started > 0)
+		tell_counters(r);
+	for (unsigned i = 0; i < r->made; i++)
+		relay_thread_release(&r->thread[i]);
+	listeners_release(&r->listeners);
+	free(r->thread);
+	free(r->tape);
+	if (r->shared.done_fd >= 0)
+		close(r->shared.done_fd);
+}
+
+static void release_events(struct relay *r)
+{
+	struct event *events[] = {
+		r->signal_term, r->signal_int, r->signal_hup, r->drain_over, r->thread_done};
+
+	for (unsigned i = 0; i < sizeof events / sizeof events[0]; i++) {
+		if (events[i])
+			event_free(events[i]);
+	}
+	if (r->base)
+		event_base_free(r->base);
+}
+
+int relay_run(struct config *config, const char *config_path)
+{
+	struct relay r = {.config = config, .shared = {.done_fd = -1}};
+	char where[1024];
+	struct error error;
+	int code = EXIT_GOOD;
+
+	(void)config_path; /* nothing is read again in this version */
+	signal(SIGPIPE, SIG_IGN);
+	read_settings(&r);
+	if (!primary_init(
+		    &r.shared.primary, config_text(config, "primary", NULL, "conninfo"), &error)) {
+		log_error("%s", error.text);
+		return EXIT_CONFIGURATION;
+	}
+	raise_descriptor_limit(&r.shared);
+	if (!listeners_init(&r.listeners, config_text(config, "pgumbra", NULL, "listen"), &error)) {
+		log_error("%s", error.text);
+		listeners_release(&r.listeners);
+		return EXIT_CONFIGURATION;
+	}
+	if (start_all(&r, &error)) {
+		listeners_describe(&r.listeners, where, sizeof where);
+		log_info("listening on %s", where);
+		event_base_dispatch(r.base);
+	} else {
+		log_error("%s", error.text);
+		code = EXIT_RUNTIME;
+	}
+	stop_all(&r);
+	release_events(&r);
+
+	return code;
+}

@@ -1,0 +1,354 @@
+#define _GNU_SOURCE /* accept4 */
+#include "proxy/relay/thread.h"
+
+#include "proxy/log.h"
+#include "proxy/relay/session.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	ACCEPTS_PER_TURN = 64,
+	ACCEPT_PAUSE_MS = 100, /* after a lack of descriptors or memory */
+	SLOTS_AT_FIRST = 64,
+	TELL_EVERY_US = 5000000,
+};
+
+uint64_t relay_thread_now(struct relay_thread *t)
+{
+	struct timespec now;
+
+	if (t->recording.now_us == 0) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		t->recording.now_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	}
+
+	return t->recording.now_us;
+}
+
+/* --- slots --- */
+
+static bool grow_slots(struct relay_thread *t)
+{
+	const uint32_t more = t->slots ? 2 * t->slots : SLOTS_AT_FIRST;
+	struct session **slot = realloc(t->slot, more * sizeof *slot);
+	uint32_t *generation, *free_slot;
+
+	if (slot)
+		t->slot = slot;
+	generation = realloc(t->generation, more * sizeof *generation);
+	if (generation)
+		t->generation = generation;
+	free_slot = realloc(t->free_slot, more * sizeof *free_slot);
+	if (free_slot)
+		t->free_slot = free_slot;
+	if (!slot || !generation || !free_slot)
+		return false;
+	for (uint32_t i = t->slots; i < more; i++) {
+		t->slot[i] = NULL;
+		t->generation[i] = 0;
+	}
+	/* free_slot[used] and up are the free ones; until now there was none */
+	for (uint32_t i = t->slots; i < more; i++)
+		t->free_slot[i] = i;
+	t->slots = more;
+
+	return true;
+}
+
+bool relay_thread_enter(struct relay_thread *t, struct session *s, struct tape_session *id)
+{
+	uint32_t slot;
+
+	if (t->used == t->slots && !grow_slots(t))
+		return false;
+	slot = t->free_slot[t->used++];
+	assert(!t->slot[slot]);
+	t->slot[slot] = s;
+	*id = (struct tape_session){.slot = slot, .generation = ++t->generation[slot]};
+
+	return true;
+}
+
+void relay_thread_leave(struct relay_thread *t, struct tape_session id)
+{
+	assert(t->used > 0 && t->slot[id.slot]);
+	t->slot[id.slot] = NULL;
+	t->free_slot[--t->used] = id.slot;
+}
+
+void relay_thread_bury(struct relay_thread *t, struct session *s)
+{
+	s->next_dead = t->dead;
+	t->dead = s;
+}
+
+static void reap(struct relay_thread *t)
+{
+	while (t->dead) {
+		struct session *s = t->dead;
+
+		t->dead = s->next_dead;
+		session_free(s);
+	}
+}
+
+void relay_thread_tell_unreachable(struct relay_thread *t, const char *why)
+{
+	const uint64_t now = relay_thread_now(t);
+
+	t->failures_unlogged++;
+	if (t->failures_logged_us != 0 && now - t->failures_logged_us < TELL_EVERY_US)
+		return;
+	log_warning("%s: could not connect to the primary (%u times since the last such line)", why,
+		t->failures_unlogged);
+	t->failures_unlogged = 0;
+	t->failures_logged_us = now;
+}
+
+/* --- accepting --- */
+
+static void stop_accepting(struct relay_thread *t)
+{
+	for (size_t i = 0; i < t->listen_count; i++)
+		event_del(&t->accept[i]);
+}
+
+/* Out of descriptors or memory: a listener left readable would spin. */
+static void pause_accepting(struct relay_thread *t)
+{
+	const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+
+	log_warning("%s: could not accept connections, pausing for %d ms", strerror(errno),
+		ACCEPT_PAUSE_MS);
+	stop_accepting(t);
+	event_add(&t->accept_again, &pause);
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay_thread *t = arg;
+
+	(void)fd;
+	(void)what;
+	for (size_t i = 0; i < t->listen_count; i++)
+		event_add(&t->accept[i], NULL);
+}
+
+static void on_accept(evutil_socket_t listener, short what, void *arg)
+{
+	struct relay_thread *t = arg;
+
+	(void)what;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0)
+			session_accept(t, fd);
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			pause_accepting(t);
+		if (fd < 0 && errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+static void close_listeners(struct relay_thread *t)
+{
+	stop_accepting(t);
+	if (t->base)
+		event_del(&t->accept_again);
+	for (size_t i = 0; i < t->listen_count; i++)
+		close(t->listen_fd[i]);
+	t->listen_count = 0;
+}
+
+/* --- what the main thread wants --- */
+
+static void for_each_session(struct relay_thread *t, void (*act)(struct session *))
+{
+	for (uint32_t i = 0; i < t->slots; i++) {
+		if (t->slot[i])
+			act(t->slot[i]);
+	}
+}
+
+static void stop_recording(struct session *s)
+{
+	if (s->has_recorder)
+		recorder_stop(&s->recorder);
+}
+
+static void announce(struct session *s)
+{
+	if (s->has_recorder)
+		recorder_announce(&s->recorder);
+}
+
+static void follow_epoch(struct relay_thread *t)
+{
+	struct recording *r = &t->recording;
+	const uint32_t epoch = atomic_load(&t->shared->epoch);
+
+	if (!t->tape || epoch == r->epoch)
+		return;
+	tape_commit(t->tape, &r->counters);
+	r->epoch = 0;
+	for_each_session(t, stop_recording);
+	r->epoch = epoch;
+	if (epoch != 0)
+		r->counters.epoch_taken_base = r->counters.taken;
+	tape_commit(t->tape, &r->counters); /* the base is there before the epoch */
+	tape_begin_epoch(t->tape, epoch);
+	if (epoch != 0)
+		for_each_session(t, announce);
+}
+
+static void follow_switch(struct relay_thread *t)
+{
+	const bool off = atomic_load(&t->shared->switched_off);
+
+	if (off == t->recording.switched_off)
+		return;
+	t->recording.switched_off = off;
+	if (off)
+		for_each_session(t, stop_recording);
+}
+
+static void follow_phase(struct relay_thread *t)
+{
+	const enum relay_phase phase = atomic_load(&t->shared->phase);
+
+	if (phase == t->phase)
+		return;
+	t->phase = phase;
+	close_listeners(t);
+	for_each_session(t, session_phase_changed);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay_thread *t = arg;
+	uint64_t count;
+
+	(void)what;
+	if (read(fd, &count, sizeof count) < 0 && errno == EAGAIN)
+		return;
+	relay_thread_now(t);
+	follow_epoch(t);
+	follow_switch(t);
+	follow_phase(t);
+}
+
+void relay_thread_wake(const struct relay_thread *t)
+{
+	const uint64_t one = 1;
+
+	(void)!write(t->wake_fd, &one, sizeof one);
+}
+
+/* --- life --- */
+
+static void *run(void *arg)
+{
+	struct relay_thread *t = arg;
+	const uint64_t one = 1;
+
+	follow_epoch(t);
+	follow_switch(t);
+	follow_phase(t);
+	while (t->phase == RELAY_RUNNING || t->used > 0) {
+		t->recording.now_us = 0;
+		event_base_loop(t->base, EVLOOP_ONCE);
+		if (t->tape)
+			tape_commit(t->tape, &t->recording.counters);
+		reap(t);
+	}
+	(void)!write(t->shared->done_fd, &one, sizeof one);
+
+	return NULL;
+}
+
+static bool make_loop(struct relay_thread *t)
+{
+	struct event_config *config = event_config_new();
+
+	if (!config)
+		return false;
+	/* one thread owns the loop; others wake it by wake_fd */
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	t->base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (!t->base)
+		return false;
+	event_assign(&t->wake, t->base, t->wake_fd, EV_READ | EV_PERSIST, on_wake, t);
+	event_assign(&t->accept_again, t->base, -1, 0, on_accept_again, t);
+
+	return event_add(&t->wake, NULL) == 0;
+}
+
+bool relay_thread_init(
+	struct relay_thread *t, struct relay_shared *shared, struct tape *tape, struct error *error)
+{
+	*t = (struct relay_thread){.shared = shared, .tape = tape};
+	t->recording = (struct recording){.tape = tape,
+		.sample = shared->sample,
+		.max_message_bytes = shared->max_message_bytes,
+		.max_result_bytes = shared->max_result_bytes};
+	if (getrandom(&t->recording.random, sizeof t->recording.random, 0) < 0 ||
+		t->recording.random == 0)
+		t->recording.random = (uint64_t)(uintptr_t)t | 1;
+	t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	t->chunk = malloc(CHUNK_BYTES);
+	if (t->wake_fd < 0 || !t->chunk || !make_loop(t)) {
+		relay_thread_release(t);
+		return error_set(error, "%s: could not make a relay thread", strerror(errno));
+	}
+
+	return true;
+}
+
+bool relay_thread_listen(struct relay_thread *t, const struct listeners *l, struct error *error)
+{
+	if (!listeners_open(l, t->listen_fd, error))
+		return false;
+	t->listen_count = l->count;
+	for (size_t i = 0; i < l->count; i++) {
+		event_assign(&t->accept[i], t->base, t->listen_fd[i], EV_READ | EV_PERSIST,
+			on_accept, t);
+		event_add(&t->accept[i], NULL);
+	}
+
+	return true;
+}
+
+bool relay_thread_start(struct relay_thread *t, struct error *error)
+{
+	int rc = pthread_create(&t->thread, NULL, run, t);
+
+	return rc == 0 || error_set(error, "%s: could not start a relay thread", strerror(rc));
+}
+
+void relay_thread_release(struct relay_thread *t)
+{
+	if (t->base) {
+		close_listeners(t);
+		for (uint32_t i = 0; i < t->slots; i++) {
+			if (t->slot[i])
+				session_end(t->slot[i]);
+		}
+		reap(t);
+		event_base_free(t->base);
+	}
+	if (t->wake_fd >= 0)
+		close(t->wake_fd);
+	tape_free(t->tape);
+	free(t->chunk);
+	free(t->slot);
+	free(t->generation);
+	free(t->free_slot);
+	*t = (struct relay_thread){.wake_fd = -1};
+}

@@ -1,0 +1,86 @@
+/* A relay thread: its event loop, its sockets, its tape, its sessions.
+ *
+ * Threads share nothing but struct relay_shared: what is fixed at start, and flags and counts that
+ * are atomic. The main thread changes a flag and wakes the threads; nobody waits for anybody.
+ */
+#ifndef PGUMBRA_PROXY_RELAY_THREAD_H
+#define PGUMBRA_PROXY_RELAY_THREAD_H
+
+#include "proxy/relay/listener.h"
+#include "proxy/relay/primary.h"
+#include "proxy/relay/recorder.h"
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+
+struct session;
+
+enum { CHUNK_BYTES = 64 * 1024 };
+
+enum relay_phase {
+	RELAY_RUNNING,
+	RELAY_DRAINING, /* no new clients; sessions end when they are quiet */
+	RELAY_STOPPING, /* all sessions end now */
+};
+
+struct relay_shared {
+	struct primary primary;
+	uint32_t max_sessions, max_connections; /* connections: before a session exists, too */
+	uint32_t login_timeout_ms;
+	uint64_t sample; /* threshold of the coin */
+	size_t max_message_bytes, max_result_bytes;
+	int done_fd; /* eventfd: a thread has ended */
+
+	atomic_uint phase;	  /* enum relay_phase */
+	atomic_uint epoch;	  /* of the shadow process; 0: none */
+	atomic_bool switched_off; /* shadowing, by the operator */
+	atomic_uint sessions, connections;
+};
+
+struct relay_thread {
+	struct relay_shared *shared; /* borrowed, outlives the thread */
+	struct recording recording;
+	struct tape *tape; /* owned; NULL when shadowing is off */
+	struct event_base *base;
+	pthread_t thread;
+	int wake_fd;
+	struct event wake, accept_again;
+	struct event accept[LISTEN_ADDRESSES_MAX];
+	int listen_fd[LISTEN_ADDRESSES_MAX];
+	size_t listen_count;
+	enum relay_phase phase; /* as last looked at */
+	uint8_t *chunk;		/* CHUNK_BYTES, for every read */
+
+	struct session **slot; /* owned sessions; NULL where free */
+	uint32_t *generation;
+	uint32_t slots, used;
+	uint32_t *free_slot;	     /* [used, slots): the free ones */
+	struct session *dead;	     /* to be freed at the loop's end */
+	uint64_t failures_logged_us; /* last line about a primary that can't be reached */
+	uint32_t failures_unlogged;
+};
+
+/* tape may be NULL; it is owned by the thread from here on, even on failure. */
+bool relay_thread_init(struct relay_thread *t, struct relay_shared *shared, struct tape *tape,
+	struct error *error) __attribute__((warn_unused_result));
+bool relay_thread_listen(struct relay_thread *t, const struct listeners *listeners,
+	struct error *error) __attribute__((warn_unused_result));
+bool relay_thread_start(struct relay_thread *t, struct error *error)
+	__attribute__((warn_unused_result));
+/* After the thread was joined, or was never started. */
+void relay_thread_release(struct relay_thread *t);
+/* Any thread: look at the shared flags again. */
+void relay_thread_wake(const struct relay_thread *t);
+
+/* --- for sessions, in this thread --- */
+/* Microseconds, read once per turn of the loop. */
+uint64_t relay_thread_now(struct relay_thread *t);
+/* A free slot; false when out of memory. */
+bool relay_thread_enter(struct relay_thread *t, struct session *s, struct tape_session *id);
+void relay_thread_leave(struct relay_thread *t, struct tape_session id);
+/* Frees the session when the loop's turn ends. */
+void relay_thread_bury(struct relay_thread *t, struct session *s);
+/* The primary can't be reached: one line now and then, with a count. */
+void relay_thread_tell_unreachable(struct relay_thread *t, const char *why);
+
+#endif
