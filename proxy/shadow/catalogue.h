@@ -23,7 +23,8 @@ enum relation_knowledge {
 	RELATION_UNKNOWN,
 	RELATION_PLAIN,
 	RELATION_ROW_SECURITY,
-	RELATION_VOLATILE /* a view or policy that calls volatile functions */
+	RELATION_VOLATILE, /* a view or policy that calls volatile functions */
+	RELATION_SYSTEM	   /* a view over system catalogues */
 };
 
 /* Blocking. Schema-qualified queries with an empty search_path. NULL and *error on failure. */
@@ -34,6 +35,11 @@ enum function_knowledge catalogue_function(
 	const struct catalogue *c, const char *schema, const char *name);
 enum relation_knowledge catalogue_relation(
 	const struct catalogue *c, const char *schema, const char *name);
+/* True if functions of this name exist, all of them in `schema`: whatever search_path says, an
+ * unqualified call means one of these. */
+bool catalogue_function_only_in(const struct catalogue *c, const char *schema, const char *name);
+/* True if a type of this name is converted, read or checked (domains) by a volatile function. */
+bool catalogue_type_volatile(const struct catalogue *c, const char *name);
 /* True if some operator of this name is implemented by a volatile function. */
 bool catalogue_operator_volatile(const struct catalogue *c, const char *name);
 /* Name of a type beyond the built-in range; NULL if unknown. */
@@ -41,5 +47,20 @@ const char *catalogue_type_name(const struct catalogue *c, uint32_t oid);
 /* The candidate's oid for a type of this name, 0 if none. */
 uint32_t catalogue_type_oid(const struct catalogue *c, const char *qualified_name);
 size_t catalogue_functions(const struct catalogue *c);
+
+/* Building one by hand; catalogue_load does no other. Names are copied. After catalogue_seal it is
+ * immutable; before, nothing may be asked of it. False: out of memory, or over CATALOGUE_LIMIT
+ * entries of a kind. An entry of the same name and schema counts with the others: the worst wins.
+ */
+enum { CATALOGUE_LIMIT = 1000000 };
+struct catalogue *catalogue_new(void);
+bool catalogue_add_function(struct catalogue *c, const char *schema, const char *name,
+	enum function_knowledge knowledge);
+bool catalogue_add_relation(struct catalogue *c, const char *schema, const char *name,
+	enum relation_knowledge knowledge);
+bool catalogue_add_volatile_operator(struct catalogue *c, const char *name);
+bool catalogue_add_volatile_type(struct catalogue *c, const char *name);
+bool catalogue_add_type(struct catalogue *c, uint32_t oid, const char *qualified_name);
+void catalogue_seal(struct catalogue *c);
 
 #endif

@@ -68,6 +68,7 @@ struct statement {
 	bool chain;		 /* COMMIT/ROLLBACK AND CHAIN */
 	bool harmless_only;	 /* calls only known harmless built-in functions: the candidate
 				    connection may be reused */
+	bool copy_out;		 /* EFFECT_COPY: to stdout, of a table or a clean query */
 	char *body;		 /* EFFECT_PREPARE: text of the prepared statement; owned */
 	uint32_t catalogue_generation; /* decided with this catalogue */
 };

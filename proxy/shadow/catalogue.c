@@ -1,0 +1,486 @@
+#include "proxy/shadow/catalogue.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A name, where it stands, and what is known of it: a kind of entry. */
+struct named {
+	char *name, *schema; /* owned; schema may be NULL */
+	uint32_t value;
+};
+
+struct names {
+	struct named *item; /* owned; sorted by name, then schema, once sealed */
+	size_t count, cap;
+};
+
+struct catalogue {
+	bool sealed;
+	struct names functions, relations, operators, types_volatile;
+	struct names types;	     /* by qualified name; value: oid */
+	struct named **types_by_oid; /* owned array, borrowed entries */
+};
+
+struct catalogue *catalogue_new(void)
+{
+	return calloc(1, sizeof(struct catalogue));
+}
+
+static void names_release(struct names *n)
+{
+	for (size_t i = 0; i < n->count; i++) {
+		free(n->item[i].name);
+		free(n->item[i].schema);
+	}
+	free(n->item);
+}
+
+void catalogue_free(struct catalogue *c)
+{
+	if (!c)
+		return;
+	names_release(&c->functions);
+	names_release(&c->relations);
+	names_release(&c->operators);
+	names_release(&c->types_volatile);
+	names_release(&c->types);
+	free(c->types_by_oid);
+	free(c);
+}
+
+static bool names_grow(struct names *n)
+{
+	size_t cap = n->cap ? n->cap * 2 : 64;
+	struct named *grown;
+
+	if (n->count < n->cap)
+		return true;
+	if (n->count >= CATALOGUE_LIMIT)
+		return false;
+	grown = realloc(n->item, cap * sizeof *grown);
+	if (!grown)
+		return false;
+	n->item = grown;
+	n->cap = cap;
+
+	return true;
+}
+
+static bool names_add(struct names *n, const char *schema, const char *name, uint32_t value)
+{
+	struct named e = {.value = value};
+
+	if (!names_grow(n))
+		return false;
+	e.name = strdup(name);
+	e.schema = schema ? strdup(schema) : NULL;
+	if (!e.name || (schema && !e.schema)) {
+		free(e.name);
+		free(e.schema);
+		return false;
+	}
+	n->item[n->count++] = e;
+
+	return true;
+}
+
+bool catalogue_add_function(struct catalogue *c, const char *schema, const char *name,
+	enum function_knowledge knowledge)
+{
+	assert(!c->sealed);
+	return names_add(&c->functions, schema, name, knowledge);
+}
+
+bool catalogue_add_relation(struct catalogue *c, const char *schema, const char *name,
+	enum relation_knowledge knowledge)
+{
+	assert(!c->sealed);
+	return names_add(&c->relations, schema, name, knowledge);
+}
+
+bool catalogue_add_volatile_operator(struct catalogue *c, const char *name)
+{
+	assert(!c->sealed);
+	return names_add(&c->operators, NULL, name, 0);
+}
+
+bool catalogue_add_volatile_type(struct catalogue *c, const char *name)
+{
+	assert(!c->sealed);
+	return names_add(&c->types_volatile, NULL, name, 0);
+}
+
+bool catalogue_add_type(struct catalogue *c, uint32_t oid, const char *qualified_name)
+{
+	struct named **grown;
+
+	assert(!c->sealed);
+	grown = realloc(c->types_by_oid, (c->types.count + 1) * sizeof *grown);
+	if (!grown)
+		return false;
+	c->types_by_oid = grown;
+
+	return names_add(&c->types, NULL, qualified_name, oid);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : strcmp(x->schema ? x->schema : "", y->schema ? y->schema : "");
+}
+
+static int by_oid(const void *a, const void *b)
+{
+	const struct named *x = *(struct named *const *)a, *y = *(struct named *const *)b;
+
+	return (x->value > y->value) - (x->value < y->value);
+}
+
+static void names_sort(struct names *n)
+{
+	if (n->count > 0)
+		qsort(n->item, n->count, sizeof *n->item, by_name);
+}
+
+void catalogue_seal(struct catalogue *c)
+{
+	names_sort(&c->functions);
+	names_sort(&c->relations);
+	names_sort(&c->operators);
+	names_sort(&c->types_volatile);
+	names_sort(&c->types);
+	for (size_t i = 0; i < c->types.count; i++)
+		c->types_by_oid[i] = &c->types.item[i];
+	if (c->types.count > 0)
+		qsort(c->types_by_oid, c->types.count, sizeof *c->types_by_oid, by_oid);
+	c->sealed = true;
+}
+
+/* The entries of this name: a run of the sorted array. */
+static struct names names_find(const struct names *n, const char *name)
+{
+	size_t low = 0, high = n->count;
+	struct names run = {0};
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(n->item[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < n->count)
+		run.item = &n->item[low];
+	while (low + run.count < n->count && strcmp(n->item[low + run.count].name, name) == 0)
+		run.count++;
+
+	return run;
+}
+
+static bool in_schema(const struct named *e, const char *schema)
+{
+	return !schema || (e->schema && strcmp(e->schema, schema) == 0);
+}
+
+enum function_knowledge catalogue_function(
+	const struct catalogue *c, const char *schema, const char *name)
+{
+	struct names run = names_find(&c->functions, name);
+	enum function_knowledge worst = FUNCTION_UNKNOWN;
+
+	assert(c->sealed);
+	for (size_t i = 0; i < run.count; i++) /* the enum runs from worst to best */
+		if (in_schema(&run.item[i], schema) &&
+			(worst == FUNCTION_UNKNOWN || run.item[i].value < worst))
+			worst = run.item[i].value;
+	return worst;
+}
+
+bool catalogue_function_only_in(const struct catalogue *c, const char *schema, const char *name)
+{
+	struct names run = names_find(&c->functions, name);
+
+	assert(c->sealed);
+	for (size_t i = 0; i < run.count; i++)
+		if (!in_schema(&run.item[i], schema))
+			return false;
+	return run.count > 0;
+}
+
+enum relation_knowledge catalogue_relation(
+	const struct catalogue *c, const char *schema, const char *name)
+{
+	static const int gravity[] = {[RELATION_UNKNOWN] = 0,
+		[RELATION_PLAIN] = 1,
+		[RELATION_SYSTEM] = 2,
+		[RELATION_ROW_SECURITY] = 3,
+		[RELATION_VOLATILE] = 4};
+	struct names run = names_find(&c->relations, name);
+	enum relation_knowledge worst = RELATION_UNKNOWN;
+
+	assert(c->sealed);
+	for (size_t i = 0; i < run.count; i++)
+		if (in_schema(&run.item[i], schema) && gravity[run.item[i].value] > gravity[worst])
+			worst = run.item[i].value;
+	return worst;
+}
+
+bool catalogue_operator_volatile(const struct catalogue *c, const char *name)
+{
+	assert(c->sealed);
+	return names_find(&c->operators, name).count > 0;
+}
+
+bool catalogue_type_volatile(const struct catalogue *c, const char *name)
+{
+	assert(c->sealed);
+	return names_find(&c->types_volatile, name).count > 0;
+}
+
+const char *catalogue_type_name(const struct catalogue *c, uint32_t oid)
+{
+	size_t low = 0, high = c->types.count;
+
+	assert(c->sealed);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (c->types_by_oid[middle]->value == oid)
+			return c->types_by_oid[middle]->name;
+		if (c->types_by_oid[middle]->value < oid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+uint32_t catalogue_type_oid(const struct catalogue *c, const char *qualified_name)
+{
+	struct names run = names_find(&c->types, qualified_name);
+
+	assert(c->sealed);
+	return run.count > 0 ? run.item[0].value : 0;
+}
+
+size_t catalogue_functions(const struct catalogue *c)
+{
+	return c->functions.count;
+}
+
+/* ---- loading ---- */
+
+/* Functions by name; an aggregate is as volatile as the worst function behind it. */
+static const char functions_sql[] =
+	"SELECT n.nspname, p.proname, CASE WHEN bool_or(p.provolatile = 'v' OR a.v) THEN 1"
+	" WHEN bool_or(p.provolatile = 's') THEN 2 ELSE 3 END"
+	" FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+	" LEFT JOIN (SELECT g.aggfnoid AS fn, bool_or(s.provolatile = 'v') AS v"
+	" FROM pg_catalog.pg_aggregate g JOIN pg_catalog.pg_proc s ON s.oid IN (g.aggtransfn,"
+	" g.aggfinalfn, g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn,"
+	" g.aggminvtransfn, g.aggmfinalfn) GROUP BY 1) a ON a.fn = p.oid"
+	" WHERE p.prokind <> 'p' GROUP BY 1, 2";
+
+/* For servers without the columns above. */
+static const char functions_plain_sql[] =
+	"SELECT n.nspname, p.proname, CASE WHEN max(CASE p.provolatile WHEN 'v' THEN 1 ELSE 0 END)"
+	" = 1 THEN 1 WHEN max(CASE p.provolatile WHEN 's' THEN 1 ELSE 0 END) = 1 THEN 2 ELSE 3 END"
+	" FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+	" GROUP BY 1, 2";
+
+/* Relations: plain, with row security, or views (and policies) that call a volatile function or
+ * read the system's own tables, directly or through other views. Dependencies on built-in functions
+ * are not in pg_depend, so the stored trees are searched for the oids that they call and read. */
+static const char relations_sql[] =
+	"WITH RECURSIVE tree(rel, body) AS MATERIALIZED ("
+	" SELECT r.ev_class, r.ev_action::text FROM pg_catalog.pg_rewrite r"
+	" JOIN pg_catalog.pg_class v ON v.oid = r.ev_class"
+	" WHERE v.relkind = 'v' AND r.ev_type = '1' AND v.oid >= 16384"
+	" UNION ALL SELECT polrelid, coalesce(polqual::text, '') || ' ' ||"
+	" coalesce(polwithcheck::text, '') FROM pg_catalog.pg_policy),"
+	" calls(rel, fn) AS MATERIALIZED (SELECT t.rel, m[1]::oid FROM tree t, "
+	"regexp_matches(t.body,"
+	" ':(?:funcid|opfuncid|aggfnoid|winfnoid|hashfuncid|negfuncid) ([0-9]+)', 'g') m"
+	" UNION SELECT t.rel, o.oprcode::oid FROM tree t, regexp_matches(t.body, ':opno ([0-9]+)',"
+	" 'g') m JOIN pg_catalog.pg_operator o ON o.oid = m[1]::oid),"
+	" uses(rel, ref) AS MATERIALIZED (SELECT DISTINCT t.rel, m[1]::oid FROM tree t,"
+	" regexp_matches(t.body, ':relid ([0-9]+)', 'g') m),"
+	" bad(rel, kind) AS ("
+	" SELECT c.rel, 3 FROM calls c JOIN pg_catalog.pg_proc p ON p.oid = c.fn"
+	" LEFT JOIN pg_catalog.pg_aggregate g ON g.aggfnoid = p.oid"
+	" WHERE p.provolatile = 'v' OR p.proname IN ('txid_current', 'pg_current_xact_id')"
+	" OR p.proname LIKE 'dblink%' OR EXISTS (SELECT FROM pg_catalog.pg_proc s WHERE s.oid IN"
+	" (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggmtransfn, g.aggminvtransfn,"
+	" g.aggmfinalfn) AND s.provolatile = 'v')"
+	" UNION SELECT c.oid, 2 FROM pg_catalog.pg_class c WHERE c.relrowsecurity"
+	" UNION SELECT u.rel, 4 FROM uses u JOIN pg_catalog.pg_class c ON c.oid = u.ref"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+	" WHERE n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast')"
+	" UNION SELECT u.rel, b.kind FROM uses u JOIN bad b ON b.rel = u.ref AND u.rel <> u.ref)"
+	" SELECT n.nspname, c.relname, coalesce(CASE WHEN bool_or(b.kind = 3) THEN 3"
+	" WHEN bool_or(b.kind = 2) THEN 2 WHEN bool_or(b.kind = 4) THEN 4 END, 1)"
+	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+	" LEFT JOIN bad b ON b.rel = c.oid WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p')"
+	" AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') GROUP BY 1, 2, "
+	"c.oid";
+
+/* For servers without stored trees: doubt counts every view as volatile. */
+static const char relations_plain_sql[] =
+	"SELECT n.nspname, c.relname, CASE WHEN c.relkind = 'v' THEN 3 ELSE 1 END"
+	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+	" WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p')"
+	" AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
+
+static const char operators_sql[] =
+	"SELECT DISTINCT NULL, o.oprname, 0 FROM pg_catalog.pg_operator o"
+	" JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode WHERE p.provolatile = 'v'";
+
+/* Casts, input and output functions, checks of domains. */
+static const char volatile_types_sql[] =
+	"SELECT NULL, t.typname, 0 FROM pg_catalog.pg_cast c"
+	" JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc"
+	" JOIN pg_catalog.pg_type t ON t.oid = c.casttarget WHERE p.provolatile = 'v'"
+	" UNION SELECT NULL, t.typname, 0 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_proc p"
+	" ON p.oid IN (t.typinput, t.typoutput, t.typsend, t.typreceive)"
+	" WHERE p.provolatile = 'v' AND t.oid >= 16384"
+	" UNION SELECT NULL, t.typname, 0 FROM pg_catalog.pg_constraint k"
+	" JOIN pg_catalog.pg_type t ON t.oid = k.contypid,"
+	" regexp_matches(k.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m"
+	" JOIN pg_catalog.pg_proc p ON p.oid = m[1]::oid WHERE p.provolatile = 'v'";
+
+static const char types_sql[] =
+	"SELECT NULL, n.nspname || '.' || t.typname, t.oid FROM pg_catalog.pg_type t"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384";
+
+static bool add_function(struct catalogue *c, const char *schema, const char *name, uint32_t v)
+{
+	return catalogue_add_function(c, schema, name, v);
+}
+
+static bool add_relation(struct catalogue *c, const char *schema, const char *name, uint32_t v)
+{
+	return catalogue_add_relation(c, schema, name, v);
+}
+
+static bool add_operator(struct catalogue *c, const char *schema, const char *name, uint32_t v)
+{
+	(void)schema;
+	(void)v;
+	return catalogue_add_volatile_operator(c, name);
+}
+
+static bool add_volatile_type(struct catalogue *c, const char *schema, const char *name, uint32_t v)
+{
+	(void)schema;
+	(void)v;
+	return catalogue_add_volatile_type(c, name);
+}
+
+static bool add_type(struct catalogue *c, const char *schema, const char *name, uint32_t v)
+{
+	(void)schema;
+	return catalogue_add_type(c, v, name);
+}
+
+/* Each asks for schema, name, number. The second text serves where the first fails; a kind without
+ * either answer may stay empty only where that is the cautious side. */
+static const struct question {
+	const char *what, *sql, *otherwise;
+	bool (*add)(struct catalogue *c, const char *schema, const char *name, uint32_t value);
+	uint32_t limit; /* of the number; 0: any */
+} questions[] = {
+	{"functions", functions_sql, functions_plain_sql, add_function, FUNCTION_IMMUTABLE},
+	{"relations", relations_sql, relations_plain_sql, add_relation, RELATION_SYSTEM},
+	{"operators", operators_sql, NULL, add_operator, 0},
+	{"casts", volatile_types_sql, NULL, add_volatile_type, 0},
+	{"types", types_sql, NULL, add_type, 0},
+};
+
+static bool take_row(struct catalogue *c, const struct question *q, const PGresult *r, int row)
+{
+	const char *schema = PQgetisnull(r, row, 0) ? NULL : PQgetvalue(r, row, 0);
+	unsigned long value = strtoul(PQgetvalue(r, row, 2), NULL, 10);
+
+	if (q->limit && (value == 0 || value > q->limit))
+		return false;
+	return q->add(c, schema, PQgetvalue(r, row, 1), (uint32_t)value);
+}
+
+/* True if the command succeeded; its result is not wanted. */
+static bool run(PGconn *connection, const char *sql)
+{
+	PGresult *r = PQexec(connection, sql);
+	bool ok = PQresultStatus(r) == PGRES_COMMAND_OK;
+
+	PQclear(r);
+	return ok;
+}
+
+/* Rows in a read-only transaction of its own; NULL after an error, with the text in *error. */
+static PGresult *ask(PGconn *connection, const char *what, const char *sql, struct error *error)
+{
+	PGresult *r = NULL;
+
+	if (run(connection, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY") &&
+		run(connection, "SET LOCAL search_path = ''"))
+		r = PQexec(connection, sql);
+	if (PQresultStatus(r) != PGRES_TUPLES_OK || PQnfields(r) != 3) {
+		char text[256];
+
+		snprintf(text, sizeof text, "%s", PQerrorMessage(connection));
+		text[strcspn(text, "\n")] = '\0';
+		error_set(error, "cannot read the catalogue's %s: %s", what, text);
+		PQclear(r);
+		r = NULL;
+	}
+	if (!run(connection, "ROLLBACK")) {
+		error_set(error, "connection lost while reading the catalogue's %s", what);
+		PQclear(r);
+		r = NULL;
+	}
+	return r;
+}
+
+static bool take_answer(
+	struct catalogue *c, const struct question *q, PGconn *connection, struct error *error)
+{
+	PGresult *r = ask(connection, q->what, q->sql, error);
+	bool ok = true;
+
+	if (!r && q->otherwise && PQstatus(connection) == CONNECTION_OK)
+		r = ask(connection, q->what, q->otherwise, error);
+	if (!r)
+		return false;
+	for (int row = 0; ok && row < PQntuples(r); row++)
+		ok = take_row(c, q, r, row);
+	if (!ok)
+		error_set(error, "the catalogue's %s do not fit: over %d, or out of memory",
+			q->what, CATALOGUE_LIMIT);
+	PQclear(r);
+
+	return ok;
+}
+
+struct catalogue *catalogue_load(PGconn *connection, struct error *error)
+{
+	struct catalogue *c = catalogue_new();
+
+	if (!c) {
+		error_set(error, "out of memory");
+		return NULL;
+	}
+	for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
+		if (!take_answer(c, &questions[i], connection, error)) {
+			catalogue_free(c);
+			return NULL;
+		}
+	}
+	catalogue_seal(c);
+
+	return c;
+}

@@ -1,0 +1,354 @@
+#include "proxy/shadow/classify.h"
+#include "proxy/shadow/classify_parts.h"
+
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(element) ((element)->homeless = true)
+#include <assert.h>
+#include <ctype.h>
+#include <pg_query.h>
+#include <stdlib.h>
+#include <uthash.h>
+#include <xxhash.h>
+
+/* Together the texts kept may take this much on average; single long ones more (L4). */
+enum { CACHE_BYTES_PER_ENTRY = 4096 };
+
+struct key {
+	uint64_t low, high;
+};
+
+/* One text and what was decided of it. */
+struct entry {
+	UT_hash_handle hh;
+	struct key key;
+	char *text; /* owned: equal hashes are not equal texts */
+	size_t len;
+	uint32_t generation;
+	bool used;     /* asked for since the hand last passed */
+	bool homeless; /* the table had no memory for it */
+	struct text_parts parts;
+};
+
+struct classifier {
+	struct classifier_options options;
+	char *allow; /* owned copy of allow_functions */
+	const struct catalogue *catalogue;
+	uint32_t generation;
+	struct entry *table;
+	struct entry *hand; /* next to be looked at for eviction; NULL: the oldest */
+	size_t bytes;
+};
+
+/* ---- statements ---- */
+
+static struct statement *statement_new(void)
+{
+	struct statement *s = calloc(1, sizeof *s);
+
+	if (s)
+		s->references = 1;
+	return s;
+}
+
+const struct statement *statement_ref(const struct statement *s)
+{
+	struct statement *own = (struct statement *)s; /* only the count changes */
+
+	own->references++;
+	return s;
+}
+
+void statement_unref(const struct statement *s)
+{
+	struct statement *own = (struct statement *)s;
+
+	if (!own || --own->references > 0)
+		return;
+	free(own->normalized);
+	free(own->name);
+	free(own->value);
+	free(own->body);
+	free(own);
+}
+
+void text_parts_release(struct text_parts *parts)
+{
+	for (size_t i = 0; i < parts->count; i++)
+		statement_unref(parts->part[i].statement);
+	free(parts->part);
+	*parts = (struct text_parts){0};
+}
+
+static bool text_parts_init(struct text_parts *parts, size_t count)
+{
+	*parts = (struct text_parts){0};
+	parts->part = calloc(count ? count : 1, sizeof *parts->part);
+	return parts->part != NULL;
+}
+
+static bool text_parts_copy(const struct text_parts *from, struct text_parts *to)
+{
+	if (!text_parts_init(to, from->count))
+		return false;
+	to->unparsed = from->unparsed;
+	for (; to->count < from->count; to->count++) {
+		to->part[to->count] = from->part[to->count];
+		statement_ref(to->part[to->count].statement);
+	}
+	return true;
+}
+
+/* ---- deciding ---- */
+
+/* One part over the whole text, which nothing is known of. */
+static bool opaque(
+	const struct classifier *c, size_t len, enum reason reason, struct text_parts *out)
+{
+	struct statement *s = statement_new();
+
+	*out = (struct text_parts){0};
+	if (!s || !(s->normalized = strdup("")) || !text_parts_init(out, 1)) {
+		statement_unref(s);
+		return false;
+	}
+	s->skip = reason;
+	s->effect = EFFECT_UNKNOWN_SETTINGS;
+	s->creates_temporary = true;
+	s->unqualified_names = true;
+	s->catalogue_generation = c->generation;
+	out->part[0] = (struct text_part){.len = len, .statement = s};
+	out->count = 1;
+	out->unparsed = true;
+
+	return true;
+}
+
+/* Where statement `raw` stands in the text, without white space around it. */
+static struct text_part place(const PgQuery__RawStmt *raw, const char *text, size_t len)
+{
+	size_t start = raw->stmt_location > 0 ? (size_t)raw->stmt_location : 0;
+	size_t end = raw->stmt_len > 0 ? start + (size_t)raw->stmt_len : len;
+
+	end = end > len ? len : end;
+	start = start > end ? end : start;
+	while (start < end && isspace((unsigned char)text[start]))
+		start++;
+	while (end > start && isspace((unsigned char)text[end - 1]))
+		end--;
+
+	return (struct text_part){.offset = start, .len = end - start};
+}
+
+static const struct statement *decide(
+	const struct classifier *c, const PgQuery__RawStmt *raw, const char *text)
+{
+	struct statement *s = statement_new();
+
+	if (!s)
+		return NULL;
+	s->catalogue_generation = c->generation;
+	if (!decide_statement(c->catalogue, c->allow, raw->stmt, text, s) || !shape_of(text, s)) {
+		statement_unref(s);
+		return NULL;
+	}
+	return s;
+}
+
+static bool decide_all(const struct classifier *c, const PgQuery__ParseResult *tree,
+	const char *text, size_t len, struct text_parts *out)
+{
+	if (!text_parts_init(out, tree->n_stmts))
+		return false;
+	for (; out->count < tree->n_stmts; out->count++) {
+		struct text_part part = place(tree->stmts[out->count], text, len);
+		char *own = strndup(text + part.offset, part.len);
+
+		if (own)
+			part.statement = decide(c, tree->stmts[out->count], own);
+		free(own);
+		if (!part.statement) {
+			text_parts_release(out);
+			return false;
+		}
+		out->part[out->count] = part;
+	}
+	return true;
+}
+
+static bool parse(const struct classifier *c, const char *text, size_t len, struct text_parts *out)
+{
+	PgQueryProtobufParseResult result = pg_query_parse_protobuf(text);
+	PgQuery__ParseResult *tree = NULL;
+	bool ok;
+
+	if (!result.error)
+		tree = pg_query__parse_result__unpack(
+			NULL, result.parse_tree.len, (const uint8_t *)result.parse_tree.data);
+	pg_query_free_protobuf_parse_result(result);
+	ok = tree ? decide_all(c, tree, text, len, out) : opaque(c, len, REASON_UNPARSED, out);
+	if (tree)
+		pg_query__parse_result__free_unpacked(tree, NULL);
+
+	return ok;
+}
+
+static bool parse_watched(
+	const struct classifier *c, struct span sql, struct key key, struct text_parts *out)
+{
+	const struct classifier_options *o = &c->options;
+	char *text;
+	bool ok;
+
+	if (memchr(sql.data, '\0', sql.len))
+		return opaque(c, sql.len, REASON_UNPARSED, out);
+	text = strndup((const char *)sql.data, sql.len);
+	if (!text)
+		return false;
+	if (o->on_parse)
+		o->on_parse(o->self, key.low, key.high);
+	ok = parse(c, text, sql.len, out);
+	if (o->on_parse)
+		o->on_parse(o->self, 0, 0);
+	free(text);
+
+	return ok;
+}
+
+/* ---- cache: a clock over the order of arrival ---- */
+
+static void entry_drop(struct classifier *c, struct entry *e)
+{
+	if (c->hand == e)
+		c->hand = e->hh.next;
+	HASH_DEL(c->table, e);
+	c->bytes -= e->len;
+	text_parts_release(&e->parts);
+	free(e->text);
+	free(e);
+}
+
+static void evict_one(struct classifier *c)
+{
+	for (;;) {
+		struct entry *e = c->hand ? c->hand : c->table;
+
+		assert(e);
+		c->hand = e->hh.next;
+		if (!e->used) {
+			entry_drop(c, e);
+			return;
+		}
+		e->used = false;
+	}
+}
+
+static struct entry *cache_find(struct classifier *c, struct span sql, struct key key)
+{
+	struct entry *e;
+
+	HASH_FIND(hh, c->table, &key, sizeof key, e);
+	if (!e)
+		return NULL;
+	if (e->generation == c->generation && e->len == sql.len &&
+		memcmp(e->text, sql.data, sql.len) == 0) {
+		e->used = true;
+		return e;
+	}
+	entry_drop(c, e);
+
+	return NULL;
+}
+
+/* Failing to keep an entry costs time later, nothing else. */
+static void cache_add(
+	struct classifier *c, struct span sql, struct key key, const struct text_parts *parts)
+{
+	size_t limit = c->options.cache_entries, bytes = limit * CACHE_BYTES_PER_ENTRY;
+	struct entry *e;
+
+	if (limit == 0 || sql.len > bytes)
+		return;
+	while (c->table && (HASH_COUNT(c->table) >= limit || c->bytes + sql.len > bytes))
+		evict_one(c);
+	e = calloc(1, sizeof *e);
+	if (!e)
+		return;
+	e->text = malloc(sql.len + 1);
+	if (!e->text || !text_parts_copy(parts, &e->parts)) {
+		free(e->text);
+		free(e);
+		return;
+	}
+	memcpy(e->text, sql.data, sql.len);
+	e->len = sql.len;
+	e->key = key;
+	e->generation = c->generation;
+	HASH_ADD(hh, c->table, key, sizeof e->key, e);
+	if (e->homeless) {
+		text_parts_release(&e->parts);
+		free(e->text);
+		free(e);
+		return;
+	}
+	c->bytes += e->len;
+}
+
+/* ---- the classifier ---- */
+
+struct classifier *classifier_new(const struct classifier_options *options)
+{
+	struct classifier *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return NULL;
+	c->options = *options;
+	c->options.allow_functions = NULL;
+	c->allow = strdup(options->allow_functions ? options->allow_functions : "");
+	if (!c->allow) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void classifier_free(struct classifier *c)
+{
+	if (!c)
+		return;
+	while (c->table)
+		entry_drop(c, c->table);
+	free(c->allow);
+	free(c);
+}
+
+void classifier_set_catalogue(
+	struct classifier *c, const struct catalogue *catalogue, uint32_t generation)
+{
+	c->catalogue = catalogue;
+	c->generation = generation;
+}
+
+bool classify_text(struct classifier *c, struct span sql, struct text_parts *out)
+{
+	struct entry *e;
+	XXH128_hash_t hash;
+	struct key key;
+
+	*out = (struct text_parts){0};
+	if (!sql.data)
+		sql = span_cstr("");
+	if (sql.len > c->options.max_sql_bytes)
+		return opaque(c, sql.len, REASON_TOO_LONG, out);
+	hash = XXH3_128bits(sql.data, sql.len);
+	key = (struct key){.low = hash.low64, .high = hash.high64};
+	e = cache_find(c, sql, key);
+	if (e)
+		return text_parts_copy(&e->parts, out);
+	if (c->options.is_poison && c->options.is_poison(c->options.self, key.low, key.high))
+		return opaque(c, sql.len, REASON_POISON, out);
+	if (!parse_watched(c, sql, key, out))
+		return false;
+	cache_add(c, sql, key, out);
+
+	return true;
+}

@@ -1,0 +1,88 @@
+/* What the parts of the classifier share; nobody else includes it.
+ *
+ * classify.c        cache, splitting, lifetime of statements
+ * classify_tables.c names and what is known of them
+ * classify_walk.c   the walk over a tree: may it run in the dark, and what does it do
+ * classify_effect.c top-level statements and their effects
+ * classify_order.c  ORDER BY mapped to output columns
+ * classify_shape.c  normalised text, fingerprint
+ *
+ * K1 Every node of a statement's tree is visited, whatever its place: the walk follows protobuf-c's
+ *    descriptors, not a list of fields.
+ * K2 A node type that the walk does not know makes the statement no read.
+ * K3 A graver reason or effect is never replaced by a milder one.
+ */
+#ifndef PGUMBRA_SHADOW_CLASSIFY_PARTS_H
+#define PGUMBRA_SHADOW_CLASSIFY_PARTS_H
+
+#include "proxy/shadow/classify.h"
+
+#include <pg_query/pg_query.pb-c.h>
+
+/* One walk over one statement. All pointers are borrowed for its duration. */
+struct walk {
+	const struct catalogue *catalogue; /* may be NULL: not loaded yet */
+	const char *allow;		   /* allow_functions, or NULL */
+	struct statement *out;
+	const PgQuery__SelectStmt *top;	   /* its own LIMIT is no leak */
+	const PgQuery__SelectStmt *exists; /* subquery of EXISTS: LIMIT cannot leak */
+	const PgQuery__AConst *label;	   /* a bare constant of a target list */
+	bool no_memory;
+};
+
+void walk_init(struct walk *w, const struct catalogue *catalogue, const char *allow,
+	struct statement *out);
+/* Visits `message` and all below it. */
+void walk_message(struct walk *w, const ProtobufCMessage *message);
+/* K3 */
+void walk_refuse(struct walk *w, enum reason reason, const char *detail);
+void walk_raise(struct walk *w, enum statement_effect effect);
+/* True if anything below makes or names a temporary object. */
+bool tree_temporary(const ProtobufCMessage *message);
+/* Same tree, locations apart. NULL equals only NULL. */
+bool tree_equal(const ProtobufCMessage *a, const ProtobufCMessage *b);
+/* The message inside a Node, or NULL. */
+const ProtobufCMessage *node_message(const PgQuery__Node *node);
+/* The text of a String node, or NULL. */
+const char *node_string(const PgQuery__Node *node);
+/* Last name of a possibly qualified name list ("" if none); *schema gets the one before or NULL. */
+const char *list_name(PgQuery__Node *const *names, size_t count, const char **schema);
+
+/* Decides one parsed statement into *out. False: out of memory. */
+bool decide_statement(const struct catalogue *catalogue, const char *allow,
+	const PgQuery__Node *stmt, const char *text, struct statement *out);
+void order_rule_of(const PgQuery__SelectStmt *select, struct order_rule *rule);
+/* Fills normalized, fingerprint and shape_hash. False: out of memory. */
+bool shape_of(const char *text, struct statement *out);
+
+/* Names (classify_tables.c) */
+enum name_kind {
+	NAME_ORDINARY,
+	NAME_ACTS,	/* changes something; never exempt */
+	NAME_TEXT,	/* runs SQL given as text */
+	NAME_GENERATOR, /* NAME_VOLATILE, of an extension */
+	NAME_VOLATILE,	/* from here on only if built in; another value each time, no trace left */
+	NAME_SESSION,	/* state of a session that no other session has */
+	NAME_SERVER,	/* belongs to one server */
+	NAME_TIME,	/* stable, but the time */
+	NAME_IS_SETTER, /* set_config */
+	NAME_IS_GETTER, /* current_setting */
+	NAME_IS_AGE	/* time with one argument */
+};
+/* What is known of a function by its name alone. `builtin`: it is, or may be, the one of
+ * pg_catalog. */
+enum name_kind function_kind(const char *name, bool builtin);
+bool function_well_known(const char *name); /* harmless built-in, for want of a catalogue */
+bool aggregate_leaks(const char *name);	    /* its value depends on the order of its input */
+bool window_leaks(const char *name);
+bool window_by_peers(const char *name); /* depends on the ORDER BY, not on the order inside ties */
+bool column_is_system(const char *name);
+bool schema_is_system(const char *name);
+bool schema_is_temporary(const char *name);
+bool type_is_reg(const char *name);
+bool type_is_time(const char *name);
+bool text_is_time_word(const char *text);  /* exactly now, today, ... */
+bool text_has_time_word(const char *text); /* anywhere */
+bool name_allowed(const char *list, const char *schema, const char *name);
+
+#endif

@@ -1,0 +1,750 @@
+#include "proxy/shadow/classify_parts.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* Where in a SELECT we are: a time in the output or the order makes the answer differ each time, in
+ * a filter it differs only at the border. */
+enum region { REGION_OUTPUT, REGION_FILTER };
+
+enum { FRAME_ROWS = 0x4 }; /* FRAMEOPTION_ROWS of nodes/parsenodes.h */
+
+static void *const *array_of(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	return *(void *const *const *)((const char *)m + f->offset);
+}
+
+static size_t count_of(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	return *(const size_t *)((const char *)m + f->quantifier_offset);
+}
+
+/* The only or repeated messages of a field; 0 if it is of another type or absent. */
+static size_t field_messages(
+	const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, void *const **out)
+{
+	if (f->type != PROTOBUF_C_TYPE_MESSAGE)
+		return 0;
+	if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+		*out = array_of(m, f);
+		return count_of(m, f);
+	}
+	if ((f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
+		*(const uint32_t *)((const char *)m + f->quantifier_offset) != f->id)
+		return 0;
+	*out = (void *const *)((const char *)m + f->offset);
+
+	return **out ? 1 : 0;
+}
+
+/* The fields to look at: of a Node, with its 250 alternatives, only the one that is set. */
+static void field_range(const ProtobufCMessage *m, unsigned *first, unsigned *end)
+{
+	const ProtobufCFieldDescriptor *f;
+
+	*first = 0;
+	*end = m->descriptor->n_fields;
+	if (m->descriptor != &pg_query__node__descriptor)
+		return;
+	f = protobuf_c_message_descriptor_get_field(
+		m->descriptor, (unsigned)((const PgQuery__Node *)m)->node_case);
+	*first = f ? (unsigned)(f - m->descriptor->fields) : 0;
+	*end = f ? *first + 1 : 0;
+}
+
+const ProtobufCMessage *node_message(const PgQuery__Node *node)
+{
+	void *const *child;
+	unsigned first, end;
+
+	if (!node)
+		return NULL;
+	field_range(&node->base, &first, &end);
+	if (first == end ||
+		field_messages(&node->base, &node->base.descriptor->fields[first], &child) == 0)
+		return NULL;
+
+	return *child;
+}
+
+const char *node_string(const PgQuery__Node *node)
+{
+	return node && node->node_case == PG_QUERY__NODE__NODE_STRING ? node->string->sval : NULL;
+}
+
+const char *list_name(PgQuery__Node *const *names, size_t count, const char **schema)
+{
+	const char *name = count > 0 ? node_string(names[count - 1]) : NULL;
+
+	if (schema)
+		*schema = count > 1 ? node_string(names[count - 2]) : NULL;
+
+	return name ? name : "";
+}
+
+void walk_init(
+	struct walk *w, const struct catalogue *catalogue, const char *allow, struct statement *out)
+{
+	*w = (struct walk){.catalogue = catalogue, .allow = allow, .out = out};
+	out->harmless_only = true;
+}
+
+/* Graver means: says more about why it must not run. */
+static int gravity(enum reason reason)
+{
+	static const enum reason order[] = {REASON_NONE, REASON_TIME_FUNCTION,
+		REASON_SERVER_SPECIFIC, REASON_ROW_SECURITY, REASON_SYSTEM_RELATION,
+		REASON_TEMPORARY_RELATION, REASON_VOLATILE_FUNCTION, REASON_WRITES,
+		REASON_NOT_A_READ};
+
+	for (int i = 0; i < (int)(sizeof order / sizeof order[0]); i++)
+		if (order[i] == reason)
+			return i;
+	return (int)(sizeof order / sizeof order[0]);
+}
+
+void walk_refuse(struct walk *w, enum reason reason, const char *detail)
+{
+	if (gravity(reason) <= gravity(w->out->skip))
+		return;
+	w->out->skip = reason;
+	snprintf(w->out->detail, sizeof w->out->detail, "%s", detail ? detail : "");
+}
+
+static int weight(enum statement_effect effect)
+{
+	return effect == EFFECT_UNKNOWN_SETTINGS ? 2 : effect == EFFECT_TAINT ? 1 : 0;
+}
+
+void walk_raise(struct walk *w, enum statement_effect effect)
+{
+	if (weight(effect) > weight(w->out->effect))
+		w->out->effect = effect;
+}
+
+static void refuse_named(struct walk *w, enum reason reason, const char *schema, const char *name)
+{
+	char detail[sizeof w->out->detail];
+
+	snprintf(detail, sizeof detail, "%s%s%s", schema ? schema : "", schema ? "." : "", name);
+	walk_refuse(w, reason, detail);
+}
+
+static void note_time(struct walk *w, enum region region, const char *name)
+{
+	if (region == REGION_FILTER)
+		w->out->time_dependent = true;
+	else
+		walk_refuse(w, REASON_TIME_FUNCTION, name);
+}
+
+/* ---- functions ---- */
+
+struct call {
+	const char *schema, *name;
+	bool builtin; /* is, as far as known, the one of pg_catalog */
+	bool maybe_builtin;
+	bool allowed;
+	enum function_knowledge known;
+	const PgQuery__FuncCall *node;
+};
+
+static struct call call_of(const struct walk *w, const PgQuery__FuncCall *node)
+{
+	struct call c = {.node = node};
+
+	c.name = list_name(node->funcname, node->n_funcname, &c.schema);
+	c.allowed = name_allowed(w->allow, c.schema, c.name);
+	c.builtin = c.schema && strcmp(c.schema, "pg_catalog") == 0;
+	if (!w->catalogue) {
+		c.maybe_builtin = !c.schema || c.builtin;
+		c.builtin = c.builtin || (!c.schema && function_well_known(c.name));
+		return c;
+	}
+	c.known = catalogue_function(w->catalogue, c.schema, c.name);
+	if (!c.schema) {
+		c.builtin = catalogue_function_only_in(w->catalogue, "pg_catalog", c.name);
+		c.maybe_builtin =
+			c.known == FUNCTION_UNKNOWN ||
+			catalogue_function(w->catalogue, "pg_catalog", c.name) != FUNCTION_UNKNOWN;
+	} else {
+		c.maybe_builtin = c.builtin;
+	}
+
+	return c;
+}
+
+static void refuse_call(
+	struct walk *w, const struct call *c, enum reason reason, enum statement_effect effect)
+{
+	refuse_named(w, reason, c->schema, c->name);
+	walk_raise(w, effect);
+	if (reason == REASON_VOLATILE_FUNCTION)
+		w->out->harmless_only = false;
+}
+
+static const char *constant_text(const PgQuery__Node *node)
+{
+	while (node && node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
+		node = node->type_cast->arg;
+	if (!node || node->node_case != PG_QUERY__NODE__NODE_A_CONST ||
+		node->a_const->val_case != PG_QUERY__A__CONST__VAL_SVAL)
+		return NULL;
+
+	return node->a_const->sval->sval;
+}
+
+/* current_setting of an application's own setting is data (row security reads it); of any other it
+ * compares configurations. */
+static bool reads_custom_setting(const PgQuery__FuncCall *node)
+{
+	const char *setting = node->n_args > 0 ? constant_text(node->args[0]) : NULL;
+
+	return setting && strchr(setting, '.');
+}
+
+static void unlisted_call(struct walk *w, const struct call *c)
+{
+	if (!c->builtin) {
+		w->out->harmless_only = false;
+		w->out->unqualified_names |= !c->schema;
+	}
+	if (c->allowed)
+		return;
+	if (!w->catalogue) {
+		if (!c->builtin)
+			refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_TAINT);
+		return;
+	}
+	if (c->known == FUNCTION_UNKNOWN) { /* runs: its absence is a finding */
+		w->out->harmless_only = false;
+		if (!function_well_known(c->name))
+			walk_raise(w, EFFECT_TAINT);
+	} else if (c->known == FUNCTION_VOLATILE) {
+		refuse_call(w, c, REASON_VOLATILE_FUNCTION,
+			c->builtin ? EFFECT_TAINT : EFFECT_UNKNOWN_SETTINGS);
+		w->out->creates_temporary |= !c->builtin;
+	}
+}
+
+static void listed_call(
+	struct walk *w, const struct call *c, enum name_kind kind, enum region region)
+{
+	switch (kind) {
+	case NAME_ACTS:
+	case NAME_TEXT: refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_TAINT); break;
+	case NAME_GENERATOR:
+	case NAME_VOLATILE:
+	case NAME_SESSION: refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_NONE); break;
+	case NAME_IS_SETTER:
+		refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_UNKNOWN_SETTINGS);
+		break;
+	case NAME_SERVER: refuse_call(w, c, REASON_SERVER_SPECIFIC, EFFECT_NONE); break;
+	case NAME_IS_GETTER:
+		if (!reads_custom_setting(c->node))
+			refuse_call(w, c, REASON_SERVER_SPECIFIC, EFFECT_NONE);
+		break;
+	case NAME_TIME: note_time(w, region, c->name); break;
+	case NAME_IS_AGE:
+		if (c->node->n_args == 1)
+			note_time(w, region, c->name);
+		unlisted_call(w, c);
+		break;
+	case NAME_ORDINARY: unlisted_call(w, c); break;
+	}
+}
+
+static void note_leak(struct walk *w, const PgQuery__FuncCall *node, const char *name)
+{
+	if (node->over && window_leaks(name))
+		w->out->order.leaks = true;
+	if (aggregate_leaks(name) && node->n_agg_order == 0 && !node->agg_distinct)
+		w->out->order.leaks = true;
+	if (aggregate_leaks(name) && node->over)
+		w->out->order.leaks = true;
+}
+
+static void visit_call(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	struct call c = call_of(w, (const PgQuery__FuncCall *)m);
+	enum name_kind kind = function_kind(c.name, c.maybe_builtin);
+
+	note_leak(w, c.node, c.name);
+	if (c.schema && schema_is_temporary(c.schema)) {
+		refuse_call(w, &c, REASON_VOLATILE_FUNCTION, EFFECT_UNKNOWN_SETTINGS);
+		w->out->creates_temporary = true;
+	} else if (c.schema && strcmp(c.schema, "information_schema") == 0) {
+		refuse_call(w, &c, REASON_SERVER_SPECIFIC, EFFECT_NONE);
+	} else if (c.allowed && kind != NAME_ACTS) {
+		unlisted_call(w, &c);
+	} else {
+		listed_call(w, &c, kind, region);
+	}
+}
+
+static void visit_value_function(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__SQLValueFunction *f = (const PgQuery__SQLValueFunction *)m;
+
+	switch (f->op) {
+	case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_ROLE:
+	case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_USER:
+	case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_USER:
+	case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_SESSION_USER:
+		walk_refuse(w, REASON_SERVER_SPECIFIC, "current_user");
+		break;
+	case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_CATALOG:
+		walk_refuse(w, REASON_SERVER_SPECIFIC, "current_catalog");
+		break;
+	case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_SCHEMA:
+		w->out->unqualified_names = true;
+		break;
+	default: note_time(w, region, "current_timestamp"); break;
+	}
+}
+
+/* ---- operators, columns, types, constants ---- */
+
+static void check_operator(struct walk *w, const char *name)
+{
+	if (name && w->catalogue && catalogue_operator_volatile(w->catalogue, name)) {
+		walk_refuse(w, REASON_VOLATILE_FUNCTION, name);
+		walk_raise(w, EFFECT_UNKNOWN_SETTINGS);
+		w->out->harmless_only = false;
+	}
+}
+
+static void visit_expression(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__AExpr *e = (const PgQuery__AExpr *)m;
+
+	(void)region;
+	check_operator(w, list_name(e->name, e->n_name, NULL));
+	switch (e->kind) {
+	case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN:
+	case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN:
+	case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM:
+	case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM:
+		check_operator(w, "<=");
+		check_operator(w, ">=");
+		check_operator(w, "<");
+		check_operator(w, ">");
+		break;
+	default: break;
+	}
+}
+
+/* The equality that CASE x WHEN, USING and NATURAL imply. */
+static void visit_equality(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	(void)m;
+	(void)region;
+	check_operator(w, "=");
+}
+
+/* `t.f` may be the call f(t): HAZARDS 5.2. Built-in functions take no table's row. */
+static void check_attribute(struct walk *w, const char *name, bool qualified)
+{
+	if (!name)
+		return;
+	if (column_is_system(name))
+		walk_refuse(w, REASON_SYSTEM_RELATION, name);
+	if (!qualified || !w->catalogue || name_allowed(w->allow, NULL, name))
+		return;
+	if (catalogue_function(w->catalogue, NULL, name) != FUNCTION_VOLATILE ||
+		catalogue_function_only_in(w->catalogue, "pg_catalog", name))
+		return;
+	walk_refuse(w, REASON_VOLATILE_FUNCTION, name);
+	walk_raise(w, EFFECT_UNKNOWN_SETTINGS);
+	w->out->creates_temporary = true;
+	w->out->harmless_only = false;
+}
+
+static void visit_column(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__ColumnRef *c = (const PgQuery__ColumnRef *)m;
+
+	(void)region;
+	for (size_t i = 0; i < c->n_fields; i++)
+		check_attribute(w, node_string(c->fields[i]), i > 0);
+}
+
+static void visit_indirection(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__AIndirection *c = (const PgQuery__AIndirection *)m;
+
+	(void)region;
+	for (size_t i = 0; i < c->n_indirection; i++)
+		check_attribute(w, node_string(c->indirection[i]), true);
+}
+
+static void visit_cast(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__TypeCast *cast = (const PgQuery__TypeCast *)m;
+	const char *type, *text;
+
+	if (!cast->type_name)
+		return;
+	type = list_name(cast->type_name->names, cast->type_name->n_names, NULL);
+	text = constant_text(cast->arg);
+	if (type_is_time(type) && text && text_has_time_word(text))
+		note_time(w, region, type);
+}
+
+static void visit_type(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__TypeName *t = (const PgQuery__TypeName *)m;
+	const char *schema, *type = list_name(t->names, t->n_names, &schema);
+
+	(void)region;
+	if (type_is_reg(type))
+		walk_refuse(w, REASON_SERVER_SPECIFIC, type);
+	if (schema && schema_is_temporary(schema)) {
+		walk_refuse(w, REASON_TEMPORARY_RELATION, type);
+		w->out->creates_temporary = true;
+	}
+	if (w->catalogue && catalogue_type_volatile(w->catalogue, type)) {
+		walk_refuse(w, REASON_VOLATILE_FUNCTION, type);
+		walk_raise(w, EFFECT_UNKNOWN_SETTINGS);
+		w->out->harmless_only = false;
+	}
+}
+
+/* A bare 'now' takes its type from where it stands, which the tree does not say. */
+static void visit_constant(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__AConst *c = (const PgQuery__AConst *)m;
+
+	if (c->val_case != PG_QUERY__A__CONST__VAL_SVAL || c == w->label)
+		return;
+	if (text_is_time_word(c->sval->sval))
+		note_time(w, region, "time literal");
+}
+
+static void visit_target(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__ResTarget *t = (const PgQuery__ResTarget *)m;
+
+	(void)region;
+	if (t->val && t->val->node_case == PG_QUERY__NODE__NODE_A_CONST)
+		w->label = t->val->a_const;
+}
+
+/* ---- relations and clauses ---- */
+
+static void refuse_relation(struct walk *w, const PgQuery__RangeVar *r, const char *schema)
+{
+	switch (catalogue_relation(w->catalogue, schema, r->relname)) {
+	case RELATION_VOLATILE:
+		refuse_named(w, REASON_VOLATILE_FUNCTION, schema, r->relname);
+		walk_raise(w, EFFECT_UNKNOWN_SETTINGS);
+		w->out->harmless_only = false;
+		break;
+	case RELATION_ROW_SECURITY: refuse_named(w, REASON_ROW_SECURITY, schema, r->relname); break;
+	case RELATION_SYSTEM: refuse_named(w, REASON_SYSTEM_RELATION, schema, r->relname); break;
+	case RELATION_UNKNOWN:
+	case RELATION_PLAIN: break;
+	}
+}
+
+static void visit_relation(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__RangeVar *r = (const PgQuery__RangeVar *)m;
+	const char *schema = r->schemaname && *r->schemaname ? r->schemaname : NULL;
+
+	(void)region;
+	w->out->reads_relations = true;
+	w->out->unqualified_names |= !schema;
+	if (schema ? schema_is_system(schema) : strncmp(r->relname, "pg_", 3) == 0)
+		refuse_named(w, REASON_SYSTEM_RELATION, schema, r->relname);
+	if ((schema && schema_is_temporary(schema)) || strcmp(r->relpersistence, "t") == 0) {
+		refuse_named(w, REASON_TEMPORARY_RELATION, schema, r->relname);
+		w->out->creates_temporary = true;
+	}
+	if (w->catalogue)
+		refuse_relation(w, r, schema);
+}
+
+static bool distinct_on(const PgQuery__SelectStmt *s)
+{
+	for (size_t i = 0; i < s->n_distinct_clause; i++)
+		if (node_message(s->distinct_clause[i]))
+			return true;
+	return false;
+}
+
+static void visit_select(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__SelectStmt *s = (const PgQuery__SelectStmt *)m;
+
+	(void)region;
+	if (s->into_clause) {
+		walk_refuse(w, REASON_WRITES, "into");
+		walk_raise(w, EFFECT_TAINT);
+	}
+	if (s->n_locking_clause > 0) {
+		walk_refuse(w, REASON_WRITES, "locking clause");
+		walk_raise(w, EFFECT_TAINT);
+	}
+	if (distinct_on(s))
+		w->out->order.leaks = true;
+	if (s->limit_offset || (s->limit_count && s != w->exists))
+		w->out->order.leaks |= s != w->top;
+}
+
+static void visit_write(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	(void)region;
+	walk_refuse(w, REASON_WRITES, m->descriptor->short_name);
+	walk_raise(w, EFFECT_TAINT);
+}
+
+static void visit_subquery(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__SubLink *l = (const PgQuery__SubLink *)m;
+	const PgQuery__SelectStmt *s;
+
+	(void)region;
+	if (l->n_oper_name > 0)
+		check_operator(w, list_name(l->oper_name, l->n_oper_name, NULL));
+	else if (l->testexpr)
+		check_operator(w, "=");
+	if (!l->subselect || l->subselect->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
+		return;
+	s = l->subselect->select_stmt;
+	if (l->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK)
+		w->exists = s;
+	if (l->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK && s->n_sort_clause == 0)
+		w->out->order.leaks = true;
+}
+
+static void visit_sample(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	(void)m;
+	(void)region;
+	walk_refuse(w, REASON_VOLATILE_FUNCTION, "tablesample");
+}
+
+static void visit_window(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	(void)region;
+	if (((const PgQuery__WindowDef *)m)->frame_options & FRAME_ROWS)
+		w->out->order.leaks = true;
+}
+
+static void visit_sort(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	const PgQuery__SortBy *s = (const PgQuery__SortBy *)m;
+
+	(void)region;
+	if (s->n_use_op > 0)
+		check_operator(w, list_name(s->use_op, s->n_use_op, NULL));
+}
+
+/* ---- the walk ---- */
+
+/* K2: all that may stand in a read. Without a visitor: nothing to check but what is below. */
+static const struct known {
+	const ProtobufCMessageDescriptor *type;
+	void (*visit)(struct walk *w, const ProtobufCMessage *m, enum region region);
+} known[] = {
+	{&pg_query__node__descriptor, NULL},
+	{&pg_query__column_ref__descriptor, visit_column},
+	{&pg_query__string__descriptor, NULL},
+	{&pg_query__a__const__descriptor, visit_constant},
+	{&pg_query__integer__descriptor, NULL},
+	{&pg_query__float__descriptor, NULL},
+	{&pg_query__boolean__descriptor, NULL},
+	{&pg_query__bit_string__descriptor, NULL},
+	{&pg_query__param_ref__descriptor, NULL},
+	{&pg_query__a__expr__descriptor, visit_expression},
+	{&pg_query__bool_expr__descriptor, NULL},
+	{&pg_query__func_call__descriptor, visit_call},
+	{&pg_query__res_target__descriptor, visit_target},
+	{&pg_query__range_var__descriptor, visit_relation},
+	{&pg_query__alias__descriptor, NULL},
+	{&pg_query__select_stmt__descriptor, visit_select},
+	{&pg_query__join_expr__descriptor, visit_equality},
+	{&pg_query__type_cast__descriptor, visit_cast},
+	{&pg_query__type_name__descriptor, visit_type},
+	{&pg_query__sort_by__descriptor, visit_sort},
+	{&pg_query__sub_link__descriptor, visit_subquery},
+	{&pg_query__list__descriptor, NULL},
+	{&pg_query__null_test__descriptor, NULL},
+	{&pg_query__boolean_test__descriptor, NULL},
+	{&pg_query__case_expr__descriptor, visit_equality},
+	{&pg_query__case_when__descriptor, NULL},
+	{&pg_query__coalesce_expr__descriptor, NULL},
+	{&pg_query__min_max_expr__descriptor, NULL},
+	{&pg_query__sqlvalue_function__descriptor, visit_value_function},
+	{&pg_query__a__star__descriptor, NULL},
+	{&pg_query__a__indices__descriptor, NULL},
+	{&pg_query__a__indirection__descriptor, visit_indirection},
+	{&pg_query__a__array_expr__descriptor, NULL},
+	{&pg_query__row_expr__descriptor, NULL},
+	{&pg_query__named_arg_expr__descriptor, NULL},
+	{&pg_query__collate_clause__descriptor, NULL},
+	{&pg_query__window_def__descriptor, visit_window},
+	{&pg_query__with_clause__descriptor, NULL},
+	{&pg_query__common_table_expr__descriptor, NULL},
+	{&pg_query__ctesearch_clause__descriptor, NULL},
+	{&pg_query__ctecycle_clause__descriptor, visit_equality},
+	{&pg_query__range_subselect__descriptor, NULL},
+	{&pg_query__range_function__descriptor, NULL},
+	{&pg_query__range_table_sample__descriptor, visit_sample},
+	{&pg_query__range_table_func__descriptor, NULL},
+	{&pg_query__range_table_func_col__descriptor, NULL},
+	{&pg_query__grouping_set__descriptor, NULL},
+	{&pg_query__grouping_func__descriptor, NULL},
+	{&pg_query__xml_expr__descriptor, NULL},
+	{&pg_query__xml_serialize__descriptor, NULL},
+	{&pg_query__column_def__descriptor, NULL},
+	{&pg_query__set_to_default__descriptor, NULL},
+	{&pg_query__locking_clause__descriptor, NULL},
+	{&pg_query__into_clause__descriptor, NULL},
+	{&pg_query__insert_stmt__descriptor, visit_write},
+	{&pg_query__update_stmt__descriptor, visit_write},
+	{&pg_query__delete_stmt__descriptor, visit_write},
+	{&pg_query__merge_stmt__descriptor, visit_write},
+	{&pg_query__merge_when_clause__descriptor, NULL},
+	{&pg_query__on_conflict_clause__descriptor, NULL},
+	{&pg_query__infer_clause__descriptor, NULL},
+	{&pg_query__index_elem__descriptor, NULL},
+	{&pg_query__multi_assign_ref__descriptor, NULL},
+	{&pg_query__current_of_expr__descriptor, NULL},
+};
+
+static void visit(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		if (known[i].type != m->descriptor)
+			continue;
+		if (known[i].visit)
+			known[i].visit(w, m, region);
+		return;
+	}
+	walk_refuse(w, REASON_NOT_A_READ, m->descriptor->short_name);
+	walk_raise(w, EFFECT_TAINT);
+}
+
+/* The region of what is below field `f` of `m`. */
+static enum region region_below(
+	const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, enum region region)
+{
+	static const struct {
+		const ProtobufCMessageDescriptor *type;
+		const char *field;
+	} filters[] = {
+		{&pg_query__select_stmt__descriptor, "where_clause"},
+		{&pg_query__select_stmt__descriptor, "having_clause"},
+		{&pg_query__join_expr__descriptor, "quals"},
+		{&pg_query__func_call__descriptor, "agg_filter"},
+	};
+
+	for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++)
+		if (filters[i].type == m->descriptor && strcmp(filters[i].field, f->name) == 0)
+			return REGION_FILTER;
+	return region;
+}
+
+/* Recursive: as deep as the tree, which the limit on texts bounds; keep its frame small. */
+static void descend(struct walk *w, const ProtobufCMessage *m, enum region region)
+{
+	void *const *child;
+	unsigned first, end;
+	size_t count;
+
+	visit(w, m, region);
+	for (field_range(m, &first, &end); first < end; first++) {
+		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[first];
+
+		count = field_messages(m, f, &child);
+		for (; count > 0; count--, child++)
+			if (*child)
+				descend(w, *child, region_below(m, f, region));
+	}
+}
+
+void walk_message(struct walk *w, const ProtobufCMessage *message)
+{
+	descend(w, message, REGION_OUTPUT);
+}
+
+bool tree_temporary(const ProtobufCMessage *m)
+{
+	void *const *child;
+	unsigned first, end;
+
+	if (m->descriptor == &pg_query__range_var__descriptor &&
+		strcmp(((const PgQuery__RangeVar *)m)->relpersistence, "t") == 0)
+		return true;
+	for (field_range(m, &first, &end); first < end; first++) {
+		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[first];
+
+		if (f->type == PROTOBUF_C_TYPE_STRING && f->label != PROTOBUF_C_LABEL_REPEATED &&
+			!(f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
+			schema_is_temporary(*(char *const *)((const char *)m + f->offset)))
+			return true;
+		for (size_t n = field_messages(m, f, &child); n > 0; n--, child++)
+			if (*child && tree_temporary(*child))
+				return true;
+	}
+	return false;
+}
+
+static bool scalar_equal(
+	const ProtobufCMessage *a, const ProtobufCMessage *b, const ProtobufCFieldDescriptor *f)
+{
+	const char *x = (const char *)a + f->offset, *y = (const char *)b + f->offset;
+	size_t size = 4;
+
+	switch (f->type) {
+	case PROTOBUF_C_TYPE_STRING: return strcmp(*(char *const *)x, *(char *const *)y) == 0;
+	case PROTOBUF_C_TYPE_INT64:
+	case PROTOBUF_C_TYPE_UINT64:
+	case PROTOBUF_C_TYPE_DOUBLE: size = 8; break;
+	case PROTOBUF_C_TYPE_INT32:
+	case PROTOBUF_C_TYPE_UINT32:
+	case PROTOBUF_C_TYPE_ENUM:
+	case PROTOBUF_C_TYPE_BOOL: break;
+	default: return false; /* doubt is a difference */
+	}
+	return memcmp(x, y, size) == 0;
+}
+
+static bool field_equal(
+	const ProtobufCMessage *a, const ProtobufCMessage *b, const ProtobufCFieldDescriptor *f)
+{
+	void *const *x, *const *y;
+	size_t n;
+
+	if (strcmp(f->name, "location") == 0)
+		return true;
+	if (f->type != PROTOBUF_C_TYPE_MESSAGE)
+		return f->label != PROTOBUF_C_LABEL_REPEATED && scalar_equal(a, b, f);
+	n = field_messages(a, f, &x);
+	if (field_messages(b, f, &y) != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!tree_equal(x[i], y[i]))
+			return false;
+	return true;
+}
+
+bool tree_equal(const ProtobufCMessage *a, const ProtobufCMessage *b)
+{
+	unsigned first, end, first_b, end_b;
+
+	if (!a || !b)
+		return a == b;
+	if (a->descriptor != b->descriptor)
+		return false;
+	field_range(a, &first, &end);
+	field_range(b, &first_b, &end_b);
+	if (first != first_b || end != end_b)
+		return false;
+	for (; first < end; first++)
+		if (!field_equal(a, b, &a->descriptor->fields[first]))
+			return false;
+	return true;
+}
