@@ -3,7 +3,12 @@
  * may come in any order of files; within a file in order. Unknown kinds and members are ignored; a
  * broken line is counted and named.
  *
- * The JSON form is contract: one object with books, shapes, discrepancies, coverage, gate.
+ * A books record that comes twice (the same file given twice) counts once. What a run left pending
+ * and a later start closed is dropped(shadow_restart); it comes off the earlier run's last gauge.
+ *
+ * The JSON form is contract: one object with books, shapes, discrepancies (open mismatches, as
+ * logged), coverage, gate. Besides: undecided (records of other outcomes, as logged), runs, days,
+ * open_mismatches, findings, input (broken and repeated lines, lost records).
  */
 #ifndef PGUMBRA_COMPARE_REPORT_H
 #define PGUMBRA_COMPARE_REPORT_H
@@ -21,8 +26,24 @@ void report_begin_input(struct report *r, const char *name);
 /* One line without its newline. False: not a record; *error says what and where. Folding may go on.
  */
 bool report_add_line(struct report *r, struct span line, struct error *error);
-/* Criteria such as "open_mismatches=0 and min_compared=1000 and coverage>=0.99". False with a
- * message that names the word that is wrong and what is allowed. *passed is valid when true. */
+/* Criteria such as "open_mismatches=0 and min_compared=1000 and coverage>=0.99": a name, one of
+ * = != < <= > >=, a number; joined by `and`. False with a message that names the word that is wrong
+ * and what is allowed. *passed is valid when true; the criteria then stand in the report. Names:
+ *
+ *   open_mismatches        mismatches that no `resolved` record closed, including those that the
+ *                          books count but no record tells of
+ *   min_compared           compared executions, of the candidate that has the fewest
+ *   coverage               0 to 1, of the candidate that has the least; see below
+ *   days                   time during which runs wrote their books; parallel runs count once
+ *   unverifiable           executions with that outcome, all candidates
+ *   candidate_failed       executions with that outcome, all candidates
+ *   shapes_never_compared  shapes that had reads, of which none was compared
+ *   max_mismatch_rate      95% upper bound of mismatch / compared, of the worst candidate
+ *
+ * Compared is an execution on which there is a verdict: matched, matched_after_lag, waived or
+ * mismatch. Reads are all executions but skipped(not_a_read) and skipped(writes): whatever else was
+ * not compared, pending or sampled out counts against. Coverage is compared / (reads + unobserved),
+ * without unobserved(replication); reads_compared_share is compared / reads. */
 bool report_gate(struct report *r, const char *expression, bool *passed, struct error *error);
 bool report_text(struct report *r, struct buffer *out);
 bool report_json(struct report *r, struct buffer *out);

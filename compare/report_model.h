@@ -1,0 +1,135 @@
+/* What the records of a discrepancy log add up to. Used by the report's files only. */
+#ifndef PGUMBRA_COMPARE_REPORT_MODEL_H
+#define PGUMBRA_COMPARE_REPORT_MODEL_H
+
+#include "compare/evidence.h"
+#include "compare/outcome.h"
+#include "compare/report.h"
+#include <jansson.h>
+
+enum {
+	REPORT_MAX_CANDIDATES = 64,
+	REPORT_MAX_SHAPES = 20000,
+	REPORT_MAX_RUNS = 10000,
+	REPORT_MAX_DISCREPANCIES = 100000,
+	REPORT_MAX_CRITERIA = 16,
+	REPORT_NAMED_LINES = 10, /* broken lines that are named */
+};
+
+/* Outcomes with their reasons: an object of counts for each outcome that has any. */
+struct tally {
+	uint64_t count[OUTCOME_COUNT];
+	json_t *reasons[OUTCOME_COUNT]; /* owned, may be NULL */
+};
+
+struct report_candidate {
+	char *name;
+	uint64_t seen;
+	struct tally tally;
+	uint64_t closed; /* what later starts closed of this candidate's pending executions */
+};
+
+struct report_shape {
+	char *shape, *normalized, *candidate;
+	uint64_t executions;
+	struct tally tally;
+	struct hll params;
+	struct histogram *primary, *candidate_us; /* owned, NULL until something is known */
+	char *first_seen, *last_seen;
+};
+
+struct report_run {
+	char *id, *version;
+	int64_t first_us, last_us; /* wall time of its first and last record; 0 if none */
+	uint64_t pending[REPORT_MAX_CANDIDATES]; /* last gauges, by index of candidate */
+	uint64_t on_tape, frames_open;		 /* last gauges */
+	bool closed; /* a later run follows in the same input: what is pending was lost */
+	bool stopped;
+};
+
+struct criterion {
+	char text[96];
+	double value;
+	bool passed;
+};
+
+struct report {
+	const char *input;  /* borrowed */
+	uint64_t line;	    /* of the input */
+	size_t current_run; /* index + 1 of the input's latest run, 0: none */
+	struct report_candidate candidate[REPORT_MAX_CANDIDATES];
+	size_t ncandidates;
+	struct report_shape *shape;
+	size_t nshapes, shape_room;
+	json_t *shape_index; /* key -> index */
+	struct report_run *run;
+	size_t nruns, run_room;
+	json_t *run_index;
+	uint64_t relayed, observed, frames_execution, frames_continuation, frames_discarded;
+	uint64_t lost_records, over_limit; /* over_limit: shapes and discrepancies left out */
+	json_t *unobserved;		   /* reason -> count */
+	json_t *discrepancies, *ids;	   /* array of records; id -> true */
+	json_t *resolved;		   /* id -> true */
+	json_t *books_seen;		   /* digest of books records, so that none counts twice */
+	json_t *findings;		   /* text -> true */
+	uint64_t broken, repeated;
+	json_t *broken_names; /* array of "input:line: what" */
+	char gate_text[512];
+	bool gated, gate_passed;
+	struct criterion criterion[REPORT_MAX_CRITERIA];
+	size_t ncriteria;
+};
+
+/* Figures of one candidate, drawn from the tallies and the runs' last gauges. */
+struct candidate_figures {
+	struct tally tally;	  /* borrows its reasons except dropped's, which is owned */
+	uint64_t pending;	  /* of runs that nothing has closed */
+	uint64_t reads, compared; /* as coverage defines them */
+	double share, coverage;	  /* 0 to 1; 0 when there were no reads */
+	bool balanced;
+};
+
+uint64_t add_counts(uint64_t a, uint64_t b); /* saturating */
+uint64_t tally_sum(const struct tally *t);
+uint64_t tally_reads(const struct tally *t);	/* all but what is known not to be a read */
+uint64_t tally_compared(const struct tally *t); /* a verdict was reached on two answers */
+uint64_t tally_reason(const struct tally *t, enum outcome outcome, enum reason reason);
+/* "skipped(unparsed) 3, dropped(rate) 1": why reads were not compared, most first, at most n. */
+void tally_why(const struct tally *t, unsigned n, char *out, size_t size);
+
+void report_candidate_figures(
+	const struct report *r, size_t candidate, struct candidate_figures *out);
+void candidate_figures_release(struct candidate_figures *f);
+uint64_t report_on_tape(const struct report *r);
+uint64_t report_frames_open(const struct report *r);
+uint64_t report_unobserved(const struct report *r);	  /* all reasons */
+uint64_t report_unobserved_reads(const struct report *r); /* but for replication */
+bool report_relay_balanced(const struct report *r);	  /* B1 and B3 */
+double report_days(const struct report *r); /* during which runs wrote; overlaps count once */
+bool report_is_open(const struct report *r, const json_t *record);
+bool report_is_mismatch(const json_t *record);
+uint64_t report_unlogged_mismatches(const struct report *r);
+/* Indexes of shapes, most executed first. Caller frees; NULL: out of memory. */
+size_t *report_shape_order(const struct report *r);
+bool shape_never_compared(const struct report_shape *s); /* though there were reads */
+double shape_upper_bound(const struct report_shape *s, bool distinct);
+
+/* Open discrepancies of one shape, candidate, class and hint. */
+struct report_group {
+	const json_t *example;	  /* the first with rows to show, else the first; borrowed */
+	uint64_t logged, counted; /* records here; mismatches of the shape in the books */
+};
+/* Mismatches first come. Caller frees; *n groups. NULL with *n = 0 when there are none. */
+struct report_group *report_groups(const struct report *r, size_t *n);
+
+/* Small helpers for reading records. */
+const char *member_text(const json_t *object, const char *name); /* "" if none */
+uint64_t member_count(const json_t *object, const char *name);
+/* A logged value for people: NULL, 'text', \xhex, #hmac; control characters are made harmless. */
+void view_value(struct buffer *b, const json_t *value);
+/* Text on one line, control characters harmless, at most `width` characters. */
+void view_line(struct buffer *b, const char *text, size_t width);
+/* 1234567 -> 1,234,567 */
+const char *view_count(uint64_t n, char out[32]);
+
+#endif
