@@ -1,0 +1,298 @@
+/* One execution from its first answer to its end: which rows belong to it, and the dark read that
+ * comes of it. */
+#include "proxy/shadow/session.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void execution_free(struct session *s, struct execution *e)
+{
+	s->observer->memory -= e->charged;
+	statement_unref(e->statement);
+	dark_read_unref(e->read);
+	free(e);
+}
+
+void execution_abandon(
+	struct session *s, struct execution *e, enum outcome outcome, enum reason reason)
+{
+	const struct observer_sink *sink = &s->observer->sink;
+
+	if (e->skip != REASON_NONE)
+		sink->on_end(sink->self, e->statement, reason_outcome(e->skip), e->skip);
+	else
+		sink->on_end(sink->self, e->statement, outcome, reason);
+	execution_free(s, e);
+}
+
+/* The sink counted the execution already, so out of memory must still end it. */
+static struct execution *execution_new(struct session *s, const struct statement *statement)
+{
+	const struct observer_sink *sink = &s->observer->sink;
+	struct execution *e = calloc(1, sizeof *e);
+
+	sink->on_begin(sink->self);
+	if (!e) {
+		sink->on_end(sink->self, statement, OUTCOME_DROPPED, REASON_MEMORY);
+		return NULL;
+	}
+	e->statement = statement ? statement_ref(statement) : NULL;
+	e->skip = session_decide(s, statement);
+
+	return e;
+}
+
+static void forgo(struct execution *e, enum reason reason)
+{
+	dark_read_unref(e->read);
+	e->read = NULL;
+	if (reason_outcome(reason) == OUTCOME_SKIPPED)
+		e->skip = reason;
+	else
+		e->dropped = reason;
+}
+
+static bool read_begin(
+	struct session *s, struct execution *e, const char *sql, size_t sql_len, uint64_t time_us)
+{
+	struct dark_read *read = dark_read_new();
+
+	e->began_us = time_us;
+	if (!read) {
+		e->dropped = REASON_MEMORY;
+		return false;
+	}
+	e->read = read;
+	memcpy(read->session, s->uuid, sizeof read->session);
+	read->database = strdup(s->database);
+	read->user = strdup(s->user);
+	read->application_name = strdup(s->application_name);
+	read->sql = strndup(sql, sql_len);
+	read->statement = statement_ref(e->statement);
+	read->wall_us = time_us + s->wall_offset_us;
+	result_init(&read->primary, s->observer->options.keep_limit_bytes);
+	if (!read->database || !read->user || !read->application_name || !read->sql) {
+		forgo(e, REASON_MEMORY);
+		return false;
+	}
+	if (!session_settings_list(s, read)) {
+		forgo(e, REASON_SESSION_UNKNOWN);
+		return false;
+	}
+
+	return true;
+}
+
+struct execution *execution_begin_part(
+	struct session *s, struct request *q, const struct text_part *part)
+{
+	struct execution *e = execution_new(s, part ? part->statement : NULL);
+
+	if (!e)
+		return NULL;
+	if (!part && e->skip == REASON_SESSION_UNKNOWN)
+		e->skip = REASON_NOT_A_READ; /* an empty text */
+	if (q->too_long)
+		e->skip = REASON_TOO_LONG;
+	e->began_us = q->time_us;
+	if (e->skip == REASON_NONE &&
+		read_begin(s, e, (const char *)q->body + part->offset, part->len, q->time_us))
+		e->read->simple = true;
+
+	return e;
+}
+
+static uint16_t *read_formats(struct span codes, uint16_t n)
+{
+	struct reader r = reader_over(codes);
+	uint16_t *formats = calloc(n ? n : 1, sizeof *formats);
+
+	for (uint16_t i = 0; formats && i < n; i++)
+		formats[i] = read_u16(&r);
+
+	return formats;
+}
+
+static bool copy_types(struct dark_read *read, const struct prepared *p)
+{
+	read->param_types = calloc(p->ntypes ? p->ntypes : 1, sizeof *read->param_types);
+	if (!read->param_types)
+		return false;
+	read->nparam_types = p->ntypes;
+	/* Numbers of user types belong to the primary: the candidate infers them from the
+	 * statement. */
+	for (uint16_t i = 0; i < p->ntypes; i++)
+		read->param_types[i] = p->types[i] >= 16384 ? 0 : p->types[i];
+
+	return true;
+}
+
+static bool copy_bind(struct dark_read *read, const struct portal *p)
+{
+	struct bind_message bind;
+	struct reader values;
+
+	read->memory = malloc(p->bind_len ? p->bind_len : 1);
+	if (!read->memory)
+		return false;
+	memcpy(read->memory, p->bind, p->bind_len);
+	if (!parse_bind(span_of(read->memory, p->bind_len), &bind))
+		return false;
+	read->param_formats = read_formats(bind.param_formats, bind.nparam_formats);
+	read->result_formats = read_formats(bind.result_formats, bind.nresult_formats);
+	read->params = calloc(bind.nparams ? bind.nparams : 1, sizeof *read->params);
+	if (!read->param_formats || !read->result_formats || !read->params)
+		return false;
+	read->nparam_formats = bind.nparam_formats;
+	read->nresult_formats = bind.nresult_formats;
+	read->nparams = bind.nparams;
+	values = reader_over(bind.params);
+	for (uint16_t i = 0; i < bind.nparams; i++)
+		read->params[i] = read_value(&values);
+
+	return !values.bad;
+}
+
+/* Columns of the primary's answer: a Describe of the portal, else of the statement with the Bind's
+ * formats. */
+static void describe(struct dark_read *read, const struct portal *p)
+{
+	if (p->columns)
+		(void)!result_columns(&read->primary, span_of(p->columns, p->columns_len), 0, NULL);
+	else if (p->prepared->columns)
+		(void)!result_columns(&read->primary,
+			span_of(p->prepared->columns, p->prepared->columns_len),
+			read->nresult_formats, read->result_formats);
+	else if (p->no_data || p->prepared->no_data)
+		result_no_data(&read->primary);
+}
+
+struct execution *execution_begin_portal(
+	struct session *s, struct portal *p, const struct request *request)
+{
+	struct prepared *prepared = p ? p->prepared : NULL;
+	struct execution *e = execution_new(s, prepared ? prepared->statement : NULL);
+
+	if (!e)
+		return NULL;
+	e->began_us = request->time_us;
+	if (p && p->cursor)
+		e->skip = REASON_NOT_A_READ;
+	if (prepared && !prepared->statement)
+		e->skip = REASON_NOT_A_READ; /* an empty text */
+	if (e->skip != REASON_NONE ||
+		!read_begin(s, e, prepared->sql, strlen(prepared->sql), request->time_us))
+		return e;
+	e->read->named = prepared->name[0] != '\0' && !prepared->from_sql;
+	if (!copy_types(e->read, prepared) || !copy_bind(e->read, p)) {
+		forgo(e, REASON_MEMORY);
+		return e;
+	}
+	describe(e->read, p);
+
+	return e;
+}
+
+void execution_row(struct session *s, struct execution *e, struct span body)
+{
+	struct observer *o = s->observer;
+	struct result *result;
+	size_t before;
+
+	if (!e->read)
+		return;
+	result = &e->read->primary;
+	if (o->memory >= o->options.memory_limit_bytes)
+		result->kept.limit =
+			result->kept.len; /* the digest goes on, the rows are not kept */
+	before = result->kept.len;
+	result_row(result, body);
+	e->charged += result->kept.len - before;
+	o->memory += result->kept.len - before;
+}
+
+static void hand_over(struct session *s, struct execution *e)
+{
+	const struct observer_sink *sink = &s->observer->sink;
+	struct dark_read *read = e->read;
+
+	if (e->skip == REASON_NONE && e->dropped == REASON_NONE && read && read->primary.malformed)
+		e->skip = REASON_LOST_PAIRING;
+	if (e->skip != REASON_NONE || e->dropped != REASON_NONE || !read) {
+		enum reason reason = e->skip != REASON_NONE ? e->skip : e->dropped;
+
+		sink->on_end(sink->self, e->statement, reason_outcome(reason), reason);
+	} else {
+		e->read = NULL;
+		sink->on_read(sink->self, read);
+	}
+	execution_free(s, e);
+}
+
+/* The relay throws the coin where there are rows; where there were none, here. */
+static bool sampled_out(struct session *s, const struct execution *e)
+{
+	struct observer *o = s->observer;
+
+	if (!e->read || e->read->primary.rows > 0 || o->options.sample >= 1)
+		return false;
+	o->random = o->random * 6364136223846793005u + 1442695040888963407u;
+
+	return (double)(o->random >> 11) * 0x1p-53 >= o->options.sample;
+}
+
+void execution_complete(struct session *s, struct execution *e, struct span tag, uint64_t time_us)
+{
+	if (e->dropped == REASON_NONE && sampled_out(s, e))
+		forgo(e, REASON_SAMPLED_OUT);
+	if (e->read) {
+		result_complete(&e->read->primary, tag);
+		e->read->primary.elapsed_us = time_us - e->began_us;
+	}
+	hand_over(s, e);
+}
+
+/* Errors that say something about the moment, not about the statement. */
+static enum reason error_reason(const char *sqlstate)
+{
+	static const struct {
+		const char *prefix;
+		enum reason reason;
+	} table[] = {{"25P02", REASON_FAILED_TRANSACTION}, {"57", REASON_CANCELLED},
+		{"40", REASON_CANCELLED}, {"53", REASON_CANCELLED}, {"08", REASON_CANCELLED},
+		{"55P03", REASON_CANCELLED}};
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (strncmp(sqlstate, table[i].prefix, strlen(table[i].prefix)) == 0)
+			return table[i].reason;
+
+	return REASON_NONE;
+}
+
+void execution_failed(struct session *s, struct execution *e, struct span body, uint64_t time_us)
+{
+	if (e->read) {
+		struct result *primary = &e->read->primary;
+		enum reason reason;
+
+		result_error(primary, body);
+		primary->elapsed_us = time_us - e->began_us;
+		reason = error_reason(primary->sqlstate);
+		if (reason != REASON_NONE)
+			forgo(e, reason);
+	}
+	hand_over(s, e);
+}
+
+void execution_limited(struct session *s, struct execution *e)
+{
+	if (e->read) {
+		if (e->read->primary.rows > UINT32_MAX - 1) {
+			forgo(e, REASON_PARTIAL);
+		} else {
+			e->read->row_limit = (uint32_t)e->read->primary.rows;
+			e->read->primary.end = RESULT_SUSPENDED;
+		}
+	}
+	hand_over(s, e);
+}

@@ -1,0 +1,245 @@
+#include "proxy/shadow/observer.h"
+
+#include "proxy/shadow/session.h"
+#include <assert.h>
+#include <stdlib.h>
+
+enum { SLOTS_MAX = 1 << 20 };
+
+struct observer *observer_new(const struct observer_options *options, struct classifier *classifier,
+	struct books *books, const struct observer_sink *sink)
+{
+	struct observer *o = calloc(1, sizeof *o);
+
+	if (!o)
+		return NULL;
+	o->options = *options;
+	o->classifier = classifier;
+	o->books = books;
+	o->sink = *sink;
+	o->random = 0x9E3779B97F4A7C15u;
+
+	return o;
+}
+
+static void base_release(struct observer *o)
+{
+	for (size_t i = 0; i < o->nbase; i++) {
+		free(o->base[i].database);
+		free(o->base[i].role);
+		free(o->base[i].name);
+		free(o->base[i].value);
+	}
+	free(o->base);
+}
+
+void observer_end(struct observer *o)
+{
+	for (size_t t = 0; t < sizeof o->tables / sizeof *o->tables; t++) {
+		for (size_t i = 0; i < o->tables[t].count; i++) {
+			session_free(o->tables[t].slot[i]);
+			o->tables[t].slot[i] = NULL;
+		}
+	}
+	o->sessions = 0;
+}
+
+void observer_free(struct observer *o)
+{
+	if (!o)
+		return;
+	observer_end(o);
+	for (size_t t = 0; t < sizeof o->tables / sizeof *o->tables; t++)
+		free(o->tables[t].slot);
+	base_release(o);
+	free(o);
+}
+
+void observer_set_base(struct observer *o, struct base_setting *base, size_t count)
+{
+	base_release(o);
+	o->base = base;
+	o->nbase = count;
+}
+
+static struct session **slot_of(struct session_table *t, uint32_t slot, bool grow)
+{
+	if (slot >= t->count && grow && slot < SLOTS_MAX) {
+		size_t count = t->count ? t->count * 2 : 64;
+		struct session **slots;
+
+		while (count <= slot)
+			count *= 2;
+		slots = realloc(t->slot, count * sizeof *slots);
+		if (!slots)
+			return NULL;
+		memset(slots + t->count, 0, (count - t->count) * sizeof *slots);
+		t->slot = slots;
+		t->count = count;
+	}
+
+	return slot < t->count ? &t->slot[slot] : NULL;
+}
+
+static void session_over(struct observer *o, struct session **slot)
+{
+	if (*slot) {
+		session_free(*slot);
+		*slot = NULL;
+		o->sessions--;
+	}
+}
+
+static void open_session(struct observer *o, struct session_table *t,
+	const struct tape_record *record, struct span payload)
+{
+	struct session **slot = slot_of(t, record->session.slot, true);
+	struct tape_open open;
+	struct span startup, reported;
+	struct session *s;
+
+	if (!slot)
+		return;
+	session_over(o, slot);
+	if (payload.len < sizeof open || o->sessions >= o->options.max_sessions)
+		return;
+	memcpy(&open, payload.data, sizeof open);
+	payload = span_of(payload.data + sizeof open, payload.len - sizeof open);
+	if (open.startup_len > payload.len || open.reported_len > payload.len - open.startup_len)
+		return;
+	startup = span_of(payload.data, open.startup_len);
+	reported = span_of(payload.data + open.startup_len, open.reported_len);
+	s = session_new(o, record->session);
+	if (!s)
+		return;
+	if (!session_start(s, &open, startup, reported)) {
+		session_free(s);
+		return;
+	}
+	*slot = s;
+	o->sessions++;
+}
+
+/* Bytes of a session whose start was not seen: whole frames are counted, that is all. */
+static void count_unfollowed(struct observer *o, struct span bytes)
+{
+	struct framer framer;
+	struct frame_run run;
+
+	framer_init(&framer);
+	while (framer_next(&framer, &bytes, &run)) {
+		if (run.begins && (run.type == FRONT_QUERY || run.type == FRONT_EXECUTE ||
+					  run.type == FRONT_FUNCTION_CALL)) {
+			o->frames_read++;
+			o->books->unobserved[UNOBSERVED_SESSION_UNKNOWN]++;
+		}
+	}
+}
+
+static void stream(struct session *s, const struct tape_record *record, struct span bytes)
+{
+	bool front = record->kind == TAPE_FRONT;
+	struct assembler *a = front ? &s->front : &s->back;
+	struct message m;
+
+	for (;;) {
+		switch (assembler_next(a, &bytes, &m)) {
+		case ASSEMBLE_MORE: return;
+		case ASSEMBLE_LOST: session_lose(s); return;
+		case ASSEMBLE_TOO_BIG:
+			m.body = (struct span){0};
+			/* fall through */
+		case ASSEMBLE_MESSAGE:
+			if (front)
+				session_front(s, &m, record->time_us);
+			else
+				session_back(s, &m, record->time_us);
+			break;
+		}
+	}
+}
+
+static void stub(struct session *s, const struct tape_record *record, struct span payload)
+{
+	struct tape_stub t;
+	struct message m = {0};
+
+	if (payload.len < sizeof t)
+		return;
+	memcpy(&t, payload.data, sizeof t);
+	m.type = t.type;
+	m.length = t.length;
+	if (t.from_server)
+		session_back(s, &m, record->time_us);
+	else
+		session_front(s, &m, record->time_us);
+}
+
+static void resume(struct session *s, struct span payload)
+{
+	struct tape_resume r;
+
+	if (payload.len < sizeof r)
+		return;
+	memcpy(&r, payload.data, sizeof r);
+	if (r.reported_len <= payload.len - sizeof r && s->state != SESSION_LOST)
+		session_resume(s, r.flags, span_of(payload.data + sizeof r, r.reported_len));
+}
+
+static void rows(struct session *s, struct span payload)
+{
+	struct tape_rows r;
+
+	if (payload.len < sizeof r)
+		return;
+	memcpy(&r, payload.data, sizeof r);
+	session_rows_missing(s, &r);
+}
+
+void observer_record(
+	struct observer *o, unsigned tape, const struct tape_record *record, struct span payload)
+{
+	struct session_table *t = &o->tables[tape];
+	struct session **slot;
+
+	assert(tape < sizeof o->tables / sizeof *o->tables);
+	if (record->kind == TAPE_OPEN) {
+		open_session(o, t, record, payload);
+		return;
+	}
+	slot = slot_of(t, record->session.slot, false);
+	if (!slot || !*slot || (*slot)->id.generation != record->session.generation) {
+		if (record->kind == TAPE_FRONT)
+			count_unfollowed(o, payload);
+		return;
+	}
+	switch (record->kind) {
+	case TAPE_FRONT:
+	case TAPE_BACK: stream(*slot, record, payload); break;
+	case TAPE_STUB: stub(*slot, record, payload); break;
+	case TAPE_ROWS: rows(*slot, payload); break;
+	case TAPE_RESUME: resume(*slot, payload); break;
+	case TAPE_CLOSE: session_over(o, slot); break;
+	default: break;
+	}
+}
+
+uint64_t observer_frames_read(const struct observer *o)
+{
+	return o->frames_read;
+}
+
+uint64_t observer_frames_open(const struct observer *o)
+{
+	return o->frames_open;
+}
+
+size_t observer_sessions(const struct observer *o)
+{
+	return o->sessions;
+}
+
+uint64_t observer_desyncs(const struct observer *o)
+{
+	return o->desyncs;
+}

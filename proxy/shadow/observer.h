@@ -1,0 +1,67 @@
+/* From the tape to executions: follows each session's protocol, statements, portals, settings and
+ * transaction, and gives out each execution either as a dark read (with the primary's answer) or as
+ * skipped or dropped with a reason.
+ *
+ * Worker thread only. Does no I/O and runs no query. What it does not know for certain is a skip,
+ * never a guess; a session whose messages fit no hypothesis is not observed any more (its frames
+ * count unobserved(desync)).
+ *
+ * O1 every Query, Execute and FunctionCall frame read off the tape is counted once: observed or
+ * unobserved; O2 every observed frame ends in exactly one of execution, continuation, discarded
+ * (L5); O3 on_begin is followed by exactly one of on_read and on_end for that execution.
+ */
+#ifndef PGUMBRA_SHADOW_OBSERVER_H
+#define PGUMBRA_SHADOW_OBSERVER_H
+
+#include "compare/books.h"
+#include "proxy/shadow/classify.h"
+#include "proxy/shadow/dark_read.h"
+#include "proxy/tape.h"
+
+struct observer_sink {
+	void *self;
+	/* An execution came to be: it is seen, and pending from now on. */
+	void (*on_begin)(void *self);
+	/* ... and ended without a dark read. statement may be NULL (unknown text). */
+	void (*on_end)(void *self, const struct statement *statement, enum outcome outcome,
+		enum reason reason);
+	/* ... and is to be read in the dark. The receiver takes over the reference. */
+	void (*on_read)(void *self, struct dark_read *read);
+};
+
+struct observer_options {
+	size_t max_sessions; /* further ones are unobserved(session_limit) */
+	size_t max_message_bytes;
+	size_t keep_limit_bytes;   /* rows of one answer of the primary that are kept */
+	size_t memory_limit_bytes; /* of kept rows and waiting requests over all sessions */
+	double sample; /* for answers without rows: the relay throws the coin for those with rows */
+};
+
+struct observer; /* opaque */
+/* classifier and books are borrowed. */
+struct observer *observer_new(const struct observer_options *options, struct classifier *classifier,
+	struct books *books, const struct observer_sink *sink);
+void observer_free(struct observer *o); /* ends every open execution as unanswered */
+
+/* Settings below the startup packet: what the primary's catalogue gives a role in a database, in
+ * order of precedence. */
+struct base_setting {
+	char *database, *role; /* NULL: any */
+	char *name, *value;
+};
+/* Takes over the array (malloc'd, with its strings); applies to sessions opened afterwards. */
+void observer_set_base(struct observer *o, struct base_setting *base, size_t count);
+
+/* One record of tape number `tape`. */
+void observer_record(
+	struct observer *o, unsigned tape, const struct tape_record *record, struct span payload);
+/* The relay is gone: nothing more will come. */
+void observer_end(struct observer *o);
+uint64_t observer_frames_read(
+	const struct observer *o); /* Query, Execute, FunctionCall frames read off the tape */
+uint64_t observer_frames_open(
+	const struct observer *o); /* observed, not yet execution, continuation or discarded */
+size_t observer_sessions(const struct observer *o);
+uint64_t observer_desyncs(const struct observer *o);
+
+#endif

@@ -1,0 +1,830 @@
+/* The protocol side of an observed session: requests and answers, paired. */
+#include "proxy/shadow/session.h"
+
+#include "proxy/shadow/journal.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <time.h>
+
+static void on_event(void *self, const struct pairing_event *event);
+
+static bool is_execution_frame(uint8_t type)
+{
+	return type == FRONT_QUERY || type == FRONT_EXECUTE || type == FRONT_FUNCTION_CALL;
+}
+
+struct session *session_new(struct observer *o, struct tape_session id)
+{
+	struct session *s = calloc(1, sizeof *s);
+	struct timespec wall, mono;
+
+	if (!s)
+		return NULL;
+	s->observer = o;
+	s->id = id;
+	s->first = s->next = 1;
+	assembler_init(&s->front, o->options.max_message_bytes + MESSAGE_HEADER);
+	assembler_init(&s->back, o->options.max_message_bytes + MESSAGE_HEADER);
+	s->pairing = pairing_new(SESSION_REQUESTS_MAX, on_event, s);
+	if (!s->pairing || !session_settings_init(&s->settings)) {
+		session_free(s);
+		return NULL;
+	}
+	s->settings_at_ready = settings_state_ref(s->settings.current);
+	clock_gettime(CLOCK_REALTIME, &wall);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	s->wall_offset_us = (uint64_t)(wall.tv_sec - mono.tv_sec) * 1000000 +
+			    (uint64_t)(wall.tv_nsec / 1000) - (uint64_t)(mono.tv_nsec / 1000);
+	uuid_v7(s->uuid);
+
+	return s;
+}
+
+static void drop_body(struct session *s, struct request *r)
+{
+	s->observer->memory -= r->len;
+	free(r->body);
+	r->body = NULL;
+	r->len = 0;
+}
+
+static struct request *request_at(struct session *s, uint32_t number)
+{
+	if (number - s->first >= s->next - s->first)
+		return NULL;
+	return &s->requests[number % s->capacity];
+}
+
+/* Makes room; capacity stays a power of two so that numbers wrap cleanly. */
+static bool requests_grow(struct session *s)
+{
+	uint32_t capacity = s->capacity ? s->capacity * 2 : 64;
+	struct request *requests;
+
+	if (capacity > 2 * SESSION_REQUESTS_MAX)
+		return false;
+	requests = calloc(capacity, sizeof *requests);
+	if (!requests)
+		return false;
+	for (uint32_t n = s->first; n != s->next; n++)
+		requests[n % capacity] = s->requests[n % s->capacity];
+	free(s->requests);
+	s->requests = requests;
+	s->capacity = capacity;
+
+	return true;
+}
+
+static void frame_ended(struct session *s, struct request *r, uint64_t *counter)
+{
+	if (!r->counted)
+		return;
+	r->counted = false;
+	s->observer->frames_open--;
+	(*counter)++;
+}
+
+static void current_clear(struct session *s)
+{
+	s->current = NULL;
+	s->current_portal = NULL;
+	s->current_continues = false;
+}
+
+static void parts_clear(struct session *s)
+{
+	if (s->parts_valid)
+		text_parts_release(&s->parts);
+	s->parts_valid = false;
+	s->part = 0;
+}
+
+/* A frame whose answer nobody will see is one execution of its own. */
+static void end_unbegun(
+	struct session *s, struct request *r, enum outcome outcome, enum reason reason)
+{
+	const struct observer_sink *sink = &s->observer->sink;
+
+	if (!r->counted)
+		return;
+	frame_ended(s, r, &s->observer->books->frames_execution);
+	sink->on_begin(sink->self);
+	sink->on_end(sink->self, NULL, outcome, reason);
+}
+
+void session_abandon(struct session *s, enum outcome outcome, enum reason reason)
+{
+	struct portal *p, *next;
+
+	if (s->current && !(s->current_portal && s->current_portal->execution == s->current))
+		execution_abandon(s, s->current, outcome, reason);
+	current_clear(s);
+	parts_clear(s);
+	HASH_ITER (hh, s->portals, p, next) {
+		if (p->execution)
+			execution_abandon(s, p->execution, outcome, reason);
+		p->execution = NULL;
+	}
+	session_close_portals(s);
+	for (; s->first != s->next; s->first++) {
+		struct request *r = request_at(s, s->first);
+
+		end_unbegun(s, r, outcome, reason);
+		drop_body(s, r);
+	}
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	session_abandon(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
+	session_cut_frame(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
+	session_forget_statements(s);
+	session_settings_release(&s->settings);
+	settings_state_unref(s->settings_at_ready);
+	for (size_t i = 0; i < s->nreported; i++) {
+		free(s->reported[i].name);
+		free(s->reported[i].value);
+	}
+	assembler_release(&s->front);
+	assembler_release(&s->back);
+	pairing_free(s->pairing);
+	free(s->requests);
+	free(s->user);
+	free(s->database);
+	free(s->application_name);
+	free(s);
+}
+
+/* --- start ------------------------------------------------------------------------------------ */
+
+/* One word of `options`: backslash escapes, ends at white space (postinit.c, pg_split_opts). */
+static bool option_word(struct span *rest, char *word, size_t size)
+{
+	size_t n = 0, i = 0;
+
+	while (i < rest->len && isspace(rest->data[i]))
+		i++;
+	if (i == rest->len)
+		return false;
+	for (; i < rest->len && !isspace(rest->data[i]); i++) {
+		if (rest->data[i] == '\\' && i + 1 < rest->len)
+			i++;
+		if (n + 1 < size)
+			word[n++] = (char)rest->data[i];
+	}
+	word[n] = '\0';
+	*rest = span_of(rest->data + i, rest->len - i);
+
+	return true;
+}
+
+static void option_setting(struct session *s, char *assignment)
+{
+	char *equals = strchr(assignment, '=');
+
+	if (!equals) {
+		session_settings_doubt(&s->settings);
+		return;
+	}
+	*equals = '\0';
+	for (char *c = assignment; *c; c++)
+		if (*c == '-')
+			*c = '_';
+	session_settings_base(&s->settings, assignment, span_cstr(equals + 1));
+}
+
+/* -c name=value, -cname=value, --name=value; anything else is a switch that we don't model. */
+static void start_options(struct session *s, struct span options)
+{
+	char word[4096];
+
+	while (option_word(&options, word, sizeof word)) {
+		if (strcmp(word, "-c") == 0) {
+			if (option_word(&options, word, sizeof word))
+				option_setting(s, word);
+		} else if (strncmp(word, "--", 2) == 0) {
+			option_setting(s, word + 2);
+		} else if (strncmp(word, "-c", 2) == 0) {
+			option_setting(s, word + 2);
+		} else {
+			session_settings_doubt(&s->settings);
+		}
+	}
+}
+
+static void set_text(char **slot, struct span value)
+{
+	char *copy = strndup((const char *)value.data, value.len);
+
+	if (copy) {
+		free(*slot);
+		*slot = copy;
+	}
+}
+
+static void start_parameter(struct session *s, struct span name, struct span value)
+{
+	char key[NAME_MAX_BYTES + 1];
+
+	if (name.len > NAME_MAX_BYTES || (name.len > 5 && memcmp(name.data, "_pq_.", 5) == 0))
+		return;
+	memcpy(key, name.data, name.len);
+	key[name.len] = '\0';
+	if (strcmp(key, "user") == 0)
+		set_text(&s->user, value);
+	else if (strcmp(key, "database") == 0)
+		set_text(&s->database, value);
+	else if (strcmp(key, "options") == 0)
+		start_options(s, value);
+	else if (strcmp(key, "replication") != 0)
+		session_settings_base(&s->settings, key, value);
+	if (strcmp(key, "application_name") == 0)
+		set_text(&s->application_name, value);
+}
+
+static void apply_base(struct session *s)
+{
+	const struct observer *o = s->observer;
+
+	for (size_t i = 0; i < o->nbase; i++) {
+		const struct base_setting *b = &o->base[i];
+
+		if ((!b->database || strcmp(b->database, s->database) == 0) &&
+			(!b->role || strcmp(b->role, s->user) == 0))
+			session_settings_base(&s->settings, b->name, span_cstr(b->value));
+	}
+}
+
+static void take_reported(struct session *s, struct span reported)
+{
+	struct span name, value;
+
+	while (next_parameter(&reported, &name, &value))
+		session_report(s, name, value);
+}
+
+bool session_start(
+	struct session *s, const struct tape_open *open, struct span startup, struct span reported)
+{
+	struct startup_message message;
+	struct span rest, name, value;
+
+	if (!parse_startup(startup, &message))
+		return false;
+	/* Two passes: per-role settings need user and database, and lie below the packet's own. */
+	for (rest = message.parameters; next_parameter(&rest, &name, &value);) {
+		if (span_is(name, "user"))
+			set_text(&s->user, value);
+		if (span_is(name, "database"))
+			set_text(&s->database, value);
+	}
+	if (!s->user)
+		return false;
+	if (!s->database || !s->database[0])
+		set_text(&s->database, span_cstr(s->user));
+	set_text(&s->application_name, span_cstr(""));
+	if (!s->database || !s->application_name)
+		return false;
+	apply_base(s);
+	for (rest = message.parameters; next_parameter(&rest, &name, &value);)
+		start_parameter(s, name, value);
+	take_reported(s, reported);
+	if (open->announced_again) {
+		s->state = SESSION_LIVE;
+		session_resume(s, open->flags, span_of("", 0));
+	}
+
+	return true;
+}
+
+void session_resume(struct session *s, uint32_t flags, struct span reported)
+{
+	session_abandon(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
+	session_cut_frame(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
+	assembler_reset(&s->front);
+	assembler_reset(&s->back);
+	pairing_reset(s->pairing);
+	s->first = s->next = 1;
+	if (flags & (GAP_PARSE | GAP_CLOSE | GAP_OTHER_COMMAND | GAP_UNKNOWN)) {
+		session_forget_statements(s);
+		s->statements_unknown = true;
+	}
+	if (flags & (GAP_OTHER_COMMAND | GAP_UNKNOWN)) {
+		session_settings_doubt(&s->settings);
+		s->has_temporary = true;
+	}
+	/* How an open transaction ended is not known: only if it had set something does that
+	 * matter. */
+	if (s->settings.before && s->settings.before != s->settings.current)
+		session_settings_doubt(&s->settings);
+	session_settings_commit(&s->settings);
+	session_undefine(s, "", 0);
+	take_reported(s, reported);
+	s->cycle_failed = false;
+	session_ready(s, 'I');
+	s->state = SESSION_LIVE;
+}
+
+void session_lose(struct session *s)
+{
+	if (s->state == SESSION_LOST || s->state == SESSION_ENDING)
+		return;
+	session_abandon(s, OUTCOME_SKIPPED, REASON_LOST_PAIRING);
+	s->state = SESSION_LOST;
+	s->observer->desyncs++;
+}
+
+/* A frame that needs no request: counted and ended at once. */
+static void frame_without_answer(struct session *s, enum outcome outcome, enum reason reason)
+{
+	const struct observer_sink *sink = &s->observer->sink;
+
+	s->observer->books->observed++;
+	s->observer->books->frames_execution++;
+	sink->on_begin(sink->self);
+	sink->on_end(sink->self, NULL, outcome, reason);
+}
+
+void session_cut_frame(struct session *s, enum outcome outcome, enum reason reason)
+{
+	const struct framer *f = &s->front.framer;
+
+	if (f->body_left == 0 || !is_execution_frame(f->header[0]))
+		return;
+	s->observer->frames_read++;
+	if (s->state == SESSION_LOST)
+		s->observer->books->unobserved[UNOBSERVED_DESYNC]++;
+	else
+		frame_without_answer(s, outcome, reason);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static void request_store(
+	struct session *s, struct request *r, const struct message *m, uint64_t time_us)
+{
+	struct observer *o = s->observer;
+
+	*r = (struct request){.type = m->type, .time_us = time_us};
+	if ((m->type == FRONT_DESCRIBE || m->type == FRONT_CLOSE) && m->body.len > 0)
+		r->sub = m->body.data[0];
+	r->too_long = !m->body.data;
+	if (r->too_long || m->type == FRONT_SYNC)
+		return;
+	if (o->memory + m->body.len <= o->options.memory_limit_bytes)
+		r->body = malloc(m->body.len ? m->body.len : 1);
+	if (!r->body) {
+		r->too_long = true;
+		return;
+	}
+	memcpy(r->body, m->body.data, m->body.len);
+	r->len = m->body.len;
+	o->memory += r->len;
+}
+
+void session_front(struct session *s, const struct message *m, uint64_t time_us)
+{
+	struct observer *o = s->observer;
+	struct request *r;
+	uint32_t number;
+	enum pairing_result result;
+
+	bool counts = is_execution_frame(m->type);
+
+	if (s->state != SESSION_LOST && s->state != SESSION_ENDING &&
+		s->next - s->first == s->capacity && !requests_grow(s))
+		session_lose(s);
+	if (counts)
+		o->frames_read++;
+	if (counts && s->state == SESSION_LOST)
+		o->books->unobserved[UNOBSERVED_DESYNC]++;
+	if (counts && s->state == SESSION_ENDING)
+		frame_without_answer(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
+	if (s->state == SESSION_LOST || s->state == SESSION_ENDING || m->type == FRONT_FLUSH ||
+		m->type == FRONT_COPY_DATA)
+		return;
+	r = &s->requests[s->next % s->capacity];
+	request_store(s, r, m, time_us);
+	if (counts) {
+		r->counted = true;
+		o->books->observed++;
+		o->frames_open++;
+	}
+	s->next++;
+	result = pairing_front(s->pairing, m->type, r->sub, &number);
+	if (result != PAIRING_OK || number != s->next - 1) /* numbers are consecutive */
+		session_lose(s);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void query_parts(struct session *s, const struct request *q)
+{
+	struct span sql;
+
+	if (s->parts_valid)
+		return;
+	s->part = 0;
+	s->parts = (struct text_parts){0};
+	s->parts_valid = !q->too_long && parse_query(span_of(q->body, q->len), &sql) &&
+			 classify_text(s->observer->classifier, sql, &s->parts);
+}
+
+static const struct text_part *current_part(const struct session *s)
+{
+	if (!s->parts_valid || s->parts.count == 0)
+		return NULL;
+	/* A text that the parser does not know is one part, whatever the server makes of it. */
+	return s->part < s->parts.count ? &s->parts.part[s->part] : NULL;
+}
+
+static void begin_query(struct session *s, struct request *q)
+{
+	bool more = q->begun;
+
+	q->begun = true;
+	if (s->current || (more && s->parts_valid && s->parts.unparsed))
+		return;
+	query_parts(s, q);
+	frame_ended(s, q, &s->observer->books->frames_execution);
+	s->current = execution_begin_part(s, q, current_part(s));
+}
+
+static void begin_execute(struct session *s, struct request *r)
+{
+	struct execute_message m;
+	struct portal *p = NULL;
+
+	if (r->begun)
+		return;
+	r->begun = true;
+	current_clear(s);
+	if (!r->too_long && parse_execute(span_of(r->body, r->len), &m))
+		p = session_portal(s, (const char *)m.portal.data, m.portal.len);
+	s->current_portal = p;
+	if (p && (p->execution || p->finished)) {
+		frame_ended(s, r, &s->observer->books->frames_continuation);
+		s->current = p->execution;
+		s->current_continues = true;
+		return;
+	}
+	frame_ended(s, r, &s->observer->books->frames_execution);
+	s->current = execution_begin_portal(s, p, r);
+	if (p)
+		p->execution = s->current;
+}
+
+static void begin_answer(struct session *s, uint32_t number)
+{
+	struct request *r = request_at(s, number);
+
+	if (r && r->type == FRONT_QUERY)
+		begin_query(s, r);
+	else if (r && r->type == FRONT_EXECUTE)
+		begin_execute(s, r);
+}
+
+/* The statement behind the current execution, for its effect on the session. */
+static const struct statement *current_statement(struct session *s, const struct request *r)
+{
+	if (r->type == FRONT_QUERY) {
+		const struct text_part *part = current_part(s);
+
+		return part ? part->statement : NULL;
+	}
+	return s->current_portal && s->current_portal->prepared
+		       ? s->current_portal->prepared->statement
+		       : NULL;
+}
+
+/* An SQL cursor's Execute changes nothing; an Execute of an empty text neither. */
+static bool without_effect(const struct session *s, const struct request *r)
+{
+	const struct portal *p = s->current_portal;
+
+	if (r->type == FRONT_QUERY)
+		return s->parts_valid && s->parts.count == 0;
+	return s->current_continues ||
+	       (p && ((!p->prepared && !p->bind) || (p->prepared && !p->prepared->statement &&
+							    p->prepared->sql[0] == '\0')));
+}
+
+/* Ends the current execution, then lets the statement act on the session (which may close the
+ * portal). */
+static void end_current(struct session *s, uint32_t number, struct span tag,
+	const struct message *error, uint64_t time_us)
+{
+	struct request *r = request_at(s, number);
+	const struct statement *statement = current_statement(s, r);
+	bool quiet = without_effect(s, r);
+
+	if (statement)
+		statement_ref(statement);
+	if (s->current_portal) {
+		s->current_portal->execution = NULL;
+		s->current_portal->finished = true;
+	}
+	if (s->current && error)
+		execution_failed(s, s->current, error->body, time_us);
+	else if (s->current)
+		execution_complete(s, s->current, tag, time_us);
+	current_clear(s);
+	if (!quiet)
+		session_apply(s, statement, tag, !error);
+	if (statement)
+		statement_unref(statement);
+	if (r->type == FRONT_QUERY && !error)
+		s->part++;
+}
+
+static void store_columns(uint8_t **slot, size_t *len, struct span body)
+{
+	uint8_t *copy = malloc(body.len ? body.len : 1);
+
+	if (!copy)
+		return;
+	memcpy(copy, body.data, body.len);
+	free(*slot);
+	*slot = copy;
+	*len = body.len;
+}
+
+/* T or n for a Describe. */
+static void described(struct session *s, const struct request *r, const struct message *m)
+{
+	struct target_message target;
+
+	if (r->too_long || !parse_target(span_of(r->body, r->len), &target))
+		return;
+	if (target.kind == 'S') {
+		struct prepared *p =
+			session_statement(s, (const char *)target.name.data, target.name.len);
+
+		if (p && m->type == BACK_ROW_DESCRIPTION)
+			store_columns(&p->columns, &p->columns_len, m->body);
+		if (p)
+			p->no_data = m->type == BACK_NO_DATA;
+	} else {
+		struct portal *p =
+			session_portal(s, (const char *)target.name.data, target.name.len);
+
+		if (p && m->type == BACK_ROW_DESCRIPTION)
+			store_columns(&p->columns, &p->columns_len, m->body);
+		if (p)
+			p->no_data = m->type == BACK_NO_DATA;
+	}
+}
+
+static void query_columns(struct session *s, const struct message *m)
+{
+	if (s->current && s->current->read &&
+		!result_columns(&s->current->read->primary, m->body, 0, NULL))
+		s->current->read->primary.malformed = true;
+}
+
+/* An error behind the last statement of a Query: its commit failed. It belongs to no statement. */
+static bool failed_behind_statements(struct session *s, uint32_t head, const struct message *m)
+{
+	const struct request *r = request_at(s, head);
+
+	return m->type == BACK_ERROR && r && r->type == FRONT_QUERY && r->begun && !s->current &&
+	       s->parts_valid && !s->parts.unparsed && s->part >= s->parts.count;
+}
+
+/* What a server message means for the request that it answers; the pairing then moves on. */
+static void answer(struct session *s, uint32_t head, uint8_t head_type, const struct message *m,
+	uint64_t time_us)
+{
+	struct span tag;
+
+	if (head_type != FRONT_QUERY && head_type != FRONT_EXECUTE) {
+		if (head_type == FRONT_DESCRIBE &&
+			(m->type == BACK_ROW_DESCRIPTION || m->type == BACK_NO_DATA))
+			described(s, request_at(s, head), m);
+		return;
+	}
+	if (m->type == BACK_READY || failed_behind_statements(s, head, m))
+		return;
+	begin_answer(s, head);
+	switch (m->type) {
+	case BACK_ROW_DESCRIPTION: query_columns(s, m); break;
+	case BACK_DATA_ROW:
+		if (s->current)
+			execution_row(s, s->current, m->body);
+		break;
+	case BACK_COMMAND_COMPLETE:
+		if (!parse_command_complete(m->body, &tag))
+			tag = span_cstr("");
+		end_current(s, head, tag, NULL, time_us);
+		break;
+	case BACK_EMPTY_QUERY: end_current(s, head, span_cstr(""), NULL, time_us); break;
+	case BACK_ERROR: end_current(s, head, span_cstr(""), m, time_us); break;
+	case BACK_PORTAL_SUSPENDED:
+		if (s->current && !s->current_portal) {
+			execution_limited(
+				s, s->current); /* the portal is not known: nothing continues it */
+		}
+		current_clear(s);
+		break;
+	default: break;
+	}
+}
+
+void session_rows_missing(struct session *s, const struct tape_rows *rows)
+{
+	uint8_t type;
+	uint32_t head = s->state == SESSION_LIVE ? pairing_head(s->pairing, &type) : 0;
+
+	if (head == 0)
+		return;
+	begin_answer(s, head);
+	if (s->current && s->current->skip == REASON_NONE) {
+		dark_read_unref(s->current->read);
+		s->current->read = NULL;
+		if (rows->reason == ROWS_SAMPLED_OUT)
+			s->current->skip = REASON_SAMPLED_OUT;
+		else
+			s->current->dropped = REASON_TAPE_ROWS;
+	}
+}
+
+static bool is_fatal(struct span body)
+{
+	struct error_fields fields;
+
+	return parse_error_fields(body, &fields) &&
+	       (span_is(fields.severity, "FATAL") || span_is(fields.severity, "PANIC"));
+}
+
+static void parameter_status(struct session *s, const struct message *m)
+{
+	struct span name, value;
+
+	if (parse_parameter_status(m->body, &name, &value))
+		session_report(s, name, value);
+}
+
+void session_back(struct session *s, const struct message *m, uint64_t time_us)
+{
+	uint8_t head_type = 0, status;
+	uint32_t head;
+
+	if (s->state == SESSION_LOST || s->state == SESSION_ENDING)
+		return;
+	if (m->type == BACK_PARAMETER_STATUS) {
+		parameter_status(s, m);
+		return;
+	}
+	if (m->type == BACK_NOTICE || m->type == BACK_NOTIFICATION)
+		return;
+	if (s->state == SESSION_STARTING) {
+		if (m->type == BACK_READY) {
+			s->state = SESSION_LIVE;
+			session_ready(s, 'I');
+		}
+		return;
+	}
+	if (m->type == BACK_ERROR && is_fatal(m->body)) {
+		session_abandon(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
+		s->state = SESSION_ENDING;
+		return;
+	}
+	head = pairing_head(s->pairing, &head_type);
+	if (m->type == BACK_ERROR)
+		s->cycle_failed = true;
+	if (head != 0)
+		answer(s, head, head_type, m, time_us);
+	if (pairing_back(s->pairing, m->type, m->body) != PAIRING_OK) {
+		session_lose(s);
+		return;
+	}
+	if (m->type == BACK_READY && parse_ready(m->body, &status))
+		session_ready(s, status);
+}
+
+/* --- what became of requests ------------------------------------------------------------------ */
+
+static void parse_ended(struct session *s, const struct request *r, bool ok)
+{
+	struct parse_message m;
+	uint32_t *types;
+	struct reader reader;
+
+	if (r->too_long || !parse_parse(span_of(r->body, r->len), &m)) {
+		session_undefine(s, "", 0);
+		s->statements_unknown = true;
+		return;
+	}
+	if (!ok) {
+		if (m.statement.len == 0)
+			session_undefine(
+				s, "", 0); /* a failed unnamed Parse has dropped the old one */
+		return;
+	}
+	types = calloc(m.nparams ? m.nparams : 1, sizeof *types);
+	if (!types) {
+		session_undefine(s, (const char *)m.statement.data, m.statement.len);
+		return;
+	}
+	reader = reader_over(m.param_types);
+	for (uint16_t i = 0; i < m.nparams; i++)
+		types[i] = read_u32(&reader);
+	session_define(s, m.statement, m.sql, m.nparams, types, false);
+	free(types);
+}
+
+static void bind_ended(struct session *s, const struct request *r, bool ok)
+{
+	struct bind_message m;
+
+	if (r->too_long || !parse_bind(span_of(r->body, r->len), &m)) {
+		session_close_portal(s, "", 0);
+		return;
+	}
+	if (ok)
+		session_bind(s, m.portal, m.statement, span_of(r->body, r->len));
+	else if (m.portal.len == 0)
+		session_close_portal(s, "", 0);
+}
+
+static void close_ended(struct session *s, const struct request *r)
+{
+	struct target_message m;
+
+	if (r->too_long || !parse_target(span_of(r->body, r->len), &m))
+		return;
+	if (m.kind == 'S')
+		session_undefine(s, (const char *)m.name.data, m.name.len);
+	else
+		session_close_portal(s, (const char *)m.name.data, m.name.len);
+}
+
+/* A Query's ReadyForQuery: the unnamed statement and portal are gone. */
+static void query_ended(struct session *s, struct request *r)
+{
+	if (s->current) {
+		execution_abandon(s, s->current, OUTCOME_SKIPPED, REASON_LOST_PAIRING);
+		current_clear(s);
+	}
+	if (!r->begun) { /* answered while it was not certain which request was meant */
+		end_unbegun(s, r, OUTCOME_SKIPPED, REASON_LOST_PAIRING);
+		session_apply(s, NULL, span_cstr(""), true);
+	}
+	parts_clear(s);
+	session_undefine(s, "", 0);
+	session_close_portal(s, "", 0);
+}
+
+static void execute_ended(struct session *s, struct request *r)
+{
+	if (r->begun)
+		return;
+	end_unbegun(s, r, OUTCOME_SKIPPED, REASON_LOST_PAIRING);
+	session_apply(s, NULL, span_cstr(""), true);
+}
+
+static void function_ended(struct session *s, struct request *r)
+{
+	end_unbegun(s, r, OUTCOME_SKIPPED, REASON_NOT_A_READ);
+	session_apply(s, NULL, span_cstr(""), true);
+}
+
+static void request_done(struct session *s, struct request *r, bool ok)
+{
+	switch (r->type) {
+	case FRONT_PARSE: parse_ended(s, r, ok); break;
+	case FRONT_BIND: bind_ended(s, r, ok); break;
+	case FRONT_CLOSE: close_ended(s, r); break;
+	case FRONT_EXECUTE: execute_ended(s, r); break;
+	case FRONT_QUERY: query_ended(s, r); break;
+	case FRONT_FUNCTION_CALL: function_ended(s, r); break;
+	default: break;
+	}
+}
+
+static void on_event(void *self, const struct pairing_event *event)
+{
+	struct session *s = self;
+	struct request *r = request_at(s, event->request);
+
+	if (!r)
+		return;
+	if (event->kind == PAIR_FAILED &&
+		(r->type == FRONT_QUERY || r->type == FRONT_SYNC || r->type == FRONT_FUNCTION_CALL))
+		return; /* their ReadyForQuery follows */
+	switch (event->kind) {
+	case PAIR_DONE:
+	case PAIR_SUSPENDED: request_done(s, r, true); break;
+	case PAIR_FAILED: request_done(s, r, false); break;
+	case PAIR_SKIPPED: frame_ended(s, r, &s->observer->books->frames_discarded); break;
+	case PAIR_SWALLOWED: break;
+	}
+	r->counted = false;
+	r->type = 0; /* settled */
+	drop_body(s, r);
+	while (s->first != s->next && request_at(s, s->first)->type == 0)
+		s->first++;
+}

@@ -1,0 +1,196 @@
+/* One observed session: private to the observer's files.
+ *
+ *   STARTING --first ReadyForQuery--> LIVE --desync--> LOST
+ *      LIVE --FATAL--> ENDING
+ *      LIVE --gap on the tape, RESUME--> LIVE (with what the gap left unknown)
+ */
+#ifndef PGUMBRA_SHADOW_SESSION_H
+#define PGUMBRA_SHADOW_SESSION_H
+
+#include "protocol/framer.h"
+#include "protocol/pairing.h"
+#include "proxy/shadow/observer.h"
+#include "proxy/shadow/session_settings.h"
+#include <uthash.h>
+
+/* Bounds of one session (L4). */
+enum {
+	SESSION_STATEMENTS_MAX = 20000,
+	SESSION_PORTALS_MAX = 2000,
+	SESSION_REPORTED_MAX = 64,
+	SESSION_REQUESTS_MAX = 1 << 20,
+	NAME_MAX_BYTES = 63, /* the server's NAMEDATALEN - 1; longer protocol names are allowed, so
+				keys are whole */
+};
+
+/* A statement known by name: from Parse, or SQL PREPARE. */
+struct prepared {
+	unsigned references; /* the table's and the portals' */
+	char *name;
+	char *sql;
+	bool from_sql; /* SQL PREPARE */
+	uint16_t ntypes;
+	uint32_t *types;
+	const struct statement *statement;
+	uint8_t *columns; /* RowDescription body of a Describe, NULL until one was seen */
+	size_t columns_len;
+	bool no_data;
+	UT_hash_handle hh;
+};
+
+/* One execution in the making. */
+struct execution {
+	const struct statement *statement; /* reference; NULL when the text is not known */
+	enum reason skip;		   /* not to be read */
+	enum reason dropped;	/* rows or memory were lost: DROPPED or SKIPPED(sampled_out) */
+	struct dark_read *read; /* NULL when skip */
+	uint64_t began_us;
+	size_t charged; /* bytes counted against the observer's memory */
+};
+
+struct portal {
+	char *name;
+	struct prepared *prepared; /* reference; NULL for an SQL cursor */
+	uint8_t *bind;		   /* body of the Bind */
+	size_t bind_len;
+	uint8_t *columns; /* RowDescription of a Describe of this portal */
+	size_t columns_len;
+	bool no_data;
+	struct execution *execution; /* suspended: fetched in part */
+	bool cursor;		     /* declared by SQL */
+	bool finished;
+	UT_hash_handle hh;
+};
+
+struct request {
+	uint8_t type, sub;
+	bool counted;  /* a Query, Execute or FunctionCall frame whose fate is not booked yet */
+	bool begun;    /* the first answer to it came */
+	bool too_long; /* its body was not taken */
+	uint8_t *body;
+	size_t len;
+	uint64_t time_us;
+};
+
+enum session_state {
+	SESSION_STARTING,
+	SESSION_LIVE,
+	SESSION_LOST,	/* desync: its frames are unobserved from here on */
+	SESSION_ENDING, /* the server said FATAL: what the client still sends stays unanswered */
+};
+
+struct session {
+	struct observer *observer;
+	struct tape_session id;
+	enum session_state state;
+	char uuid[37];
+	char *user, *database, *application_name;
+	uint64_t wall_offset_us; /* wall clock minus monotonic */
+
+	struct assembler front, back;
+	struct pairing *pairing;
+
+	/* Requests as a ring: number n lives at requests[n % capacity] for first <= n < next. */
+	struct request *requests;
+	uint32_t capacity, first, next;
+
+	struct prepared *statements; /* by name; "" is the unnamed one */
+	struct portal *portals;
+	bool statements_unknown; /* a gap: names may exist that we do not know */
+
+	struct session_settings settings;
+	struct settings_state
+		*settings_at_ready; /* reference: what held at the last ReadyForQuery */
+	struct {
+		char *name, *value;
+	} reported[SESSION_REPORTED_MAX];
+	size_t nreported;
+
+	/* Transaction. */
+	bool in_block; /* explicit BEGIN */
+	bool tainted;
+	bool snapshot; /* REPEATABLE READ or SERIALIZABLE */
+	bool took_snapshot;
+	bool failed;	   /* ReadyForQuery said E */
+	bool cycle_failed; /* an ErrorResponse since the last ReadyForQuery */
+	bool has_temporary;
+
+	/* The simple Query that is being answered. */
+	struct text_parts parts;
+	size_t part;
+	bool parts_valid;
+	struct execution *current; /* of the head Query's part, or of the Execute being answered */
+	struct portal *current_portal;
+	bool current_continues; /* an Execute on a finished portal: no execution */
+};
+
+/* session.c */
+struct session *session_new(struct observer *o, struct tape_session id);
+void session_free(struct session *s); /* ends what is open: skipped(unanswered) */
+bool session_start(
+	struct session *s, const struct tape_open *open, struct span startup, struct span reported);
+void session_resume(struct session *s, uint32_t flags, struct span reported);
+void session_front(struct session *s, const struct message *m, uint64_t time_us);
+void session_back(struct session *s, const struct message *m, uint64_t time_us);
+void session_rows_missing(struct session *s, const struct tape_rows *rows);
+void session_lose(struct session *s);
+/* A frame whose header came but whose body was cut off by a gap or the end is one execution. */
+void session_cut_frame(struct session *s, enum outcome outcome, enum reason reason);
+/* Ends all open executions and uncounted frames. */
+void session_abandon(struct session *s, enum outcome outcome, enum reason reason);
+
+/* session_statements.c */
+struct prepared *session_statement(struct session *s, const char *name, size_t len);
+void session_define(struct session *s, struct span name, struct span sql, uint16_t ntypes,
+	const uint32_t *types, bool from_sql);
+void session_undefine(struct session *s, const char *name, size_t len);
+void session_forget_statements(struct session *s);
+void prepared_unref(struct prepared *p);
+struct portal *session_portal(struct session *s, const char *name, size_t len);
+void session_bind(struct session *s, struct span name, struct span statement, struct span body);
+void session_declare(struct session *s, const char *name);
+void session_close_portal(struct session *s, const char *name, size_t len);
+void session_close_portals(struct session *s);
+void portal_free(struct session *s, struct portal *p);
+
+/* session_model.c */
+void session_apply(
+	struct session *s, const struct statement *statement, struct span tag, bool succeeded);
+void session_report(struct session *s, struct span name, struct span value);
+const char *session_reported(const struct session *s, const char *name);
+void session_ready(struct session *s, uint8_t status);
+enum reason session_decide(struct session *s, const struct statement *statement);
+/* Settings of a dark read. False: they are not known for certain, or out of memory. */
+bool session_settings_list(struct session *s, struct dark_read *read);
+
+/* execution.c */
+struct execution *execution_begin_part(
+	struct session *s, struct request *q, const struct text_part *part);
+struct execution *execution_begin_portal(
+	struct session *s, struct portal *p, const struct request *e);
+void execution_row(struct session *s, struct execution *e, struct span body);
+void execution_complete(struct session *s, struct execution *e, struct span tag, uint64_t time_us);
+void execution_failed(struct session *s, struct execution *e, struct span body, uint64_t time_us);
+void execution_abandon(
+	struct session *s, struct execution *e, enum outcome outcome, enum reason reason);
+/* Ends a suspended portal's execution: it fetched `rows` rows and no more. */
+void execution_limited(struct session *s, struct execution *e);
+
+struct observer {
+	struct observer_options options;
+	struct classifier *classifier;
+	struct books *books;
+	struct observer_sink sink;
+	struct base_setting *base;
+	size_t nbase;
+	struct session_table {
+		struct session **slot;
+		size_t count;
+	} tables[64]; /* per tape, by slot */
+	size_t sessions;
+	uint64_t frames_read, frames_open, desyncs;
+	size_t memory; /* charged now */
+	uint64_t random;
+};
+
+#endif

@@ -1,0 +1,67 @@
+/* What a session has set, through transactions and savepoints, as PostgreSQL's guc.c keeps it: SET
+ * lasts from its transaction's commit, SET LOCAL to its end, ROLLBACK TO restores what held at the
+ * savepoint, RESET goes back to the startup packet's value. States are immutable and shared (copy
+ * on write), so that opening a transaction or a savepoint costs a reference.
+ *
+ * Worker thread only. Out of memory makes the state `unknown`, never wrong.
+ *
+ * S1 after a rollback the state is the very one from before; S2 `unknown` is part of the state: a
+ * rolled back CALL leaves no doubt behind; S3 names are kept in lower case, values as set_config
+ * would take them.
+ */
+#ifndef PGUMBRA_SHADOW_SESSION_SETTINGS_H
+#define PGUMBRA_SHADOW_SESSION_SETTINGS_H
+
+#include "protocol/span.h"
+
+#include <strings.h>
+
+struct settings_entry {
+	char *name;
+	char *value;
+	bool local; /* SET LOCAL: shadows the session's entry until the transaction ends */
+};
+
+struct settings_state {
+	unsigned references;
+	bool unknown; /* something not modelled may have changed settings */
+	size_t count;
+	struct settings_entry *entries;
+};
+
+struct session_settings {
+	struct settings_state
+		*base; /* startup packet and what lies below it: RESET goes back to these */
+	struct settings_state *current; /* on top of base */
+	struct settings_state *before;	/* when the open transaction began; NULL outside */
+	struct savepoint *savepoints;	/* innermost first */
+	size_t depth;
+};
+
+bool session_settings_init(struct session_settings *s);
+void session_settings_release(struct session_settings *s);
+/* A startup parameter, or a per-role or per-database setting of the primary (those first). */
+void session_settings_base(struct session_settings *s, const char *name, struct span value);
+
+void session_settings_begin(
+	struct session_settings *s); /* a transaction, explicit or implicit; no-op inside one */
+void session_settings_commit(struct session_settings *s);
+void session_settings_rollback(struct session_settings *s);
+void session_settings_savepoint(struct session_settings *s, const char *name);
+void session_settings_release_savepoint(struct session_settings *s, const char *name);
+void session_settings_rollback_to(struct session_settings *s, const char *name);
+
+void session_settings_set(
+	struct session_settings *s, const char *name, const char *value, bool local);
+void session_settings_reset(struct session_settings *s, const char *name);
+void session_settings_reset_all(struct session_settings *s); /* also clears `unknown` */
+void session_settings_doubt(struct session_settings *s);
+
+/* The value in force as far as the session set it; NULL when it never did. */
+const char *session_settings_get(const struct session_settings *s, const char *name);
+const char *settings_state_get(const struct settings_state *state, const char *name);
+bool session_settings_unknown(const struct session_settings *s);
+struct settings_state *settings_state_ref(struct settings_state *state);
+void settings_state_unref(struct settings_state *state);
+
+#endif

@@ -1,0 +1,173 @@
+/* Prepared statements and portals of a session, as the server keeps them (HAZARDS of the protocol:
+ * Close of a statement leaves its portals; a failed unnamed Parse has dropped the old one; names
+ * are shared with SQL PREPARE and cursors). */
+#include "proxy/shadow/session.h"
+
+#include <stdlib.h>
+
+void prepared_unref(struct prepared *p)
+{
+	if (!p || --p->references > 0)
+		return;
+	statement_unref(p->statement);
+	free(p->name);
+	free(p->sql);
+	free(p->types);
+	free(p->columns);
+	free(p);
+}
+
+struct prepared *session_statement(struct session *s, const char *name, size_t len)
+{
+	struct prepared *p;
+
+	HASH_FIND(hh, s->statements, name, len, p);
+
+	return p;
+}
+
+void session_undefine(struct session *s, const char *name, size_t len)
+{
+	struct prepared *p = session_statement(s, name, len);
+
+	if (p) {
+		HASH_DEL(s->statements, p);
+		prepared_unref(p);
+	}
+}
+
+void session_forget_statements(struct session *s)
+{
+	struct prepared *p, *next;
+
+	HASH_ITER (hh, s->statements, p, next) {
+		HASH_DEL(s->statements, p);
+		prepared_unref(p);
+	}
+}
+
+static const struct statement *classify_one(struct session *s, struct span sql)
+{
+	const struct statement *statement = NULL;
+	struct text_parts parts;
+
+	if (!classify_text(s->observer->classifier, sql, &parts))
+		return NULL;
+	if (parts.count == 1)
+		statement = statement_ref(parts.part[0].statement);
+	text_parts_release(&parts);
+
+	return statement;
+}
+
+void session_define(struct session *s, struct span name, struct span sql, uint16_t ntypes,
+	const uint32_t *types, bool from_sql)
+{
+	struct prepared *p;
+
+	session_undefine(s, (const char *)name.data, name.len);
+	if (HASH_COUNT(s->statements) >= SESSION_STATEMENTS_MAX)
+		return; /* binding it later is session_unknown */
+	p = calloc(1, sizeof *p);
+	if (!p)
+		return;
+	p->references = 1;
+	p->from_sql = from_sql;
+	p->name = strndup((const char *)name.data, name.len);
+	p->sql = strndup((const char *)sql.data, sql.len);
+	p->types = calloc(ntypes ? ntypes : 1, sizeof *p->types);
+	if (!p->name || !p->sql || !p->types) {
+		prepared_unref(p);
+		return;
+	}
+	for (p->ntypes = 0; p->ntypes < ntypes; p->ntypes++)
+		p->types[p->ntypes] = types[p->ntypes];
+	p->statement = classify_one(s, sql); /* NULL for an empty text: never a read */
+	HASH_ADD_KEYPTR(hh, s->statements, p->name, strlen(p->name), p);
+}
+
+struct portal *session_portal(struct session *s, const char *name, size_t len)
+{
+	struct portal *p;
+
+	HASH_FIND(hh, s->portals, name, len, p);
+
+	return p;
+}
+
+void portal_free(struct session *s, struct portal *p)
+{
+	if (p->execution)
+		execution_limited(s, p->execution);
+	prepared_unref(p->prepared);
+	free(p->name);
+	free(p->bind);
+	free(p->columns);
+	free(p);
+}
+
+void session_close_portal(struct session *s, const char *name, size_t len)
+{
+	struct portal *p = session_portal(s, name, len);
+
+	if (p) {
+		HASH_DEL(s->portals, p);
+		portal_free(s, p);
+	}
+}
+
+void session_close_portals(struct session *s)
+{
+	struct portal *p, *next;
+
+	HASH_ITER (hh, s->portals, p, next) {
+		HASH_DEL(s->portals, p);
+		portal_free(s, p);
+	}
+}
+
+static struct portal *portal_new(struct session *s, struct span name)
+{
+	struct portal *p;
+
+	session_close_portal(s, (const char *)name.data, name.len);
+	if (HASH_COUNT(s->portals) >= SESSION_PORTALS_MAX)
+		return NULL;
+	p = calloc(1, sizeof *p);
+	if (p)
+		p->name = strndup((const char *)name.data, name.len);
+	if (!p || !p->name) {
+		free(p);
+		return NULL;
+	}
+	HASH_ADD_KEYPTR(hh, s->portals, p->name, strlen(p->name), p);
+
+	return p;
+}
+
+void session_bind(struct session *s, struct span name, struct span statement, struct span body)
+{
+	struct prepared *prepared =
+		session_statement(s, (const char *)statement.data, statement.len);
+	struct portal *p = portal_new(s, name);
+
+	if (!p || !prepared)
+		return; /* executing it is session_unknown */
+	p->bind = malloc(body.len ? body.len : 1);
+	if (!p->bind)
+		return;
+	memcpy(p->bind, body.data, body.len);
+	p->bind_len = body.len;
+	prepared->references++;
+	p->prepared = prepared;
+}
+
+/* An SQL cursor is a portal that Execute may fetch from; what it returns is not read in the dark.
+ */
+void session_declare(struct session *s, const char *name)
+{
+	struct portal *p = portal_new(s, span_cstr(name));
+
+	if (p)
+		p->cursor = true;
+}
