@@ -181,7 +181,9 @@ void session_apply(struct session *s, const struct statement *st, struct span ta
 		s->snapshot = st->isolation_snapshot;
 	if (st->creates_temporary)
 		s->has_temporary = true;
-	if (st->effect == EFFECT_UNKNOWN_SETTINGS)
+	/* A text that failed to parse here and failed there has changed nothing; a failed CALL may
+	 * have committed before. */
+	if (st->effect == EFFECT_UNKNOWN_SETTINGS && (succeeded || st->skip != REASON_UNPARSED))
 		doubt(s, st);
 	if (st->effect == EFFECT_TAINT || st->effect == EFFECT_COPY)
 		s->tainted = true;

@@ -1,0 +1,30 @@
+/* Evidence per shape and candidate since the last books record: outcomes, latencies, distinct
+ * parameters. Bounded: past the limit of shapes further ones are counted together under an empty
+ * shape. Worker thread only.
+ */
+#ifndef PGUMBRA_SHADOW_SHAPES_H
+#define PGUMBRA_SHADOW_SHAPES_H
+
+#include "compare/evidence.h"
+#include "proxy/shadow/classify.h"
+#include "proxy/shadow/journal.h"
+
+struct shapes; /* opaque */
+struct shape;  /* opaque: one normalised text */
+
+struct shapes *shapes_new(size_t limit, const char *const *candidates, size_t ncandidates);
+void shapes_free(struct shapes *s);
+/* Never NULL: past the limit, without memory or without a statement it is the common one. Valid for
+ * the life of shapes. */
+struct shape *shapes_find(struct shapes *s, const struct statement *statement);
+void shape_end(struct shape *shape, unsigned candidate, enum outcome outcome, enum reason reason,
+	uint64_t wall_us);
+void shape_latency(
+	struct shape *shape, unsigned candidate, uint64_t primary_us, uint64_t candidate_us);
+void shape_parameters(struct shape *shape, unsigned candidate, uint64_t hash);
+/* What changed since the last call, for the journal: an array owned by shapes, valid until
+ * shapes_settle, which forgets the deltas. */
+const struct shape_delta *shapes_deltas(struct shapes *s, size_t *count);
+void shapes_settle(struct shapes *s);
+
+#endif

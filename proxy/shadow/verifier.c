@@ -1,0 +1,501 @@
+#include "proxy/shadow/verifier.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <time.h>
+#include <xxhash.h>
+
+enum { ATTEMPTS_MAX = 16 }; /* sandwiches, moving data and failures included */
+static const uint64_t backoff_limit_us = 5000000; /* between two attempts */
+static const uint64_t rate_horizon_us =
+	60000000; /* a verification that would wait longer is not begun */
+
+struct verifier {
+	struct verifier_options options;
+	struct verifier_candidate *candidates;
+	size_t ncandidates;
+	struct mirror *control;
+	struct books *books;
+	struct shapes *shapes;
+	struct journal *journal;
+	struct type_names primary_types;
+	size_t open;	  /* trials */
+	size_t verifying; /* of those: past the first look */
+	uint64_t next_slot_us;
+	bool stopping;
+};
+
+/* One read on one candidate.
+ *
+ *   FIRST --differs--> P1 --> CANDIDATE --> P2 --undecided--> P1 ...
+ *                      (without a control: CANDIDATE --undecided--> CANDIDATE ...)
+ */
+enum step { STEP_FIRST, STEP_P1, STEP_CANDIDATE, STEP_P2 };
+
+struct trial {
+	struct verifier *verifier;
+	unsigned candidate;
+	struct dark_read *read;
+	struct shape *shape;
+	enum step step;
+	bool verifying;
+	unsigned attempts;		     /* finished ones */
+	unsigned stable;		     /* equal differing sandwiches in a row */
+	struct result before, answer, after; /* P1, C, P2 of this attempt */
+	struct result last, last_answer;     /* P2 and C of the attempt before */
+	bool have_last;
+};
+
+static uint64_t now_us(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+struct verifier *verifier_new(const struct verifier_options *options,
+	struct verifier_candidate *candidates, size_t ncandidates, struct mirror *control,
+	struct books *books, struct shapes *shapes, struct journal *journal)
+{
+	struct verifier *v = calloc(1, sizeof *v);
+
+	if (!v)
+		return NULL;
+	v->options = *options;
+	v->candidates = candidates;
+	v->ncandidates = ncandidates;
+	v->control = control;
+	v->books = books;
+	v->shapes = shapes;
+	v->journal = journal;
+
+	return v;
+}
+
+void verifier_free(struct verifier *v)
+{
+	assert(!v || v->open == 0);
+	free(v);
+}
+
+void verifier_set_primary_types(struct verifier *v, struct type_names types)
+{
+	v->primary_types = types;
+}
+
+size_t verifier_open(const struct verifier *v)
+{
+	return v->open;
+}
+
+void verifier_stop(struct verifier *v)
+{
+	v->stopping = true;
+}
+
+/* --- ends ------------------------------------------------------------------------------------- */
+
+static void trial_free(struct trial *t)
+{
+	t->verifier->open--;
+	if (t->verifying)
+		t->verifier->verifying--;
+	result_release(&t->before);
+	result_release(&t->answer);
+	result_release(&t->after);
+	result_release(&t->last);
+	result_release(&t->last_answer);
+	dark_read_unref(t->read);
+	free(t);
+}
+
+static void book(struct verifier *v, unsigned candidate, struct shape *shape, enum outcome outcome,
+	enum reason reason)
+{
+	books_end(v->books, candidate, outcome, reason);
+	shape_end(shape, candidate, outcome, reason, now_us(CLOCK_REALTIME));
+}
+
+static void trial_end(struct trial *t, enum outcome outcome, enum reason reason)
+{
+	book(t->verifier, t->candidate, t->shape, outcome, reason);
+	trial_free(t);
+}
+
+static void rules_of(const struct trial *t, struct compare_rules *rules)
+{
+	*rules = (struct compare_rules){.order = t->read->statement->order,
+		.primary_types = t->verifier->primary_types,
+		.candidate_types = t->verifier->candidates[t->candidate].types};
+	if (t->read->row_limit > 0)
+		rules->order.limited = true;
+}
+
+static bool same_server(
+	const struct trial *t, const struct result *a, const struct result *b, bool candidate)
+{
+	struct compare_rules rules;
+	struct comparison c;
+
+	rules_of(t, &rules);
+	if (candidate)
+		rules.primary_types = rules.candidate_types;
+	else
+		rules.candidate_types = rules.primary_types;
+	compare_results(a, b, &rules, &c);
+
+	return c.equal;
+}
+
+static void log_difference(struct trial *t, enum outcome outcome, enum reason reason,
+	const struct comparison *c, const struct result *primary, const struct result *answer)
+{
+	struct compare_rules rules;
+	struct diff diff = {0};
+	char id[37];
+	struct journal_discrepancy d = {
+		.candidate = t->verifier->candidates[t->candidate].name,
+		.outcome = outcome,
+		.reason = reason,
+		.class = c->class,
+		.hint = c->hint,
+		.read = t->read,
+		.primary = primary,
+		.answer = answer,
+		.attempts = t->attempts,
+		.fence = "none",
+		.stable = t->stable > 0,
+		.verified = t->verifier->control != NULL,
+	};
+
+	rules_of(t, &rules);
+	if (diff_results(primary, answer, &rules, t->verifier->options.diff_limit_bytes, &diff))
+		d.diff = &diff;
+	if (outcome == OUTCOME_MISMATCH)
+		t->verifier->books->mismatch_open++;
+	(void)journal_discrepancy(t->verifier->journal, &d, id);
+	diff_release(&diff);
+}
+
+static void log_failure(struct trial *t, const struct mirror_answer *failure)
+{
+	struct comparison c = {.class = CLASS_ERROR};
+	struct result answer;
+
+	result_init(&answer, 0);
+	answer.end = RESULT_ERROR;
+	snprintf(answer.message, sizeof answer.message, "%s", failure->text);
+	snprintf(c.hint, sizeof c.hint, "%s", reason_name(failure->reason));
+	log_difference(t, reason_outcome(failure->reason), failure->reason, &c, &t->read->primary,
+		&answer);
+	result_release(&answer);
+}
+
+static void latency(struct trial *t, const struct mirror_answer *a)
+{
+	if (!a->cold && t->read->primary.end != RESULT_ERROR)
+		shape_latency(
+			t->shape, t->candidate, t->read->primary.elapsed_us, a->result.elapsed_us);
+}
+
+/* --- attempts --------------------------------------------------------------------------------- */
+
+static void on_answer(void *self, struct mirror_answer *answer);
+
+static void ask(struct trial *t, enum step step, uint64_t not_before_us)
+{
+	struct verifier *v = t->verifier;
+	bool control = step == STEP_P1 || step == STEP_P2;
+	struct mirror *mirror = control ? v->control : v->candidates[t->candidate].mirror;
+	enum reason reason;
+
+	t->step = step;
+	if (mirror_submit(mirror, t->read, not_before_us, on_answer, t, &reason))
+		return;
+	if (step == STEP_FIRST)
+		trial_end(t, reason_outcome(reason), reason);
+	else
+		trial_end(t, OUTCOME_UNVERIFIABLE,
+			control ? REASON_CONTROL_FAILED : REASON_VERIFY_RATE);
+}
+
+/* When the next attempt may begin: after the back-off (doubling, jittered), and within the
+ * verifier's own rate. False: too far away. */
+static bool next_slot(struct trial *t, uint64_t *when)
+{
+	struct verifier *v = t->verifier;
+	uint64_t now = now_us(CLOCK_MONOTONIC), wait = v->options.backoff_us;
+
+	for (unsigned i = 0; i < t->attempts && wait < backoff_limit_us; i++)
+		wait *= 2;
+	if (wait > backoff_limit_us)
+		wait = backoff_limit_us;
+	wait += wait / 4 * (XXH3_64bits(&t, sizeof t) % 256) / 256;
+	*when = now + wait;
+	if (v->options.max_rate <= 0)
+		return true;
+	if (*when < v->next_slot_us)
+		*when = v->next_slot_us;
+	if (*when > now + rate_horizon_us)
+		return false;
+	v->next_slot_us = *when + (uint64_t)(1e6 / v->options.max_rate);
+
+	return true;
+}
+
+static void attempt(struct trial *t)
+{
+	struct verifier *v = t->verifier;
+	uint64_t when;
+
+	if (v->stopping) {
+		trial_end(t, OUTCOME_DROPPED, REASON_SHUTDOWN);
+		return;
+	}
+	if (!next_slot(t, &when)) {
+		trial_end(t, OUTCOME_UNVERIFIABLE, REASON_VERIFY_RATE);
+		return;
+	}
+	ask(t, v->control ? STEP_P1 : STEP_CANDIDATE, when);
+}
+
+static void verify(struct trial *t)
+{
+	struct verifier *v = t->verifier;
+
+	if (v->verifying >= v->options.queue_reads) {
+		trial_end(t, OUTCOME_UNVERIFIABLE, REASON_VERIFY_RATE);
+		return;
+	}
+	t->verifying = true;
+	v->verifying++;
+	attempt(t);
+}
+
+static void move_result(struct result *to, struct result *from)
+{
+	result_release(to);
+	*to = *from;
+	result_init(from, 0);
+}
+
+/* A difference that every attempt confirmed. */
+static void conclude(struct trial *t, const struct comparison *c, const struct result *primary)
+{
+	enum outcome outcome = OUTCOME_MISMATCH;
+	enum reason reason = REASON_NONE;
+
+	if (c->undecidable) {
+		outcome = OUTCOME_UNVERIFIABLE;
+		reason = REASON_RESULT_TOO_LARGE;
+	} else if (c->order_ambiguous) {
+		outcome = OUTCOME_AMBIGUOUS_ORDER;
+	}
+	if (outcome != OUTCOME_AMBIGUOUS_ORDER)
+		log_difference(t, outcome, reason, c, primary, &t->answer);
+	trial_end(t, outcome, reason);
+}
+
+static void undecided(struct trial *t, enum outcome outcome, enum reason reason)
+{
+	if (t->attempts < ATTEMPTS_MAX)
+		attempt(t);
+	else
+		trial_end(t, outcome, reason);
+}
+
+/* P1, C and P2 are there. */
+static void weigh_sandwich(struct trial *t)
+{
+	struct compare_rules rules;
+	struct comparison c;
+
+	t->attempts++;
+	if (!same_server(t, &t->before, &t->after, false)) {
+		t->stable = 0;
+		t->have_last = false;
+		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
+		return;
+	}
+	rules_of(t, &rules);
+	compare_results(&t->after, &t->answer, &rules, &c);
+	if (c.equal) {
+		bool reproduced = same_server(t, &t->read->primary, &t->after, false);
+
+		trial_end(t, reproduced ? OUTCOME_MATCHED_AFTER_LAG : OUTCOME_MATCHED_AFTER_CHANGE,
+			REASON_NONE);
+		return;
+	}
+	if (t->have_last && same_server(t, &t->last, &t->after, false) &&
+		same_server(t, &t->last_answer, &t->answer, true))
+		t->stable++;
+	else
+		t->stable = 1;
+	if (t->stable >= t->verifier->options.attempts) {
+		conclude(t, &c,
+			same_server(t, &t->read->primary, &t->after, false) ? &t->read->primary
+									    : &t->after);
+		return;
+	}
+	move_result(&t->last, &t->after);
+	move_result(&t->last_answer, &t->answer);
+	t->have_last = true;
+	undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
+}
+
+/* Without a control: only the candidate's later answers can tell. */
+static void weigh_alone(struct trial *t)
+{
+	struct compare_rules rules;
+	struct comparison c;
+
+	t->attempts++;
+	rules_of(t, &rules);
+	compare_results(&t->read->primary, &t->answer, &rules, &c);
+	if (c.equal) {
+		trial_end(t, OUTCOME_MATCHED_AFTER_LAG, REASON_NONE);
+		return;
+	}
+	t->stable = t->have_last && same_server(t, &t->last_answer, &t->answer, true)
+			    ? t->stable + 1
+			    : 1;
+	if (t->stable >= t->verifier->options.attempts) {
+		conclude(t, &c, &t->read->primary);
+		return;
+	}
+	move_result(&t->last_answer, &t->answer);
+	t->have_last = true;
+	undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
+}
+
+static void first_look(struct trial *t, struct mirror_answer *answer)
+{
+	struct compare_rules rules;
+	struct comparison c;
+
+	latency(t, answer);
+	rules_of(t, &rules);
+	compare_results(&t->read->primary, &answer->result, &rules, &c);
+	if (c.equal)
+		trial_end(t, OUTCOME_MATCHED, REASON_NONE);
+	else
+		verify(t);
+}
+
+static void no_answer(struct trial *t, struct mirror_answer *answer)
+{
+	bool control = t->step == STEP_P1 || t->step == STEP_P2;
+
+	t->attempts++;
+	if (t->step == STEP_FIRST || (!control && t->attempts >= ATTEMPTS_MAX)) {
+		if (reason_outcome(answer->reason) == OUTCOME_CANDIDATE_FAILED)
+			log_failure(t, answer);
+		trial_end(t, reason_outcome(answer->reason), answer->reason);
+		return;
+	}
+	undecided(t, OUTCOME_UNVERIFIABLE, REASON_CONTROL_FAILED);
+}
+
+static void on_answer(void *self, struct mirror_answer *answer)
+{
+	struct trial *t = self;
+
+	if (answer->status == MIRROR_FAILED) {
+		no_answer(t, answer);
+		return;
+	}
+	switch (t->step) {
+	case STEP_FIRST: first_look(t, answer); break;
+	case STEP_P1:
+		move_result(&t->before, &answer->result);
+		ask(t, STEP_CANDIDATE, 0);
+		break;
+	case STEP_CANDIDATE:
+		move_result(&t->answer, &answer->result);
+		if (t->verifier->control)
+			ask(t, STEP_P2, 0);
+		else
+			weigh_alone(t);
+		break;
+	case STEP_P2:
+		move_result(&t->after, &answer->result);
+		weigh_sandwich(t);
+		break;
+	}
+}
+
+/* --- beginnings ------------------------------------------------------------------------------- */
+
+static uint64_t parameters_hash(const struct dark_read *read)
+{
+	XXH64_hash_t h = XXH3_64bits(read->sql, strlen(read->sql));
+
+	for (uint16_t i = 0; i < read->nparams; i++) {
+		h = XXH3_64bits_withSeed(read->params[i].data, read->params[i].len, h + 1);
+		h ^= read->params[i].data != NULL;
+	}
+
+	return h;
+}
+
+/* The observer decided with one catalogue; each further candidate decides with its own. */
+static enum reason own_decision(const struct verifier_candidate *c, const struct dark_read *read)
+{
+	enum reason reason = REASON_NONE;
+	struct text_parts parts;
+
+	if (c->database[0] && strcmp(c->database, read->database) != 0)
+		return REASON_OTHER_DATABASE;
+	if (!c->classifier)
+		return REASON_NONE;
+	if (!classify_text(c->classifier, span_cstr(read->sql), &parts))
+		return REASON_UNPARSED;
+	if (parts.count != 1)
+		reason = REASON_UNPARSED;
+	else
+		reason = parts.part[0].statement->skip;
+	text_parts_release(&parts);
+
+	return reason;
+}
+
+static void begin_trial(
+	struct verifier *v, unsigned candidate, struct dark_read *read, struct shape *shape)
+{
+	const struct verifier_candidate *c = &v->candidates[candidate];
+	enum reason reason = c->ready ? own_decision(c, read) : REASON_BREAKER;
+	struct trial *t = reason == REASON_NONE ? calloc(1, sizeof *t) : NULL;
+
+	if (!t) {
+		if (reason == REASON_NONE)
+			reason = REASON_MEMORY;
+		book(v, candidate, shape, reason_outcome(reason), reason);
+		return;
+	}
+	t->verifier = v;
+	t->candidate = candidate;
+	t->shape = shape;
+	t->read = dark_read_ref(read);
+	result_init(&t->before, 0);
+	result_init(&t->answer, 0);
+	result_init(&t->after, 0);
+	result_init(&t->last, 0);
+	result_init(&t->last_answer, 0);
+	v->open++;
+	ask(t, STEP_FIRST, 0);
+}
+
+void verifier_read(struct verifier *v, struct dark_read *read)
+{
+	struct shape *shape = shapes_find(v->shapes, read->statement);
+	uint64_t hash = parameters_hash(read);
+
+	for (unsigned i = 0; i < v->ncandidates; i++) {
+		shape_parameters(shape, i, hash);
+		begin_trial(v, i, read, shape);
+	}
+	dark_read_unref(read);
+}

@@ -1,0 +1,55 @@
+/* From dark reads to verdicts: runs each read on every candidate, compares, and puts every
+ * difference to the test before it is called a mismatch. A difference is a suspicion: lag, moving
+ * data and free row order have to be ruled out first.
+ *
+ * With a control, one attempt is P1 on the control, C on the candidate, P2 on the control, each by
+ * the same wrapper: P1 = P2 = C settles the read as matched (after lag, or after the data changed);
+ * P1 = P2 and C different counts towards a mismatch, which needs `attempts` of them in a row with
+ * the same answers; P1 and P2 different means the data moved. Without a control the candidate alone
+ * is asked again, and the record says "verified": false. Fences belong here and are not built yet.
+ *
+ * V1 every read given to verifier_read ends in exactly one outcome per candidate (L5); V2 nothing
+ * that was not compared is matched; V3 the control's load is bounded by rate and queue.
+ */
+#ifndef PGUMBRA_SHADOW_VERIFIER_H
+#define PGUMBRA_SHADOW_VERIFIER_H
+
+#include "compare/books.h"
+#include "proxy/shadow/journal.h"
+#include "proxy/shadow/mirror.h"
+#include "proxy/shadow/shapes.h"
+
+struct verifier_candidate {
+	const char *name;
+	struct mirror *mirror;
+	struct classifier
+		*classifier; /* its own catalogue's view; NULL: the observer's decision is enough */
+	const char *database; /* the only database it has, "" when it takes each by name */
+	bool ready;	      /* its catalogue is known: nothing is run on it before */
+	struct type_names types;
+};
+
+struct verifier_options {
+	unsigned attempts;   /* equal sandwiches that make a mismatch */
+	uint64_t backoff_us; /* before the first; doubles up to 5 s */
+	double max_rate;     /* verifications begun per second, 0: no limit */
+	size_t queue_reads;  /* verifications at once */
+	size_t diff_limit_bytes;
+};
+
+struct verifier; /* opaque */
+/* candidates is borrowed and may change its `ready` and `types`; control may be NULL. All else is
+ * borrowed too. */
+struct verifier *verifier_new(const struct verifier_options *options,
+	struct verifier_candidate *candidates, size_t ncandidates, struct mirror *control,
+	struct books *books, struct shapes *shapes, struct journal *journal);
+void verifier_free(struct verifier *v); /* the mirrors must be gone: nothing is open any more */
+void verifier_set_primary_types(struct verifier *v, struct type_names types);
+/* Takes over the reference. The execution has been booked as seen. */
+void verifier_read(struct verifier *v, struct dark_read *read);
+size_t verifier_open(const struct verifier *v); /* reads times candidates without a verdict */
+/* No new attempts: what is open ends with the answers under way, as dropped(shutdown) where that is
+ * not enough. */
+void verifier_stop(struct verifier *v);
+
+#endif
