@@ -6,31 +6,19 @@
 
 enum { SLOTS_MAX = 1 << 20 };
 
-struct observer *observer_new(const struct observer_options *options, struct classifier *classifier,
-	struct books *books, const struct observer_sink *sink)
+struct observer *observer_new(const struct observer_options *options, struct books *books,
+	const struct observer_sink *sink)
 {
 	struct observer *o = calloc(1, sizeof *o);
 
 	if (!o)
 		return NULL;
 	o->options = *options;
-	o->classifier = classifier;
 	o->books = books;
 	o->sink = *sink;
 	o->random = 0x9E3779B97F4A7C15u;
 
 	return o;
-}
-
-static void base_release(struct observer *o)
-{
-	for (size_t i = 0; i < o->nbase; i++) {
-		free(o->base[i].database);
-		free(o->base[i].role);
-		free(o->base[i].name);
-		free(o->base[i].value);
-	}
-	free(o->base);
 }
 
 void observer_end(struct observer *o)
@@ -51,15 +39,7 @@ void observer_free(struct observer *o)
 	observer_end(o);
 	for (size_t t = 0; t < sizeof o->tables / sizeof *o->tables; t++)
 		free(o->tables[t].slot);
-	base_release(o);
 	free(o);
-}
-
-void observer_set_base(struct observer *o, struct base_setting *base, size_t count)
-{
-	base_release(o);
-	o->base = base;
-	o->nbase = count;
 }
 
 static struct session **slot_of(struct session_table *t, uint32_t slot, bool grow)

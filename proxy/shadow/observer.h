@@ -18,8 +18,25 @@
 #include "proxy/shadow/dark_read.h"
 #include "proxy/tape.h"
 
+/* A setting below the startup packet: what the primary's catalogue gives a role (NULL: every role)
+ * in this database. */
+struct base_setting {
+	char *role, *name, *value;
+};
+
+/* What the observer must know of a database. Lives as long as the observer; may be brought up to
+ * date between records. */
+struct database_view {
+	struct classifier *classifier;
+	const struct base_setting *base; /* in order of precedence, lowest first */
+	size_t nbase;
+};
+
 struct observer_sink {
 	void *self;
+	/* The view of a database that a client connected to; NULL: out of memory, the session is
+	 * not followed. */
+	const struct database_view *(*database)(void *self, const char *name);
 	/* An execution came to be: it is seen, and pending from now on. */
 	void (*on_begin)(void *self);
 	/* ... and ended without a dark read. statement may be NULL (unknown text). */
@@ -38,19 +55,10 @@ struct observer_options {
 };
 
 struct observer; /* opaque */
-/* classifier and books are borrowed. */
-struct observer *observer_new(const struct observer_options *options, struct classifier *classifier,
-	struct books *books, const struct observer_sink *sink);
+/* books is borrowed. */
+struct observer *observer_new(const struct observer_options *options, struct books *books,
+	const struct observer_sink *sink);
 void observer_free(struct observer *o); /* ends every open execution as unanswered */
-
-/* Settings below the startup packet: what the primary's catalogue gives a role in a database, in
- * order of precedence. */
-struct base_setting {
-	char *database, *role; /* NULL: any */
-	char *name, *value;
-};
-/* Takes over the array (malloc'd, with its strings); applies to sessions opened afterwards. */
-void observer_set_base(struct observer *o, struct base_setting *base, size_t count);
 
 /* One record of tape number `tape`. */
 void observer_record(

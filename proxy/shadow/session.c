@@ -247,13 +247,10 @@ static void start_parameter(struct session *s, struct span name, struct span val
 
 static void apply_base(struct session *s)
 {
-	const struct observer *o = s->observer;
+	for (size_t i = 0; i < s->view->nbase; i++) {
+		const struct base_setting *b = &s->view->base[i];
 
-	for (size_t i = 0; i < o->nbase; i++) {
-		const struct base_setting *b = &o->base[i];
-
-		if ((!b->database || strcmp(b->database, s->database) == 0) &&
-			(!b->role || strcmp(b->role, s->user) == 0))
+		if (!b->role || strcmp(b->role, s->user) == 0)
 			session_settings_base(&s->settings, b->name, span_cstr(b->value));
 	}
 }
@@ -288,6 +285,9 @@ bool session_start(
 	set_text(&s->application_name, span_cstr(""));
 	if (!s->database || !s->application_name)
 		return false;
+	s->view = s->observer->sink.database(s->observer->sink.self, s->database);
+	if (!s->view)
+		return false;
 	apply_base(s);
 	for (rest = message.parameters; next_parameter(&rest, &name, &value);)
 		start_parameter(s, name, value);
@@ -307,7 +307,6 @@ void session_resume(struct session *s, uint32_t flags, struct span reported)
 	assembler_reset(&s->front);
 	assembler_reset(&s->back);
 	pairing_reset(s->pairing);
-	s->first = s->next = 1;
 	if (flags & (GAP_PARSE | GAP_CLOSE | GAP_OTHER_COMMAND | GAP_UNKNOWN)) {
 		session_forget_statements(s);
 		s->statements_unknown = true;
@@ -430,7 +429,7 @@ static void query_parts(struct session *s, const struct request *q)
 	s->part = 0;
 	s->parts = (struct text_parts){0};
 	s->parts_valid = !q->too_long && parse_query(span_of(q->body, q->len), &sql) &&
-			 classify_text(s->observer->classifier, sql, &s->parts);
+			 classify_text(s->view->classifier, sql, &s->parts);
 }
 
 static const struct text_part *current_part(const struct session *s)

@@ -85,7 +85,8 @@ struct session {
 	enum session_state state;
 	char uuid[37];
 	char *user, *database, *application_name;
-	uint64_t wall_offset_us; /* wall clock minus monotonic */
+	const struct database_view *view; /* borrowed from the sink, for good */
+	uint64_t wall_offset_us;	  /* wall clock minus monotonic */
 
 	struct assembler front, back;
 	struct pairing *pairing;
@@ -178,11 +179,8 @@ void execution_limited(struct session *s, struct execution *e);
 
 struct observer {
 	struct observer_options options;
-	struct classifier *classifier;
 	struct books *books;
 	struct observer_sink sink;
-	struct base_setting *base;
-	size_t nbase;
 	struct session_table {
 		struct session **slot;
 		size_t count;

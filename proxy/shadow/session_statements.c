@@ -51,7 +51,7 @@ static const struct statement *classify_one(struct session *s, struct span sql)
 	const struct statement *statement = NULL;
 	struct text_parts parts;
 
-	if (!classify_text(s->observer->classifier, sql, &parts))
+	if (!classify_text(s->view->classifier, sql, &parts))
 		return NULL;
 	if (parts.count == 1)
 		statement = statement_ref(parts.part[0].statement);

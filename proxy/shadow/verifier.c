@@ -14,13 +14,13 @@ static const uint64_t rate_horizon_us =
 
 struct verifier {
 	struct verifier_options options;
-	struct verifier_candidate *candidates;
+	const struct verifier_candidate *candidates;
+	struct databases *databases;
 	size_t ncandidates;
 	struct mirror *control;
 	struct books *books;
 	struct shapes *shapes;
 	struct journal *journal;
-	struct type_names primary_types;
 	size_t open;	  /* trials */
 	size_t verifying; /* of those: past the first look */
 	uint64_t next_slot_us;
@@ -38,6 +38,7 @@ struct trial {
 	struct verifier *verifier;
 	unsigned candidate;
 	struct dark_read *read;
+	struct database *database;
 	struct shape *shape;
 	enum step step;
 	bool verifying;
@@ -57,8 +58,9 @@ static uint64_t now_us(clockid_t clock)
 }
 
 struct verifier *verifier_new(const struct verifier_options *options,
-	struct verifier_candidate *candidates, size_t ncandidates, struct mirror *control,
-	struct books *books, struct shapes *shapes, struct journal *journal)
+	const struct verifier_candidate *candidates, size_t ncandidates, struct mirror *control,
+	struct databases *databases, struct books *books, struct shapes *shapes,
+	struct journal *journal)
 {
 	struct verifier *v = calloc(1, sizeof *v);
 
@@ -66,6 +68,7 @@ struct verifier *verifier_new(const struct verifier_options *options,
 		return NULL;
 	v->options = *options;
 	v->candidates = candidates;
+	v->databases = databases;
 	v->ncandidates = ncandidates;
 	v->control = control;
 	v->books = books;
@@ -79,11 +82,6 @@ void verifier_free(struct verifier *v)
 {
 	assert(!v || v->open == 0);
 	free(v);
-}
-
-void verifier_set_primary_types(struct verifier *v, struct type_names types)
-{
-	v->primary_types = types;
 }
 
 size_t verifier_open(const struct verifier *v)
@@ -128,8 +126,8 @@ static void trial_end(struct trial *t, enum outcome outcome, enum reason reason)
 static void rules_of(const struct trial *t, struct compare_rules *rules)
 {
 	*rules = (struct compare_rules){.order = t->read->statement->order,
-		.primary_types = t->verifier->primary_types,
-		.candidate_types = t->verifier->candidates[t->candidate].types};
+		.primary_types = t->database->primary_types,
+		.candidate_types = t->database->candidate[t->candidate].types};
 	if (t->read->row_limit > 0)
 		rules->order.limited = true;
 }
@@ -441,21 +439,24 @@ static uint64_t parameters_hash(const struct dark_read *read)
 	return h;
 }
 
-/* The observer decided with one catalogue; each further candidate decides with its own. */
-static enum reason own_decision(const struct verifier_candidate *c, const struct dark_read *read)
+/* The observer decided with the first candidate's catalogue; each further one decides with its own.
+ */
+static enum reason own_decision(const struct verifier *v, unsigned candidate,
+	const struct database *db, const struct dark_read *read)
 {
-	enum reason reason = REASON_NONE;
+	const char *only = v->candidates[candidate].database;
+	enum reason reason = REASON_UNPARSED;
 	struct text_parts parts;
 
-	if (c->database[0] && strcmp(c->database, read->database) != 0)
+	if (only[0] && strcmp(only, read->database) != 0)
 		return REASON_OTHER_DATABASE;
-	if (!c->classifier)
+	if (!db || !db->candidate[candidate].ready)
+		return REASON_BREAKER;
+	if (candidate == 0)
 		return REASON_NONE;
-	if (!classify_text(c->classifier, span_cstr(read->sql), &parts))
-		return REASON_UNPARSED;
-	if (parts.count != 1)
-		reason = REASON_UNPARSED;
-	else
+	if (!classify_text(db->candidate[candidate].classifier, span_cstr(read->sql), &parts))
+		return REASON_MEMORY;
+	if (parts.count == 1)
 		reason = parts.part[0].statement->skip;
 	text_parts_release(&parts);
 
@@ -465,8 +466,8 @@ static enum reason own_decision(const struct verifier_candidate *c, const struct
 static void begin_trial(
 	struct verifier *v, unsigned candidate, struct dark_read *read, struct shape *shape)
 {
-	const struct verifier_candidate *c = &v->candidates[candidate];
-	enum reason reason = c->ready ? own_decision(c, read) : REASON_BREAKER;
+	struct database *db = databases_find(v->databases, read->database);
+	enum reason reason = own_decision(v, candidate, db, read);
 	struct trial *t = reason == REASON_NONE ? calloc(1, sizeof *t) : NULL;
 
 	if (!t) {
@@ -477,6 +478,7 @@ static void begin_trial(
 	}
 	t->verifier = v;
 	t->candidate = candidate;
+	t->database = db;
 	t->shape = shape;
 	t->read = dark_read_ref(read);
 	result_init(&t->before, 0);

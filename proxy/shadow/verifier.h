@@ -15,6 +15,7 @@
 #define PGUMBRA_SHADOW_VERIFIER_H
 
 #include "compare/books.h"
+#include "proxy/shadow/databases.h"
 #include "proxy/shadow/journal.h"
 #include "proxy/shadow/mirror.h"
 #include "proxy/shadow/shapes.h"
@@ -22,11 +23,7 @@
 struct verifier_candidate {
 	const char *name;
 	struct mirror *mirror;
-	struct classifier
-		*classifier; /* its own catalogue's view; NULL: the observer's decision is enough */
 	const char *database; /* the only database it has, "" when it takes each by name */
-	bool ready;	      /* its catalogue is known: nothing is run on it before */
-	struct type_names types;
 };
 
 struct verifier_options {
@@ -38,13 +35,12 @@ struct verifier_options {
 };
 
 struct verifier; /* opaque */
-/* candidates is borrowed and may change its `ready` and `types`; control may be NULL. All else is
- * borrowed too. */
+/* All is borrowed; control may be NULL. */
 struct verifier *verifier_new(const struct verifier_options *options,
-	struct verifier_candidate *candidates, size_t ncandidates, struct mirror *control,
-	struct books *books, struct shapes *shapes, struct journal *journal);
+	const struct verifier_candidate *candidates, size_t ncandidates, struct mirror *control,
+	struct databases *databases, struct books *books, struct shapes *shapes,
+	struct journal *journal);
 void verifier_free(struct verifier *v); /* the mirrors must be gone: nothing is open any more */
-void verifier_set_primary_types(struct verifier *v, struct type_names types);
 /* Takes over the reference. The execution has been booked as seen. */
 void verifier_read(struct verifier *v, struct dark_read *read);
 size_t verifier_open(const struct verifier *v); /* reads times candidates without a verdict */

@@ -1,0 +1,308 @@
+#include "proxy/shadow/databases.h"
+
+#include "proxy/log.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { DATABASES_MAX = 256 };
+
+struct databases {
+	struct databases_options options;
+	struct connector *connector;
+	struct database *first;
+	size_t count;
+};
+
+/* What one connection brought home. */
+struct load {
+	struct database *database;
+	int candidate; /* -1: the control */
+	char *conninfo;
+	struct catalogue *catalogue;
+	struct base_setting *base;
+	size_t nbase;
+	struct error error;
+	struct load *next_free;
+};
+
+struct databases *databases_new(
+	const struct databases_options *options, struct connector *connector)
+{
+	struct databases *d = calloc(1, sizeof *d);
+
+	if (d) {
+		d->options = *options;
+		d->connector = connector;
+	}
+
+	return d;
+}
+
+static void base_free(struct base_setting *base, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(base[i].role);
+		free(base[i].name);
+		free(base[i].value);
+	}
+	free(base);
+}
+
+static void database_free(struct database *db)
+{
+	for (size_t i = 0; i < BOOKS_MAX_CANDIDATES; i++) {
+		classifier_free(db->candidate[i].classifier);
+		catalogue_free(db->candidate[i].catalogue);
+	}
+	catalogue_free(db->primary);
+	base_free((struct base_setting *)db->view.base, db->view.nbase);
+	free(db->name);
+	free(db);
+}
+
+void databases_free(struct databases *d)
+{
+	if (!d)
+		return;
+	while (d->first) {
+		struct database *db = d->first;
+
+		d->first = db->next;
+		database_free(db);
+	}
+	free(d);
+}
+
+struct database *databases_find(struct databases *d, const char *name)
+{
+	for (struct database *db = d->first; db; db = db->next)
+		if (strcmp(db->name, name) == 0)
+			return db;
+
+	return NULL;
+}
+
+bool databases_loading(const struct databases *d)
+{
+	for (const struct database *db = d->first; db; db = db->next)
+		if (db->loading > 0)
+			return true;
+
+	return false;
+}
+
+/* --- loading, on the connector's thread ---------------------------------------------------------
+ */
+
+/* Role and database settings, lowest precedence first (guc.h: GUC_S_DATABASE < _USER <
+ * _DATABASE_USER); of the server's own settings only what changes how values read. */
+static const char base_query[] =
+	"SELECT r.rolname, pg_catalog.split_part(c, '=', 1),"
+	" pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1)"
+	" FROM pg_catalog.pg_db_role_setting s"
+	" LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole"
+	" LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase,"
+	" pg_catalog.unnest(s.setconfig) AS c"
+	" WHERE d.datname IS NULL OR d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+	" ORDER BY (s.setrole OPERATOR(pg_catalog.<>) 0)::int OPERATOR(pg_catalog.*) 2"
+	" OPERATOR(pg_catalog.+) (s.setdatabase OPERATOR(pg_catalog.<>) 0)::int";
+
+static char *result_text(PGresult *result, int row, int column)
+{
+	return PQgetisnull(result, row, column) ? NULL : strdup(PQgetvalue(result, row, column));
+}
+
+static bool load_base(PGconn *connection, struct load *load)
+{
+	PGresult *result = PQexec(connection, base_query);
+	int rows = PQntuples(result);
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+		error_set(&load->error, "cannot read per-role settings: %s",
+			PQresultErrorMessage(result));
+		PQclear(result);
+		return false;
+	}
+	load->base = calloc(rows > 0 ? (size_t)rows : 1, sizeof *load->base);
+	for (int i = 0; load->base && i < rows; i++) {
+		struct base_setting *b = &load->base[load->nbase];
+
+		b->role = result_text(result, i, 0);
+		b->name = result_text(result, i, 1);
+		b->value = result_text(result, i, 2);
+		if (b->name && b->value)
+			load->nbase++;
+	}
+	PQclear(result);
+
+	return load->base != NULL;
+}
+
+static void *run_load(void *self, PGconn *connection, const char *connect_error)
+{
+	struct load *load = self;
+
+	if (!connection) {
+		error_set(&load->error, "%s", connect_error ? connect_error : "no connection");
+		return load;
+	}
+	load->catalogue = catalogue_load(connection, &load->error);
+	if (load->catalogue && load->candidate < 0 && !load_base(connection, load)) {
+		catalogue_free(load->catalogue);
+		load->catalogue = NULL;
+	}
+
+	return load;
+}
+
+/* --- on the worker's loop -----------------------------------------------------------------------
+ */
+
+static const char *type_name(void *self, uint32_t oid)
+{
+	return catalogue_type_name(self, oid);
+}
+
+static void settle_candidate(struct database *db, struct load *load)
+{
+	struct database_candidate *c = &db->candidate[load->candidate];
+	struct catalogue *old = c->catalogue;
+
+	c->catalogue = load->catalogue;
+	c->types = (struct type_names){type_name, c->catalogue};
+	classifier_set_catalogue(c->classifier, c->catalogue, ++db->generation);
+	if (!c->ready)
+		log_info("candidate %d: database \"%s\": catalogue read, %zu functions",
+			load->candidate + 1, db->name, catalogue_functions(c->catalogue));
+	c->ready = true;
+	catalogue_free(old);
+}
+
+static void settle_control(struct database *db, struct load *load)
+{
+	struct catalogue *old = db->primary;
+
+	db->primary = load->catalogue;
+	db->primary_types = (struct type_names){type_name, db->primary};
+	catalogue_free(old);
+	base_free((struct base_setting *)db->view.base, db->view.nbase);
+	db->view.base = load->base;
+	db->view.nbase = load->nbase;
+}
+
+static void on_load(void *self, void *result)
+{
+	struct load *load = self;
+	struct database *db = load->database;
+	struct databases *d = db->owner;
+
+	(void)result;
+	if (!load->catalogue)
+		log_warning("%s: database \"%s\": cannot read its catalogue: %s",
+			load->candidate < 0 ? "control" : "candidate", db->name, load->error.text);
+	else if (load->candidate < 0)
+		settle_control(db, load);
+	else
+		settle_candidate(db, load);
+	free(load->conninfo);
+	free(load);
+	if (--db->loading == 0 && d->options.on_loaded)
+		d->options.on_loaded(d->options.self, db);
+}
+
+/* conninfo with the database's name, unless it has one. */
+static char *conninfo_for(const char *conninfo, const char *database)
+{
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = options ? open_memstream(&text, &size) : NULL;
+	bool named = false;
+
+	for (PQconninfoOption *o = options; out && o->keyword; o++) {
+		if (!o->val || strcmp(o->keyword, "gssencmode") == 0 ||
+			strcmp(o->keyword, "application_name") == 0)
+			continue;
+		named |= strcmp(o->keyword, "dbname") == 0;
+		fprintf(out, "%s='", o->keyword);
+		for (const char *c = o->val; *c; c++)
+			fprintf(out, *c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
+		fputs("' ", out);
+	}
+	if (out && !named) {
+		fputs("dbname='", out);
+		for (const char *c = database; *c; c++)
+			fprintf(out, *c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
+		fputs("' ", out);
+	}
+	if (out) {
+		fputs("gssencmode=disable application_name=pgumbra", out);
+		fclose(out);
+	}
+	PQconninfoFree(options);
+
+	return text;
+}
+
+static void begin_load(struct database *db, int candidate, const char *conninfo)
+{
+	struct load *load = calloc(1, sizeof *load);
+
+	if (load)
+		load->conninfo = conninfo_for(conninfo, db->name);
+	if (!load || !load->conninfo) {
+		free(load);
+		return;
+	}
+	load->database = db;
+	load->candidate = candidate;
+	error_set(&load->error, "too many jobs wait for a connection");
+	db->loading++;
+	connector_run(db->owner->connector, load->conninfo, run_load, on_load, load);
+}
+
+static void load_database(struct database *db)
+{
+	const struct databases_options *o = &db->owner->options;
+
+	if (db->loading > 0)
+		return;
+	if (o->control_conninfo[0])
+		begin_load(db, -1, o->control_conninfo);
+	for (size_t i = 0; i < o->ncandidates; i++)
+		begin_load(db, (int)i, o->candidate_conninfo[i]);
+}
+
+struct database *databases_get(struct databases *d, const char *name)
+{
+	struct database *db = databases_find(d, name);
+
+	if (db || d->count >= DATABASES_MAX)
+		return db;
+	db = calloc(1, sizeof *db);
+	if (!db || !(db->name = strdup(name))) {
+		free(db);
+		return NULL;
+	}
+	db->owner = d;
+	for (size_t i = 0; i < d->options.ncandidates; i++) {
+		db->candidate[i].classifier = classifier_new(&d->options.classifier);
+		if (!db->candidate[i].classifier) {
+			database_free(db);
+			return NULL;
+		}
+	}
+	db->view.classifier = db->candidate[0].classifier;
+	db->next = d->first;
+	d->first = db;
+	d->count++;
+	load_database(db);
+
+	return db;
+}
+
+void databases_refresh(struct databases *d)
+{
+	for (struct database *db = d->first; db; db = db->next)
+		load_database(db);
+}
