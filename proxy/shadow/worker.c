@@ -1,0 +1,593 @@
+#include "proxy/shadow/worker.h"
+
+#include "proxy/log.h"
+#include "proxy/preflight.h"
+#include "proxy/shadow/databases.h"
+#include "proxy/shadow/journal.h"
+#include "proxy/shadow/observer.h"
+#include "proxy/shadow/verifier.h"
+#include "version.h"
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	SHAPES_MAX = 2000,
+	CACHE_ENTRIES = 20000,
+	KEEP_LIMIT_BYTES = 1 << 20, /* rows kept of one answer, for order and diff */
+	MEMORY_LIMIT_BYTES = 256 << 20,
+	DIFF_LIMIT_BYTES = 16 << 10,
+	CONTROL_POOL = 2,
+	FINISH_SECONDS = 20,   /* for open verifications after the relay has gone */
+	REFRESH_SECONDS = 300, /* of catalogues */
+	RETRY_SECONDS = 5,     /* of catalogues that could not be read */
+};
+
+struct worker {
+	const struct config *config;
+	struct shadow_page *page;
+	struct tape_reader **tapes;
+	unsigned ntapes;
+	struct pump *pump;
+	struct event_base *base;
+	struct event *wake, *tick, *refresh, *finish;
+	atomic_bool reopen;
+
+	const char *names[BOOKS_MAX_CANDIDATES];
+	const char *conninfo[BOOKS_MAX_CANDIDATES];
+	char *fixed_database[BOOKS_MAX_CANDIDATES];
+	struct verifier_candidate candidates[BOOKS_MAX_CANDIDATES];
+	size_t ncandidates;
+	struct mirror *control;
+	struct connector *connector;
+	struct databases *databases;
+	struct shapes *shapes;
+	struct journal *journal;
+	struct observer *observer;
+	struct verifier *verifier;
+
+	bool ending;
+	/* Books that the journal was told and that are settled once its file has them. */
+	bool telling;
+	struct books told;
+	uint64_t told_relayed;
+	uint64_t told_unobserved[UNOBSERVED_COUNT];
+};
+
+static uint64_t wall_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* --- the observer's sink ------------------------------------------------------------------------
+ */
+
+static const struct database_view *on_database(void *self, const char *name)
+{
+	struct worker *w = self;
+	struct database *db = databases_get(w->databases, name);
+
+	return db ? &db->view : NULL;
+}
+
+static void on_begin(void *self)
+{
+	struct worker *w = self;
+
+	for (unsigned i = 0; i < w->ncandidates; i++)
+		books_seen(&w->page->books, i);
+}
+
+static void on_end(
+	void *self, const struct statement *statement, enum outcome outcome, enum reason reason)
+{
+	struct worker *w = self;
+	struct shape *shape = shapes_find(w->shapes, statement);
+
+	for (unsigned i = 0; i < w->ncandidates; i++) {
+		books_end(&w->page->books, i, outcome, reason);
+		shape_end(shape, i, outcome, reason, wall_us());
+	}
+}
+
+static void on_read(void *self, struct dark_read *read)
+{
+	struct worker *w = self;
+
+	verifier_read(w->verifier, read);
+}
+
+/* --- books --------------------------------------------------------------------------------------
+ */
+
+static void sum_counters(struct worker *w, struct relay_counters *sum)
+{
+	*sum = (struct relay_counters){0};
+	for (unsigned i = 0; i < w->ntapes; i++) {
+		struct relay_counters c;
+
+		tape_reader_counters(w->tapes[i], &c);
+		sum->relayed += c.relayed;
+		sum->taken += c.taken;
+		sum->epoch_taken_base += c.epoch_taken_base;
+		for (unsigned r = 0; r < UNOBSERVED_COUNT; r++)
+			sum->unobserved[r] += c.unobserved[r];
+	}
+}
+
+/* Frames read off the tapes by this and earlier shadow processes: each was booked exactly once. */
+static uint64_t frames_booked(const struct books *b)
+{
+	uint64_t sum = b->observed;
+
+	for (unsigned r = 0; r < UNOBSERVED_COUNT; r++)
+		sum += b->unobserved[r];
+
+	return sum;
+}
+
+static void settle_books(struct worker *w)
+{
+	if (!w->telling || !journal_settled(w->journal))
+		return;
+	w->page->logged = w->told;
+	w->page->logged_relayed = w->told_relayed;
+	memcpy(w->page->logged_unobserved, w->told_unobserved, sizeof w->told_unobserved);
+	w->telling = false;
+}
+
+static bool tell_books(struct worker *w, bool final)
+{
+	struct journal_books j = {
+		.candidates = w->names, .ncandidates = w->ncandidates, .final = final};
+	uint64_t pending[BOOKS_MAX_CANDIDATES];
+	struct relay_counters c;
+	struct books delta;
+
+	sum_counters(w, &c);
+	w->told = w->page->books;
+	w->told_relayed = c.relayed;
+	books_delta(&w->told, &w->page->logged, &delta);
+	for (unsigned r = 0; r < UNOBSERVED_COUNT; r++) {
+		w->told_unobserved[r] = c.unobserved[r] + w->told.unobserved[r];
+		j.unobserved[r] = w->told_unobserved[r] - w->page->logged_unobserved[r];
+	}
+	for (size_t i = 0; i < w->ncandidates; i++)
+		pending[i] = books_pending(&w->told.candidate[i]);
+	j.delta = &delta;
+	j.pending = pending;
+	j.relayed = c.relayed - w->page->logged_relayed;
+	j.on_tape = c.taken - frames_booked(&w->told);
+	j.frames_open = observer_frames_open(w->observer);
+	j.shapes = shapes_deltas(w->shapes, &j.nshapes);
+	if (!journal_books(w->journal, &j))
+		return false;
+	shapes_settle(w->shapes);
+	w->telling = true;
+
+	return true;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *self)
+{
+	struct worker *w = self;
+
+	(void)fd;
+	(void)what;
+	if (atomic_exchange(&w->reopen, false))
+		journal_reopen(w->journal);
+	settle_books(w);
+	if (!w->telling)
+		tell_books(w, false);
+}
+
+/* What an earlier shadow process of this run left open: nobody will finish it. */
+static void close_earlier(struct worker *w)
+{
+	struct books *b = &w->page->books;
+	struct relay_counters c;
+	uint64_t open, lost;
+
+	open = b->observed - b->frames_execution - b->frames_continuation - b->frames_discarded;
+	b->frames_execution += open;
+	for (unsigned i = 0; i < w->ncandidates; i++) {
+		b->candidate[i].seen += open;
+		for (uint64_t n = books_pending(&b->candidate[i]); n > 0; n--)
+			books_end(b, i, OUTCOME_DROPPED, REASON_SHADOW_RESTART);
+	}
+	sum_counters(w, &c);
+	lost = c.epoch_taken_base - frames_booked(b);
+	if (c.epoch_taken_base > frames_booked(b))
+		b->unobserved[UNOBSERVED_SHADOW_RESTART] += lost;
+}
+
+/* --- the tape -----------------------------------------------------------------------------------
+ */
+
+static void on_finish(evutil_socket_t fd, short what, void *self)
+{
+	struct worker *w = self;
+
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(w->base);
+}
+
+static void begin_ending(struct worker *w)
+{
+	struct timeval limit = {FINISH_SECONDS, 0};
+
+	w->ending = true;
+	observer_end(w->observer);
+	event_add(w->finish, &limit);
+}
+
+static void follow_block(struct worker *w, const struct pump_block *block)
+{
+	const struct tape_record *record;
+	struct span payload;
+	size_t at = 0;
+
+	while (pump_record(block, &at, &record, &payload))
+		observer_record(w->observer, block->tape, record, payload);
+}
+
+/* While a database that just appeared is being read, the tape waits: its first reads are judged by
+ * its catalogue. */
+static void on_wake(evutil_socket_t fd, short what, void *self)
+{
+	struct worker *w = self;
+	struct pump_block *block;
+	uint64_t count;
+
+	(void)what;
+	if (fd >= 0 && read(fd, &count, sizeof count) < 0)
+		return;
+	if (databases_loading(w->databases) && !w->ending)
+		return;
+	block = pump_take(w->pump);
+	if (!block)
+		return;
+	follow_block(w, block);
+	if (block->last)
+		begin_ending(w);
+	pump_recycle(w->pump, block);
+	event_active(w->wake, EV_READ, 0);
+}
+
+static void on_loaded(void *self, struct database *database)
+{
+	struct worker *w = self;
+
+	(void)database;
+	event_active(w->wake, EV_READ, 0);
+}
+
+static void on_refresh(evutil_socket_t fd, short what, void *self)
+{
+	struct worker *w = self;
+
+	(void)fd;
+	(void)what;
+	databases_refresh(w->databases);
+}
+
+/* --- making and ending --------------------------------------------------------------------------
+ */
+
+static bool accept_role(void *self, PGconn *connection, char *why, size_t size)
+{
+	(void)self;
+	return preflight_role_is_safe(connection, why, size);
+}
+
+static struct mirror *candidate_mirror(struct worker *w, const char *name)
+{
+	const struct config *c = w->config;
+	struct mirror_options o = {
+		.name = name,
+		.conninfo = config_text(c, "candidate", name, "conninfo"),
+		.pool_size = (unsigned)config_integer(c, "candidate", name, "pool_size"),
+		.statement_timeout_us =
+			(uint64_t)config_integer(c, "candidate", name, "statement_timeout"),
+		.queue_reads = (size_t)config_integer(c, "candidate", name, "queue_reads"),
+		.queue_bytes = (size_t)config_integer(c, "candidate", name, "queue_bytes"),
+		.max_rate = (double)config_integer(c, "candidate", name, "max_rate"),
+		.breaker_failures =
+			(unsigned)config_integer(c, "candidate", name, "breaker_failures"),
+		.breaker_open_us =
+			(uint64_t)config_integer(c, "candidate", name, "breaker_open_time"),
+		.keep_limit_bytes = KEEP_LIMIT_BYTES,
+		.accept =
+			config_bool(c, "candidate", name, "allow_unsafe_role") ? NULL : accept_role,
+	};
+
+	return mirror_new(w->base, w->connector, &o);
+}
+
+static struct mirror *control_mirror(struct worker *w)
+{
+	struct mirror_options o = {
+		.name = "control",
+		.conninfo = config_text(w->config, "control", NULL, "conninfo"),
+		.pool_size = CONTROL_POOL,
+		.statement_timeout_us = 30000000,
+		.queue_reads = (size_t)config_integer(w->config, "verify", NULL, "queue_reads") * 2,
+		.queue_bytes = 64 << 20,
+		.breaker_failures = 10,
+		.breaker_open_us = 5000000,
+		.keep_limit_bytes = KEEP_LIMIT_BYTES,
+	};
+
+	return mirror_new(w->base, w->connector, &o);
+}
+
+static char *database_of(const char *conninfo)
+{
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	char *name = NULL;
+
+	for (PQconninfoOption *o = options; o && o->keyword; o++)
+		if (strcmp(o->keyword, "dbname") == 0 && o->val)
+			name = strdup(o->val);
+	PQconninfoFree(options);
+
+	return name ? name : strdup("");
+}
+
+static bool make_candidates(struct worker *w)
+{
+	w->ncandidates = config_names(w->config, "candidate", w->names, BOOKS_MAX_CANDIDATES);
+	for (size_t i = 0; i < w->ncandidates; i++) {
+		w->conninfo[i] = config_text(w->config, "candidate", w->names[i], "conninfo");
+		w->fixed_database[i] = database_of(w->conninfo[i]);
+		w->candidates[i] = (struct verifier_candidate){.name = w->names[i],
+			.database = w->fixed_database[i],
+			.mirror = candidate_mirror(w, w->names[i])};
+		if (!w->fixed_database[i] || !w->candidates[i].mirror)
+			return false;
+	}
+	if (config_text(w->config, "control", NULL, "conninfo")[0])
+		w->control = control_mirror(w);
+
+	return w->control || !config_text(w->config, "control", NULL, "conninfo")[0];
+}
+
+static void on_parse(void *self, uint64_t low, uint64_t high)
+{
+	struct shadow_page *page = self;
+
+	page->parsing_hash[0] = low;
+	page->parsing_hash[1] = high;
+}
+
+static bool is_poison(void *self, uint64_t low, uint64_t high)
+{
+	const struct shadow_page *page = self;
+	uint32_t count = page->poison_count < 16 ? page->poison_count : 16;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (page->poison[i][0] == low && page->poison[i][1] == high)
+			return true;
+
+	return false;
+}
+
+/* The text that was being parsed when the last shadow process died is not parsed again. */
+static void note_poison(struct shadow_page *page)
+{
+	if (!page->parsing_hash[0] && !page->parsing_hash[1])
+		return;
+	memcpy(page->poison[page->poison_count % 16], page->parsing_hash,
+		sizeof page->parsing_hash);
+	page->poison_count++;
+	memset(page->parsing_hash, 0, sizeof page->parsing_hash);
+	log_warning("a statement was being parsed when the shadow process died: it is skipped from "
+		    "now on");
+}
+
+static bool make_databases(struct worker *w)
+{
+	struct databases_options o = {
+		.candidate_conninfo = w->conninfo,
+		.ncandidates = w->ncandidates,
+		.control_conninfo = config_text(w->config, "control", NULL, "conninfo"),
+		.classifier = {.cache_entries = CACHE_ENTRIES,
+			.max_sql_bytes =
+				(size_t)config_integer(w->config, "shadow", NULL, "max_sql_bytes"),
+			.allow_functions =
+				config_text(w->config, "shadow", NULL, "allow_functions"),
+			.on_parse = on_parse,
+			.is_poison = is_poison,
+			.self = w->page},
+		.on_loaded = on_loaded,
+		.self = w,
+	};
+
+	w->databases = databases_new(&o, w->connector);
+
+	return w->databases != NULL;
+}
+
+static bool make_journal(struct worker *w, struct error *error)
+{
+	const char *values = config_text(w->config, "discrepancies", NULL, "values");
+	struct journal_options o = {
+		.path = config_text(w->config, "discrepancies", NULL, "path"),
+		.key_file = config_text(w->config, "discrepancies", NULL, "key_file"),
+		.values = strcmp(values, "full") == 0	? VALUES_FULL
+			  : strcmp(values, "none") == 0 ? VALUES_NONE
+							: VALUES_HASHED,
+		.examples_per_shape = (unsigned)config_integer(
+			w->config, "discrepancies", NULL, "examples_per_shape"),
+		.max_bytes =
+			(uint64_t)config_integer(w->config, "discrepancies", NULL, "max_bytes"),
+	};
+
+	w->journal = journal_new(&o, w->page->run, error);
+
+	return w->journal != NULL;
+}
+
+static bool make_verdicts(struct worker *w)
+{
+	struct verifier_options v = {
+		.attempts = (unsigned)config_integer(w->config, "verify", NULL, "attempts"),
+		.backoff_us = (uint64_t)config_integer(w->config, "verify", NULL, "backoff"),
+		.max_rate = (double)config_integer(w->config, "verify", NULL, "max_rate"),
+		.queue_reads = (size_t)config_integer(w->config, "verify", NULL, "queue_reads"),
+		.diff_limit_bytes = DIFF_LIMIT_BYTES,
+	};
+	struct observer_options o = {
+		.max_sessions =
+			(size_t)config_integer(w->config, "pgumbra", NULL, "max_sessions") + 1024,
+		.max_message_bytes =
+			(size_t)config_integer(w->config, "shadow", NULL, "max_message_bytes"),
+		.keep_limit_bytes = KEEP_LIMIT_BYTES,
+		.memory_limit_bytes = MEMORY_LIMIT_BYTES,
+		.sample = config_real(w->config, "shadow", NULL, "sample"),
+	};
+	struct observer_sink sink = {w, on_database, on_begin, on_end, on_read};
+
+	w->shapes = shapes_new(SHAPES_MAX, w->names, w->ncandidates);
+	if (!w->shapes)
+		return false;
+	w->verifier = verifier_new(&v, w->candidates, w->ncandidates, w->control, w->databases,
+		&w->page->books, w->shapes, w->journal);
+	w->observer = observer_new(&o, &w->page->books, &sink);
+
+	return w->verifier && w->observer;
+}
+
+static bool make_events(struct worker *w, int wake_fd)
+{
+	int64_t interval = config_integer(w->config, "discrepancies", NULL, "books_interval");
+	struct timeval tick = {interval / 1000000, interval % 1000000},
+		       refresh = {REFRESH_SECONDS, 0};
+
+	w->wake = event_new(w->base, wake_fd, EV_READ | EV_PERSIST, on_wake, w);
+	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
+	w->refresh = event_new(w->base, -1, EV_PERSIST, on_refresh, w);
+	w->finish = event_new(w->base, -1, 0, on_finish, w);
+
+	return w->wake && w->tick && w->refresh && w->finish && event_add(w->wake, NULL) == 0 &&
+	       event_add(w->tick, &tick) == 0 && event_add(w->refresh, &refresh) == 0;
+}
+
+static void say_start(struct worker *w)
+{
+	char digest[17];
+	struct journal_start start = {.version = PGUMBRA_VERSION,
+		.settings_digest = digest,
+		.primary = config_text(w->config, "primary", NULL, "conninfo"),
+		.candidates = w->names,
+		.ncandidates = w->ncandidates,
+		.restarted = w->page->starts > 0};
+
+	config_digest(w->config, digest);
+	journal_start(w->journal, &start);
+}
+
+struct worker *worker_new(const struct config *config, struct shadow_page *page,
+	struct tape_reader **tapes, unsigned ntapes, struct pump *pump, int wake_fd,
+	struct error *error)
+{
+	struct worker *w = calloc(1, sizeof *w);
+
+	error_set(error, "out of memory");
+	if (!w)
+		return NULL;
+	w->config = config;
+	w->page = page;
+	w->tapes = tapes;
+	w->ntapes = ntapes;
+	w->pump = pump;
+	w->base = event_base_new();
+	if (!w->base || !(w->connector = connector_new(w->base, error)) || !make_candidates(w) ||
+		!make_databases(w) || !make_journal(w, error) || !make_verdicts(w) ||
+		!make_events(w, wake_fd)) {
+		worker_free(w);
+		return NULL;
+	}
+	note_poison(page);
+	if (page->starts > 0)
+		close_earlier(w);
+	say_start(w);
+	page->starts++;
+
+	return w;
+}
+
+void worker_run(struct worker *w)
+{
+	while (!w->ending)
+		if (event_base_loop(w->base, EVLOOP_ONCE) != 0)
+			return;
+	while (verifier_open(w->verifier) > 0 && !event_base_got_break(w->base))
+		if (event_base_loop(w->base, EVLOOP_ONCE) != 0)
+			return;
+}
+
+static void end_reads(struct worker *w)
+{
+	if (w->verifier)
+		verifier_stop(w->verifier);
+	for (size_t i = 0; i < w->ncandidates; i++) {
+		mirror_free(w->candidates[i].mirror);
+		w->candidates[i].mirror = NULL;
+	}
+	mirror_free(w->control);
+	w->control = NULL;
+}
+
+static void last_books(struct worker *w)
+{
+	for (int tries = 0; tries < 500 && w->telling; tries++) {
+		settle_books(w);
+		if (w->telling)
+			usleep(10000);
+	}
+	w->telling = false;
+	tell_books(w, true);
+	journal_stop(w->journal, "the relay ended");
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	if (w->observer)
+		observer_end(w->observer);
+	end_reads(w);
+	if (w->ending)
+		last_books(w);
+	journal_free(w->journal);
+	observer_free(w->observer);
+	verifier_free(w->verifier);
+	shapes_free(w->shapes);
+	connector_free(w->connector);
+	databases_free(w->databases);
+	for (size_t i = 0; i < w->ncandidates; i++)
+		free(w->fixed_database[i]);
+	if (w->wake)
+		event_free(w->wake);
+	if (w->tick)
+		event_free(w->tick);
+	if (w->refresh)
+		event_free(w->refresh);
+	if (w->finish)
+		event_free(w->finish);
+	if (w->base)
+		event_base_free(w->base);
+	free(w);
+}
+
+void worker_reopen_log(struct worker *w)
+{
+	atomic_store(&w->reopen, true);
+}
