@@ -22,7 +22,6 @@ struct load {
 	struct base_setting *base;
 	size_t nbase;
 	struct error error;
-	struct load *next_free;
 };
 
 struct databases *databases_new(
@@ -85,7 +84,7 @@ struct database *databases_find(struct databases *d, const char *name)
 bool databases_loading(const struct databases *d)
 {
 	for (const struct database *db = d->first; db; db = db->next)
-		if (db->loading > 0)
+		if (db->loading > 0 && !db->tried)
 			return true;
 
 	return false;
@@ -206,8 +205,10 @@ static void on_load(void *self, void *result)
 		settle_candidate(db, load);
 	free(load->conninfo);
 	free(load);
-	if (--db->loading == 0 && d->options.on_loaded)
+	if (--db->loading == 0) {
+		db->tried = true;
 		d->options.on_loaded(d->options.self, db);
+	}
 }
 
 /* conninfo with the database's name, unless it has one. */
@@ -305,4 +306,17 @@ void databases_refresh(struct databases *d)
 {
 	for (struct database *db = d->first; db; db = db->next)
 		load_database(db);
+}
+
+void databases_retry(struct databases *d)
+{
+	for (struct database *db = d->first; db; db = db->next) {
+		if (db->loading > 0)
+			continue;
+		if (d->options.control_conninfo[0] && !db->primary)
+			begin_load(db, -1, d->options.control_conninfo);
+		for (size_t i = 0; i < d->options.ncandidates; i++)
+			if (!db->candidate[i].ready)
+				begin_load(db, (int)i, d->options.candidate_conninfo[i]);
+	}
 }

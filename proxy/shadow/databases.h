@@ -27,6 +27,7 @@ struct database {
 	struct catalogue *primary; /* read on the control; NULL without one */
 	struct type_names primary_types;
 	unsigned loading; /* loads under way */
+	bool tried;	  /* the first loads have come to an end, well or not */
 	uint32_t generation;
 	struct databases *owner;
 	struct database *next;
@@ -50,6 +51,8 @@ void databases_free(struct databases *d); /* after the connector */
 struct database *databases_get(struct databases *d, const char *name);
 struct database *databases_find(struct databases *d, const char *name);
 void databases_refresh(struct databases *d); /* loads each again */
+void databases_retry(struct databases *d);   /* loads what could not be read so far */
+/* Is a database being read for the first time? */
 bool databases_loading(const struct databases *d);
 
 #endif

@@ -1,5 +1,6 @@
 /* What statements do to a session: transaction, taint, settings, temporary relations; and whether a
  * read may run in the dark in the state that results. */
+#define _GNU_SOURCE /* strcasestr */
 #include "proxy/shadow/session.h"
 
 #include <stdlib.h>

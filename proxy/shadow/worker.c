@@ -32,7 +32,7 @@ struct worker {
 	unsigned ntapes;
 	struct pump *pump;
 	struct event_base *base;
-	struct event *wake, *tick, *refresh, *finish;
+	struct event *wake, *tick, *refresh, *retry, *finish;
 	atomic_bool reopen;
 
 	const char *names[BOOKS_MAX_CANDIDATES];
@@ -246,8 +246,8 @@ static void on_wake(evutil_socket_t fd, short what, void *self)
 	uint64_t count;
 
 	(void)what;
-	if (fd >= 0 && read(fd, &count, sizeof count) < 0)
-		return;
+	if (read(fd, &count, sizeof count) < 0)
+		count = 0; /* woken by hand */
 	if (databases_loading(w->databases) && !w->ending)
 		return;
 	block = pump_take(w->pump);
@@ -277,13 +277,36 @@ static void on_refresh(evutil_socket_t fd, short what, void *self)
 	databases_refresh(w->databases);
 }
 
+static void on_retry(evutil_socket_t fd, short what, void *self)
+{
+	struct worker *w = self;
+
+	(void)fd;
+	(void)what;
+	databases_retry(w->databases);
+}
+
 /* --- making and ending --------------------------------------------------------------------------
  */
 
+/* Asked of each new connection to a candidate: what may write there is not used (L3). */
 static bool accept_role(void *self, PGconn *connection, char *why, size_t size)
 {
+	struct preflight_findings findings = {0};
+	bool safe;
+
 	(void)self;
-	return preflight_role_is_safe(connection, why, size);
+	preflight_candidate_role(connection, "candidate", &findings);
+	safe = !preflight_forbids(&findings);
+	for (size_t i = 0; !safe && i < findings.count; i++) {
+		if (findings.list[i].level == PREFLIGHT_FORBIDS) {
+			snprintf(why, size, "%s", findings.list[i].what);
+			break;
+		}
+	}
+	preflight_release(&findings);
+
+	return safe;
 }
 
 static struct mirror *candidate_mirror(struct worker *w, const char *name)
@@ -468,15 +491,17 @@ static bool make_events(struct worker *w, int wake_fd)
 {
 	int64_t interval = config_integer(w->config, "discrepancies", NULL, "books_interval");
 	struct timeval tick = {interval / 1000000, interval % 1000000},
-		       refresh = {REFRESH_SECONDS, 0};
+		       refresh = {REFRESH_SECONDS, 0}, retry = {RETRY_SECONDS, 0};
 
 	w->wake = event_new(w->base, wake_fd, EV_READ | EV_PERSIST, on_wake, w);
 	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
 	w->refresh = event_new(w->base, -1, EV_PERSIST, on_refresh, w);
+	w->retry = event_new(w->base, -1, EV_PERSIST, on_retry, w);
 	w->finish = event_new(w->base, -1, 0, on_finish, w);
 
-	return w->wake && w->tick && w->refresh && w->finish && event_add(w->wake, NULL) == 0 &&
-	       event_add(w->tick, &tick) == 0 && event_add(w->refresh, &refresh) == 0;
+	return w->wake && w->tick && w->refresh && w->retry && w->finish &&
+	       event_add(w->wake, NULL) == 0 && event_add(w->tick, &tick) == 0 &&
+	       event_add(w->refresh, &refresh) == 0 && event_add(w->retry, &retry) == 0;
 }
 
 static void say_start(struct worker *w)
@@ -580,6 +605,8 @@ void worker_free(struct worker *w)
 		event_free(w->tick);
 	if (w->refresh)
 		event_free(w->refresh);
+	if (w->retry)
+		event_free(w->retry);
 	if (w->finish)
 		event_free(w->finish);
 	if (w->base)

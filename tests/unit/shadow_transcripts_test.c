@@ -1,0 +1,482 @@
+/* Conversations in tests/transcripts/ turned into bytes and followed by the observer, three times
+ * over: message by message, byte by byte, and cut at random from a printed seed. Each time the same
+ * executions, outcomes and books must come out.
+ *
+ * A transcript's lines:
+ *   # comment
+ *   F Q SQL | F P NAME|SQL|OID,OID | F B PORTAL|STATEMENT|FORMATS|VALUE,VALUE | F D S NAME | F D P
+ * NAME F E PORTAL|MAX | F C S NAME | F C P NAME | F S | F H | F X | F d DATA | F c | F f TEXT | F F
+ *   B T NAME:OID,NAME:OID | B D VALUE,VALUE | B C TAG | B E SEVERITY SQLSTATE | B Z STATUS | B S
+ * NAME=VALUE | B 1 2 3 n s I t G H c ! gap FLAGS      the tape was full and the session resumes
+ * (bits of enum tape_gap_flags) ! rows REASON    rows were not taken ! close          the session
+ * ends = read "SQL" rows N END [limit N] [SETTINGS...]      a dark read, in order = skipped REASON
+ * | = dropped REASON = books observed N execution N continuation N discarded N open N = lost the
+ * session is not observed any more A line "% settings" makes reads show the settings that the
+ * session chose itself. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+/* cmocka needs the above first */
+#include <cmocka.h>
+
+#include "proxy/shadow/observer.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum cut { CUT_MESSAGES, CUT_BYTES, CUT_RANDOM, CUT_COUNT };
+
+struct run {
+	const char *path;
+	unsigned line;
+	enum cut cut;
+	unsigned seed;
+	bool show_settings;
+	struct observer *observer;
+	struct books books;
+	struct classifier *classifier;
+	struct database_view view;
+	struct tape_session id;
+	char events[64][512];
+	size_t first, count;
+};
+
+static void fail_run(struct run *r, const char *what, const char *got)
+{
+	fail_msg("%s:%u (cut %d, seed %u): %s: %s", r->path, r->line, r->cut, r->seed, what, got);
+}
+
+static char *next_event(struct run *r)
+{
+	assert_true(r->count - r->first < 64);
+	return r->events[r->count++ % 64];
+}
+
+static const struct database_view *on_database(void *self, const char *name)
+{
+	struct run *r = self;
+
+	(void)name;
+	return &r->view;
+}
+
+static void on_begin(void *self)
+{
+	books_seen(&((struct run *)self)->books, 0);
+}
+
+static void on_end(
+	void *self, const struct statement *statement, enum outcome outcome, enum reason reason)
+{
+	struct run *r = self;
+
+	(void)statement;
+	books_end(&r->books, 0, outcome, reason);
+	snprintf(next_event(r), 512, "%s %s", outcome_name(outcome), reason_name(reason));
+}
+
+static bool is_protocol_setting(const char *name)
+{
+	static const char *const names[] = {"client_encoding", "datestyle", "intervalstyle",
+		"timezone", "standard_conforming_strings", "search_path", "application_name"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+
+	return false;
+}
+
+static void on_read(void *self, struct dark_read *read)
+{
+	static const char *const ends[] = {"open", "complete", "suspended", "empty", "error"};
+	struct run *r = self;
+	char *event = next_event(r);
+	int n = snprintf(event, 512, "read \"%s\" rows %u %s", read->sql,
+		(unsigned)read->primary.rows, ends[read->primary.end]);
+
+	if (read->primary.end == RESULT_ERROR)
+		n += snprintf(event + n, 512 - (size_t)n, " %s", read->primary.sqlstate);
+	if (read->row_limit)
+		n += snprintf(event + n, 512 - (size_t)n, " limit %u", read->row_limit);
+	for (size_t i = 0; r->show_settings && i < read->nsettings; i++)
+		if (!is_protocol_setting(read->settings[i].name) ||
+			strcmp(read->settings[i].name, "timezone") == 0)
+			n += snprintf(event + n, 512 - (size_t)n, " %s=%s", read->settings[i].name,
+				read->settings[i].value);
+	books_end(&r->books, 0, OUTCOME_MATCHED, REASON_NONE);
+	dark_read_unref(read);
+}
+
+/* --- bytes ------------------------------------------------------------------------------------ */
+
+static void put_record(struct run *r, enum tape_kind kind, const void *data, size_t len)
+{
+	struct tape_record record = {.kind = (uint16_t)kind,
+		.payload_len = (uint32_t)len,
+		.session = r->id,
+		.time_us = 1};
+
+	observer_record(r->observer, 0, &record, span_of(data, len));
+}
+
+static void put_bytes(struct run *r, bool front, const struct buffer *b)
+{
+	size_t at = 0;
+
+	assert_false(b->failed);
+	while (at < b->len) {
+		size_t n = b->len - at;
+
+		if (r->cut == CUT_BYTES)
+			n = 1;
+		else if (r->cut == CUT_RANDOM)
+			n = 1 + (size_t)rand_r(&r->seed) % (n < 9 ? n : 9);
+		put_record(r, front ? TAPE_FRONT : TAPE_BACK, b->data + at, n);
+		at += n;
+	}
+}
+
+/* The next field of a line, ended by `separator`; "" when there is none. */
+static char *field(char **rest, char separator)
+{
+	char *start = *rest, *end = strchr(start, separator);
+
+	if (end) {
+		*end = '\0';
+		*rest = end + 1;
+	} else {
+		*rest = start + strlen(start);
+	}
+
+	return start;
+}
+
+static void build_simple_body(struct buffer *b, char type, const char *text)
+{
+	buffer_add_u8(b, (uint8_t)type);
+	buffer_add_u32(b, (uint32_t)(4 + strlen(text) + 1));
+	buffer_add_cstr(b, text);
+}
+
+static void front_parse(struct buffer *b, char *rest)
+{
+	char *name = field(&rest, '|'), *sql = field(&rest, '|');
+	uint32_t types[16];
+	uint16_t n = 0;
+
+	while (*rest)
+		types[n++] = (uint32_t)strtoul(field(&rest, ','), NULL, 10);
+	build_parse(b, span_cstr(name), span_cstr(sql), n, types);
+}
+
+static void front_bind(struct buffer *b, char *rest)
+{
+	char *portal = field(&rest, '|'), *statement = field(&rest, '|'),
+	     *formats = field(&rest, '|');
+	uint16_t codes[16], n = 0, nparams = 0;
+	struct span params[16];
+
+	while (*formats)
+		codes[n++] = (uint16_t)strtoul(field(&formats, ','), NULL, 10);
+	while (*rest)
+		params[nparams++] = span_cstr(field(&rest, ','));
+	build_bind(b, span_cstr(portal), span_cstr(statement), 0, NULL, nparams, params, n, codes);
+}
+
+static void front(struct run *r, char *line)
+{
+	struct buffer b;
+	char type = line[0];
+	char *rest = line[1] == ' ' ? line + 2 : line + 1;
+
+	buffer_init(&b, 1 << 20);
+	switch (type) {
+	case 'Q':
+	case 'f': build_simple_body(&b, type, rest); break;
+	case 'P': front_parse(&b, rest); break;
+	case 'B': front_bind(&b, rest); break;
+	case 'D': build_describe(&b, rest[0], span_cstr(rest[1] ? rest + 2 : "")); break;
+	case 'C': build_close(&b, rest[0], span_cstr(rest[1] ? rest + 2 : "")); break;
+	case 'E': {
+		char *portal = field(&rest, '|');
+
+		build_execute(&b, span_cstr(portal), (uint32_t)strtoul(rest, NULL, 10));
+		break;
+	}
+	case 'F':
+		buffer_add_u8(&b, 'F');
+		buffer_add_u32(&b, 4 + 4 + 2 + 2 + 2);
+		buffer_add_u32(&b, 89);
+		buffer_add_u16(&b, 0);
+		buffer_add_u16(&b, 0);
+		buffer_add_u16(&b, 0);
+		break;
+	case 'd':
+		buffer_add_u8(&b, 'd');
+		buffer_add_u32(&b, (uint32_t)(4 + strlen(rest)));
+		buffer_add(&b, rest, strlen(rest));
+		break;
+	default: build_simple(&b, type); break;
+	}
+	put_bytes(r, true, &b);
+	buffer_release(&b);
+}
+
+static void patch_length(struct buffer *b)
+{
+	uint32_t n = (uint32_t)(b->len - 1);
+
+	b->data[1] = (uint8_t)(n >> 24);
+	b->data[2] = (uint8_t)(n >> 16);
+	b->data[3] = (uint8_t)(n >> 8);
+	b->data[4] = (uint8_t)n;
+}
+
+static void back_columns(struct buffer *b, char *rest)
+{
+	uint16_t n = *rest ? 1 : 0;
+
+	for (const char *c = rest; *c; c++)
+		n = (uint16_t)(n + (*c == ','));
+	buffer_add_u16(b, n);
+	while (*rest) {
+		char *column = field(&rest, ','), *name = field(&column, ':');
+
+		buffer_add_cstr(b, name);
+		buffer_add_u32(b, 0);
+		buffer_add_u16(b, 0);
+		buffer_add_u32(b, (uint32_t)strtoul(column, NULL, 10));
+		buffer_add_u16(b, 4);
+		buffer_add_u32(b, UINT32_MAX);
+		buffer_add_u16(b, 0);
+	}
+}
+
+static void back_row(struct buffer *b, char *rest)
+{
+	uint16_t n = *rest ? 1 : 0;
+
+	for (const char *c = rest; *c; c++)
+		n = (uint16_t)(n + (*c == ','));
+	buffer_add_u16(b, n);
+	while (*rest) {
+		char *value = field(&rest, ',');
+
+		buffer_add_u32(b, (uint32_t)strlen(value));
+		buffer_add(b, value, strlen(value));
+	}
+}
+
+static void back_error(struct buffer *b, char *rest)
+{
+	char *severity = field(&rest, ' ');
+
+	buffer_printf(b, "S%s", severity);
+	buffer_add_u8(b, 0);
+	buffer_printf(b, "V%s", severity);
+	buffer_add_u8(b, 0);
+	buffer_printf(b, "C%s", rest);
+	buffer_add_u8(b, 0);
+	buffer_printf(b, "Mmessage");
+	buffer_add_u8(b, 0);
+	buffer_add_u8(b, 0);
+}
+
+static void back(struct run *r, char *line)
+{
+	struct buffer b;
+	char type = line[0];
+	char *rest = line[1] == ' ' ? line + 2 : line + 1;
+
+	buffer_init(&b, 1 << 20);
+	buffer_add_u8(&b, (uint8_t)type);
+	buffer_add_u32(&b, 0);
+	switch (type) {
+	case 'T': back_columns(&b, rest); break;
+	case 'D': back_row(&b, rest); break;
+	case 'C': buffer_add_cstr(&b, rest); break;
+	case 'E':
+	case 'N': back_error(&b, rest); break;
+	case 'Z': buffer_add_u8(&b, (uint8_t)rest[0]); break;
+	case 'S':
+		buffer_add_cstr(&b, field(&rest, '='));
+		buffer_add_cstr(&b, rest);
+		break;
+	case 't': buffer_add_u16(&b, 0); break;
+	case 'G':
+	case 'H':
+		buffer_add_u8(&b, 0);
+		buffer_add_u16(&b, 0);
+		break;
+	case 'V': buffer_add_u32(&b, UINT32_MAX); break;
+	case 'd': buffer_add(&b, rest, strlen(rest)); break;
+	default: break;
+	}
+	patch_length(&b);
+	put_bytes(r, false, &b);
+	buffer_release(&b);
+}
+
+static void happen(struct run *r, char *line)
+{
+	char *what = field(&line, ' ');
+
+	if (strcmp(what, "gap") == 0) {
+		struct tape_resume resume = {.flags = (uint32_t)strtoul(line, NULL, 10)};
+
+		put_record(r, TAPE_RESUME, &resume, sizeof resume);
+	} else if (strcmp(what, "rows") == 0) {
+		struct tape_rows rows = {
+			.reason = (uint32_t)strtoul(line, NULL, 10), .rows = 1, .bytes = 1};
+
+		put_record(r, TAPE_ROWS, &rows, sizeof rows);
+	} else if (strcmp(what, "close") == 0) {
+		put_record(r, TAPE_CLOSE, NULL, 0);
+	} else {
+		fail_run(r, "unknown event", what);
+	}
+}
+
+static void expect(struct run *r, const char *line)
+{
+	char got[512];
+
+	if (strncmp(line, "books ", 6) == 0) {
+		snprintf(got, sizeof got,
+			"books observed %u execution %u continuation %u discarded %u open %u",
+			(unsigned)r->books.observed, (unsigned)r->books.frames_execution,
+			(unsigned)r->books.frames_continuation, (unsigned)r->books.frames_discarded,
+			(unsigned)observer_frames_open(r->observer));
+		if (r->first != r->count)
+			fail_run(r, "not expected", r->events[r->first % 64]);
+	} else if (strcmp(line, "lost") == 0) {
+		snprintf(got, sizeof got, "%s",
+			observer_desyncs(r->observer) > 0 ? "lost" : "still observed");
+	} else if (r->first == r->count) {
+		fail_run(r, "nothing came instead of", line);
+		return;
+	} else {
+		snprintf(got, sizeof got, "%s", r->events[r->first++ % 64]);
+	}
+	if (strcmp(got, line) != 0)
+		fail_run(r, "got", got);
+}
+
+/* --- runs ------------------------------------------------------------------------------------- */
+
+static void open_session(struct run *r)
+{
+	static const char startup[] = "\0\3\0\0user\0app\0database\0shop\0application_name\0test\0";
+	struct tape_open open = {.startup_len = sizeof startup};
+	uint8_t payload[sizeof open + sizeof startup];
+
+	memcpy(payload, &open, sizeof open);
+	memcpy(payload + sizeof open, startup, sizeof startup);
+	put_record(r, TAPE_OPEN, payload, sizeof payload);
+	back(r, (char[]){"S client_encoding=UTF8"});
+	back(r, (char[]){"S TimeZone=UTC"});
+	back(r, (char[]){"Z I"});
+}
+
+static void run_line(struct run *r, char *line)
+{
+	line[strcspn(line, "\n")] = '\0';
+	switch (line[0]) {
+	case 'F': front(r, line + 2); break;
+	case 'B': back(r, line + 2); break;
+	case '!': happen(r, line + 2); break;
+	case '=': expect(r, line + 2); break;
+	case '%': r->show_settings = true; break;
+	default: break;
+	}
+}
+
+static void begin(struct run *r)
+{
+	struct observer_options options = {.max_sessions = 10,
+		.max_message_bytes = 1 << 20,
+		.keep_limit_bytes = 1 << 20,
+		.memory_limit_bytes = 64 << 20,
+		.sample = 1};
+	struct observer_sink sink = {r, on_database, on_begin, on_end, on_read};
+	struct classifier_options classifier = {
+		.cache_entries = 100, .max_sql_bytes = 65536, .allow_functions = ""};
+
+	r->classifier = classifier_new(&classifier);
+	r->view = (struct database_view){.classifier = r->classifier};
+	r->observer = observer_new(&options, &r->books, &sink);
+	assert_non_null(r->classifier);
+	assert_non_null(r->observer);
+	r->id = (struct tape_session){3, 1};
+	open_session(r);
+}
+
+static void balance(struct run *r)
+{
+	observer_end(r->observer);
+	if (r->first != r->count)
+		fail_run(r, "left over at the end", r->events[r->first % 64]);
+	assert_int_equal(books_pending(&r->books.candidate[0]), 0);
+	assert_int_equal(r->books.observed, r->books.frames_execution +
+						    r->books.frames_continuation +
+						    r->books.frames_discarded);
+	assert_int_equal(observer_frames_open(r->observer), 0);
+	observer_free(r->observer);
+	classifier_free(r->classifier);
+}
+
+static void run_transcript(const char *path, enum cut cut, unsigned seed)
+{
+	struct run *r = calloc(1, sizeof *r);
+	FILE *file = fopen(path, "r");
+	char line[4096];
+
+	assert_non_null(r);
+	assert_non_null(file);
+	r->path = path;
+	r->cut = cut;
+	r->seed = seed;
+	begin(r);
+	while (fgets(line, sizeof line, file)) {
+		r->line++;
+		run_line(r, line);
+	}
+	fclose(file);
+	balance(r);
+	free(r);
+}
+
+static void every_transcript_gives_its_executions_however_the_bytes_are_cut(void **state)
+{
+	const char *directory = TESTS_DIR "/transcripts";
+	DIR *d = opendir(directory);
+	struct dirent *entry;
+	unsigned files = 0;
+
+	(void)state;
+	assert_non_null(d);
+	while ((entry = readdir(d))) {
+		char path[4096];
+
+		if (!strstr(entry->d_name, ".txt"))
+			continue;
+		snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+		for (unsigned cut = 0; cut < CUT_COUNT; cut++)
+			run_transcript(path, (enum cut)cut, 20261122);
+		files++;
+	}
+	closedir(d);
+	print_message("%u transcripts, each cut in %d ways\n", files, CUT_COUNT);
+	assert_true(files > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_transcript_gives_its_executions_however_the_bytes_are_cut),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
