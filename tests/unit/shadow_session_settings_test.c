@@ -1,0 +1,181 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+/* cmocka needs the above first */
+#include <cmocka.h>
+
+#include "proxy/shadow/session_settings.h"
+#include <stdio.h>
+
+static int set_up(void **state)
+{
+	static struct session_settings s;
+
+	if (!session_settings_init(&s))
+		return -1;
+	session_settings_base(&s, "TimeZone", span_cstr("Asia/Tokyo"));
+	*state = &s;
+
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	session_settings_release(*state);
+	return 0;
+}
+
+static void assert_value(const struct session_settings *s, const char *name, const char *expected)
+{
+	const char *value = session_settings_get(s, name);
+
+	if (expected)
+		assert_string_equal(value, expected);
+	else
+		assert_null(value);
+}
+
+static void a_set_lasts_when_its_transaction_commits(void **state)
+{
+	struct session_settings *s = *state;
+
+	session_settings_begin(s);
+	session_settings_set(s, "Extra_Float_Digits", "0", false);
+	assert_value(s, "extra_float_digits", "0");
+	session_settings_commit(s);
+	assert_value(s, "extra_float_digits", "0");
+}
+
+static void a_rollback_restores_the_very_state_from_before(void **state)
+{
+	struct session_settings *s = *state;
+	struct settings_state *before = s->current;
+
+	session_settings_begin(s);
+	session_settings_set(s, "a.b", "1", false);
+	session_settings_set(s, "a.c", "1", true);
+	session_settings_doubt(s);
+	session_settings_rollback(s);
+	assert_ptr_equal(s->current, before);	   /* S1 */
+	assert_false(session_settings_unknown(s)); /* S2 */
+}
+
+static void set_local_hides_the_session_value_until_the_end(void **state)
+{
+	struct session_settings *s = *state;
+
+	session_settings_set(s, "app.tenant", "1", false);
+	session_settings_begin(s);
+	session_settings_set(s, "app.tenant", "2", true);
+	assert_value(s, "app.tenant", "2");
+	session_settings_commit(s);
+	assert_value(s, "app.tenant", "1");
+}
+
+static void a_set_replaces_a_set_local(void **state)
+{
+	struct session_settings *s = *state;
+
+	session_settings_begin(s);
+	session_settings_set(s, "app.tenant", "local", true);
+	session_settings_set(s, "app.tenant", "session", false);
+	assert_value(s, "app.tenant", "session");
+	session_settings_commit(s);
+	assert_value(s, "app.tenant", "session");
+}
+
+static void rollback_to_restores_what_held_at_the_savepoint(void **state)
+{
+	struct session_settings *s = *state;
+
+	session_settings_begin(s);
+	session_settings_set(s, "x", "1", false);
+	session_settings_savepoint(s, "a");
+	session_settings_set(s, "x", "2", false);
+	session_settings_savepoint(s, "b");
+	session_settings_set(s, "x", "3", false);
+	session_settings_rollback_to(s, "a");
+	assert_value(s, "x", "1");
+	session_settings_set(s, "x", "4", false);
+	session_settings_rollback_to(s, "a"); /* a savepoint outlives a rollback to it */
+	assert_value(s, "x", "1");
+	session_settings_commit(s);
+	assert_value(s, "x", "1");
+}
+
+static void releasing_a_savepoint_keeps_what_was_set_since(void **state)
+{
+	struct session_settings *s = *state;
+
+	session_settings_begin(s);
+	session_settings_savepoint(s, "a");
+	session_settings_set(s, "x", "1", false);
+	session_settings_release_savepoint(s, "a");
+	assert_int_equal(s->depth, 0);
+	session_settings_commit(s);
+	assert_value(s, "x", "1");
+}
+
+static void reset_goes_back_to_the_startup_packet(void **state)
+{
+	struct session_settings *s = *state;
+
+	session_settings_set(s, "timezone", "UTC", false);
+	assert_value(s, "TimeZone", "UTC");
+	session_settings_reset(s, "TimeZone");
+	assert_value(s, "timezone", "Asia/Tokyo");
+}
+
+static void reset_all_keeps_the_role_and_clears_doubt(void **state)
+{
+	struct session_settings *s = *state;
+
+	session_settings_set(s, "role", "admin", false);
+	session_settings_set(s, "x", "1", false);
+	session_settings_doubt(s);
+	session_settings_reset_all(s);
+	assert_value(s, "role", "admin");
+	assert_value(s, "x", NULL);
+	assert_false(session_settings_unknown(s));
+}
+
+static void an_unknown_savepoint_is_doubt(void **state)
+{
+	struct session_settings *s = *state;
+
+	session_settings_begin(s);
+	session_settings_rollback_to(s, "never");
+	assert_true(session_settings_unknown(s));
+}
+
+static void too_many_settings_are_doubt_not_growth(void **state)
+{
+	struct session_settings *s = *state;
+	char name[32];
+
+	for (int i = 0; i < 2000; i++) {
+		snprintf(name, sizeof name, "x.n%d", i);
+		session_settings_set(s, name, "1", false);
+	}
+	assert_true(session_settings_unknown(s));
+	assert_true(s->current->count <= 1024);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(a_set_lasts_when_its_transaction_commits),
+		T(a_rollback_restores_the_very_state_from_before),
+		T(set_local_hides_the_session_value_until_the_end),
+		T(a_set_replaces_a_set_local),
+		T(rollback_to_restores_what_held_at_the_savepoint),
+		T(releasing_a_savepoint_keeps_what_was_set_since),
+		T(reset_goes_back_to_the_startup_packet),
+		T(reset_all_keeps_the_role_and_clears_doubt),
+		T(an_unknown_savepoint_is_doubt),
+		T(too_many_settings_are_doubt_not_growth),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
