@@ -1,11 +1,11 @@
 /* One execution from its first answer to its end: which rows belong to it, and the dark read that
  * comes of it. */
-#include "proxy/shadow/session.h"
+#include "proxy/shadow/observed.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-static void execution_free(struct session *s, struct execution *e)
+static void execution_free(struct observed *s, struct execution *e)
 {
 	s->observer->memory -= e->charged;
 	statement_unref(e->statement);
@@ -14,7 +14,7 @@ static void execution_free(struct session *s, struct execution *e)
 }
 
 void execution_abandon(
-	struct session *s, struct execution *e, enum outcome outcome, enum reason reason)
+	struct observed *s, struct execution *e, enum outcome outcome, enum reason reason)
 {
 	const struct observer_sink *sink = &s->observer->sink;
 
@@ -26,7 +26,7 @@ void execution_abandon(
 }
 
 /* The sink counted the execution already, so out of memory must still end it. */
-static struct execution *execution_new(struct session *s, const struct statement *statement)
+static struct execution *execution_new(struct observed *s, const struct statement *statement)
 {
 	const struct observer_sink *sink = &s->observer->sink;
 	struct execution *e = calloc(1, sizeof *e);
@@ -37,7 +37,7 @@ static struct execution *execution_new(struct session *s, const struct statement
 		return NULL;
 	}
 	e->statement = statement ? statement_ref(statement) : NULL;
-	e->skip = session_decide(s, statement);
+	e->skip = observed_decide(s, statement);
 
 	return e;
 }
@@ -53,7 +53,7 @@ static void forgo(struct execution *e, enum reason reason)
 }
 
 static bool read_begin(
-	struct session *s, struct execution *e, const char *sql, size_t sql_len, uint64_t time_us)
+	struct observed *s, struct execution *e, const char *sql, size_t sql_len, uint64_t time_us)
 {
 	struct dark_read *read = dark_read_new();
 
@@ -75,7 +75,7 @@ static bool read_begin(
 		forgo(e, REASON_MEMORY);
 		return false;
 	}
-	if (!session_settings_list(s, read)) {
+	if (!observed_settings(s, read)) {
 		forgo(e, REASON_SESSION_UNKNOWN);
 		return false;
 	}
@@ -84,7 +84,7 @@ static bool read_begin(
 }
 
 struct execution *execution_begin_part(
-	struct session *s, struct request *q, const struct text_part *part)
+	struct observed *s, struct request *q, const struct text_part *part)
 {
 	struct execution *e = execution_new(s, part ? part->statement : NULL);
 
@@ -168,7 +168,7 @@ static void describe(struct dark_read *read, const struct portal *p)
 }
 
 struct execution *execution_begin_portal(
-	struct session *s, struct portal *p, const struct request *request)
+	struct observed *s, struct portal *p, const struct request *request)
 {
 	struct prepared *prepared = p ? p->prepared : NULL;
 	struct execution *e = execution_new(s, prepared ? prepared->statement : NULL);
@@ -193,7 +193,7 @@ struct execution *execution_begin_portal(
 	return e;
 }
 
-void execution_row(struct session *s, struct execution *e, struct span body)
+void execution_row(struct observed *s, struct execution *e, struct span body)
 {
 	struct observer *o = s->observer;
 	struct result *result;
@@ -211,7 +211,7 @@ void execution_row(struct session *s, struct execution *e, struct span body)
 	o->memory += result->kept.len - before;
 }
 
-static void hand_over(struct session *s, struct execution *e)
+static void hand_over(struct observed *s, struct execution *e)
 {
 	const struct observer_sink *sink = &s->observer->sink;
 	struct dark_read *read = e->read;
@@ -230,7 +230,7 @@ static void hand_over(struct session *s, struct execution *e)
 }
 
 /* The relay throws the coin where there are rows; where there were none, here. */
-static bool sampled_out(struct session *s, const struct execution *e)
+static bool sampled_out(struct observed *s, const struct execution *e)
 {
 	struct observer *o = s->observer;
 
@@ -241,7 +241,7 @@ static bool sampled_out(struct session *s, const struct execution *e)
 	return (double)(o->random >> 11) * 0x1p-53 >= o->options.sample;
 }
 
-void execution_complete(struct session *s, struct execution *e, struct span tag, uint64_t time_us)
+void execution_complete(struct observed *s, struct execution *e, struct span tag, uint64_t time_us)
 {
 	if (e->dropped == REASON_NONE && sampled_out(s, e))
 		forgo(e, REASON_SAMPLED_OUT);
@@ -269,7 +269,7 @@ static enum reason error_reason(const char *sqlstate)
 	return REASON_NONE;
 }
 
-void execution_failed(struct session *s, struct execution *e, struct span body, uint64_t time_us)
+void execution_failed(struct observed *s, struct execution *e, struct span body, uint64_t time_us)
 {
 	if (e->read) {
 		struct result *primary = &e->read->primary;
@@ -284,7 +284,7 @@ void execution_failed(struct session *s, struct execution *e, struct span body, 
 	hand_over(s, e);
 }
 
-void execution_limited(struct session *s, struct execution *e)
+void execution_limited(struct observed *s, struct execution *e)
 {
 	if (e->read) {
 		if (e->read->primary.rows > UINT32_MAX - 1) {

@@ -1,6 +1,6 @@
 #include "proxy/shadow/observer.h"
 
-#include "proxy/shadow/session.h"
+#include "proxy/shadow/observed.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -25,7 +25,7 @@ void observer_end(struct observer *o)
 {
 	for (size_t t = 0; t < sizeof o->tables / sizeof *o->tables; t++) {
 		for (size_t i = 0; i < o->tables[t].count; i++) {
-			session_free(o->tables[t].slot[i]);
+			observed_free(o->tables[t].slot[i]);
 			o->tables[t].slot[i] = NULL;
 		}
 	}
@@ -42,11 +42,11 @@ void observer_free(struct observer *o)
 	free(o);
 }
 
-static struct session **slot_of(struct session_table *t, uint32_t slot, bool grow)
+static struct observed **slot_of(struct session_table *t, uint32_t slot, bool grow)
 {
 	if (slot >= t->count && grow && slot < SLOTS_MAX) {
 		size_t count = t->count ? t->count * 2 : 64;
-		struct session **slots;
+		struct observed **slots;
 
 		while (count <= slot)
 			count *= 2;
@@ -61,10 +61,10 @@ static struct session **slot_of(struct session_table *t, uint32_t slot, bool gro
 	return slot < t->count ? &t->slot[slot] : NULL;
 }
 
-static void session_over(struct observer *o, struct session **slot)
+static void session_over(struct observer *o, struct observed **slot)
 {
 	if (*slot) {
-		session_free(*slot);
+		observed_free(*slot);
 		*slot = NULL;
 		o->sessions--;
 	}
@@ -73,10 +73,10 @@ static void session_over(struct observer *o, struct session **slot)
 static void open_session(struct observer *o, struct session_table *t,
 	const struct tape_record *record, struct span payload)
 {
-	struct session **slot = slot_of(t, record->session.slot, true);
+	struct observed **slot = slot_of(t, record->session.slot, true);
 	struct tape_open open;
 	struct span startup, reported;
-	struct session *s;
+	struct observed *s;
 
 	if (!slot)
 		return;
@@ -89,11 +89,11 @@ static void open_session(struct observer *o, struct session_table *t,
 		return;
 	startup = span_of(payload.data, open.startup_len);
 	reported = span_of(payload.data + open.startup_len, open.reported_len);
-	s = session_new(o, record->session);
+	s = observed_new(o, record->session);
 	if (!s)
 		return;
-	if (!session_start(s, &open, startup, reported)) {
-		session_free(s);
+	if (!observed_start(s, &open, startup, reported)) {
+		observed_free(s);
 		return;
 	}
 	*slot = s;
@@ -116,7 +116,7 @@ static void count_unfollowed(struct observer *o, struct span bytes)
 	}
 }
 
-static void stream(struct session *s, const struct tape_record *record, struct span bytes)
+static void stream(struct observed *s, const struct tape_record *record, struct span bytes)
 {
 	bool front = record->kind == TAPE_FRONT;
 	struct assembler *a = front ? &s->front : &s->back;
@@ -125,21 +125,21 @@ static void stream(struct session *s, const struct tape_record *record, struct s
 	for (;;) {
 		switch (assembler_next(a, &bytes, &m)) {
 		case ASSEMBLE_MORE: return;
-		case ASSEMBLE_LOST: session_lose(s); return;
+		case ASSEMBLE_LOST: observed_lose(s); return;
 		case ASSEMBLE_TOO_BIG:
 			m.body = (struct span){0};
 			/* fall through */
 		case ASSEMBLE_MESSAGE:
 			if (front)
-				session_front(s, &m, record->time_us);
+				observed_front(s, &m, record->time_us);
 			else
-				session_back(s, &m, record->time_us);
+				observed_back(s, &m, record->time_us);
 			break;
 		}
 	}
 }
 
-static void stub(struct session *s, const struct tape_record *record, struct span payload)
+static void stub(struct observed *s, const struct tape_record *record, struct span payload)
 {
 	struct tape_stub t;
 	struct message m = {0};
@@ -150,12 +150,12 @@ static void stub(struct session *s, const struct tape_record *record, struct spa
 	m.type = t.type;
 	m.length = t.length;
 	if (t.from_server)
-		session_back(s, &m, record->time_us);
+		observed_back(s, &m, record->time_us);
 	else
-		session_front(s, &m, record->time_us);
+		observed_front(s, &m, record->time_us);
 }
 
-static void resume(struct session *s, struct span payload)
+static void resume(struct observed *s, struct span payload)
 {
 	struct tape_resume r;
 
@@ -163,24 +163,24 @@ static void resume(struct session *s, struct span payload)
 		return;
 	memcpy(&r, payload.data, sizeof r);
 	if (r.reported_len <= payload.len - sizeof r && s->state != SESSION_LOST)
-		session_resume(s, r.flags, span_of(payload.data + sizeof r, r.reported_len));
+		observed_resume(s, r.flags, span_of(payload.data + sizeof r, r.reported_len));
 }
 
-static void rows(struct session *s, struct span payload)
+static void rows(struct observed *s, struct span payload)
 {
 	struct tape_rows r;
 
 	if (payload.len < sizeof r)
 		return;
 	memcpy(&r, payload.data, sizeof r);
-	session_rows_missing(s, &r);
+	observed_rows_missing(s, &r);
 }
 
 void observer_record(
 	struct observer *o, unsigned tape, const struct tape_record *record, struct span payload)
 {
 	struct session_table *t = &o->tables[tape];
-	struct session **slot;
+	struct observed **slot;
 
 	assert(tape < sizeof o->tables / sizeof *o->tables);
 	if (record->kind == TAPE_OPEN) {

@@ -4,8 +4,8 @@
  *      LIVE --FATAL--> ENDING
  *      LIVE --gap on the tape, RESUME--> LIVE (with what the gap left unknown)
  */
-#ifndef PGUMBRA_SHADOW_SESSION_H
-#define PGUMBRA_SHADOW_SESSION_H
+#ifndef PGUMBRA_SHADOW_OBSERVED_H
+#define PGUMBRA_SHADOW_OBSERVED_H
 
 #include "protocol/framer.h"
 #include "protocol/pairing.h"
@@ -79,7 +79,7 @@ enum session_state {
 	SESSION_ENDING, /* the server said FATAL: what the client still sends stays unanswered */
 };
 
-struct session {
+struct observed {
 	struct observer *observer;
 	struct tape_session id;
 	enum session_state state;
@@ -125,64 +125,64 @@ struct session {
 	bool current_continues; /* an Execute on a finished portal: no execution */
 };
 
-/* session.c */
-struct session *session_new(struct observer *o, struct tape_session id);
-void session_free(struct session *s); /* ends what is open: skipped(unanswered) */
-bool session_start(
-	struct session *s, const struct tape_open *open, struct span startup, struct span reported);
-void session_resume(struct session *s, uint32_t flags, struct span reported);
-void session_front(struct session *s, const struct message *m, uint64_t time_us);
-void session_back(struct session *s, const struct message *m, uint64_t time_us);
-void session_rows_missing(struct session *s, const struct tape_rows *rows);
-void session_lose(struct session *s);
+/* observed.c */
+struct observed *observed_new(struct observer *o, struct tape_session id);
+void observed_free(struct observed *s); /* ends what is open: skipped(unanswered) */
+bool observed_start(struct observed *s, const struct tape_open *open, struct span startup,
+	struct span reported);
+void observed_resume(struct observed *s, uint32_t flags, struct span reported);
+void observed_front(struct observed *s, const struct message *m, uint64_t time_us);
+void observed_back(struct observed *s, const struct message *m, uint64_t time_us);
+void observed_rows_missing(struct observed *s, const struct tape_rows *rows);
+void observed_lose(struct observed *s);
 /* A frame whose header came but whose body was cut off by a gap or the end is one execution. */
-void session_cut_frame(struct session *s, enum outcome outcome, enum reason reason);
+void observed_cut_frame(struct observed *s, enum outcome outcome, enum reason reason);
 /* Ends all open executions and uncounted frames. */
-void session_abandon(struct session *s, enum outcome outcome, enum reason reason);
+void observed_abandon(struct observed *s, enum outcome outcome, enum reason reason);
 
-/* session_statements.c */
-struct prepared *session_statement(struct session *s, const char *name, size_t len);
-void session_define(struct session *s, struct span name, struct span sql, uint16_t ntypes,
+/* observed_statements.c */
+struct prepared *observed_statement(struct observed *s, const char *name, size_t len);
+void observed_define(struct observed *s, struct span name, struct span sql, uint16_t ntypes,
 	const uint32_t *types, bool from_sql);
-void session_undefine(struct session *s, const char *name, size_t len);
-void session_forget_statements(struct session *s);
+void observed_undefine(struct observed *s, const char *name, size_t len);
+void observed_forget_statements(struct observed *s);
 void prepared_unref(struct prepared *p);
-struct portal *session_portal(struct session *s, const char *name, size_t len);
-void session_bind(struct session *s, struct span name, struct span statement, struct span body);
-void session_declare(struct session *s, const char *name);
-void session_close_portal(struct session *s, const char *name, size_t len);
-void session_close_portals(struct session *s);
-void portal_free(struct session *s, struct portal *p);
+struct portal *observed_portal(struct observed *s, const char *name, size_t len);
+void observed_bind(struct observed *s, struct span name, struct span statement, struct span body);
+void observed_declare(struct observed *s, const char *name);
+void observed_close_portal(struct observed *s, const char *name, size_t len);
+void observed_close_portals(struct observed *s);
+void portal_free(struct observed *s, struct portal *p);
 
-/* session_model.c */
-void session_apply(
-	struct session *s, const struct statement *statement, struct span tag, bool succeeded);
-void session_report(struct session *s, struct span name, struct span value);
-const char *session_reported(const struct session *s, const char *name);
-void session_ready(struct session *s, uint8_t status);
-enum reason session_decide(struct session *s, const struct statement *statement);
+/* observed_model.c */
+void observed_apply(
+	struct observed *s, const struct statement *statement, struct span tag, bool succeeded);
+void observed_report(struct observed *s, struct span name, struct span value);
+const char *observed_reported(const struct observed *s, const char *name);
+void observed_ready(struct observed *s, uint8_t status);
+enum reason observed_decide(struct observed *s, const struct statement *statement);
 /* Settings of a dark read. False: they are not known for certain, or out of memory. */
-bool session_settings_list(struct session *s, struct dark_read *read);
+bool observed_settings(struct observed *s, struct dark_read *read);
 
 /* execution.c */
 struct execution *execution_begin_part(
-	struct session *s, struct request *q, const struct text_part *part);
+	struct observed *s, struct request *q, const struct text_part *part);
 struct execution *execution_begin_portal(
-	struct session *s, struct portal *p, const struct request *e);
-void execution_row(struct session *s, struct execution *e, struct span body);
-void execution_complete(struct session *s, struct execution *e, struct span tag, uint64_t time_us);
-void execution_failed(struct session *s, struct execution *e, struct span body, uint64_t time_us);
+	struct observed *s, struct portal *p, const struct request *e);
+void execution_row(struct observed *s, struct execution *e, struct span body);
+void execution_complete(struct observed *s, struct execution *e, struct span tag, uint64_t time_us);
+void execution_failed(struct observed *s, struct execution *e, struct span body, uint64_t time_us);
 void execution_abandon(
-	struct session *s, struct execution *e, enum outcome outcome, enum reason reason);
+	struct observed *s, struct execution *e, enum outcome outcome, enum reason reason);
 /* Ends a suspended portal's execution: it fetched `rows` rows and no more. */
-void execution_limited(struct session *s, struct execution *e);
+void execution_limited(struct observed *s, struct execution *e);
 
 struct observer {
 	struct observer_options options;
 	struct books *books;
 	struct observer_sink sink;
 	struct session_table {
-		struct session **slot;
+		struct observed **slot;
 		size_t count;
 	} tables[64]; /* per tape, by slot */
 	size_t sessions;

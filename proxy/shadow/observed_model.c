@@ -1,7 +1,7 @@
 /* What statements do to a session: transaction, taint, settings, temporary relations; and whether a
  * read may run in the dark in the state that results. */
 #define _GNU_SOURCE /* strcasestr */
-#include "proxy/shadow/session.h"
+#include "proxy/shadow/observed.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -19,7 +19,7 @@ enum { REPLAYED_REPORTED = sizeof replayed_reported / sizeof *replayed_reported 
 static const char *const unsafe_encodings[] = {
 	"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "GB18030", "JOHAB"};
 
-void session_report(struct session *s, struct span name, struct span value)
+void observed_report(struct observed *s, struct span name, struct span value)
 {
 	char *copy;
 	size_t i;
@@ -46,7 +46,7 @@ void session_report(struct session *s, struct span name, struct span value)
 	s->reported[i].value = copy;
 }
 
-const char *session_reported(const struct session *s, const char *name)
+const char *observed_reported(const struct observed *s, const char *name)
 {
 	for (size_t i = 0; i < s->nreported; i++)
 		if (strcasecmp(s->reported[i].name, name) == 0)
@@ -55,14 +55,14 @@ const char *session_reported(const struct session *s, const char *name)
 	return NULL;
 }
 
-static void transaction_over(struct session *s)
+static void transaction_over(struct observed *s)
 {
 	s->in_block = false;
 	s->tainted = false;
 	s->snapshot = false;
 	s->took_snapshot = false;
 	s->failed = false;
-	session_close_portals(s);
+	observed_close_portals(s);
 }
 
 static bool means_snapshot(const char *isolation)
@@ -71,7 +71,7 @@ static bool means_snapshot(const char *isolation)
 	       (strcasestr(isolation, "repeatable") || strcasestr(isolation, "serializable"));
 }
 
-static void begin_block(struct session *s, const struct statement *st)
+static void begin_block(struct observed *s, const struct statement *st)
 {
 	s->in_block = true;
 	if (st->isolation_given)
@@ -81,7 +81,7 @@ static void begin_block(struct session *s, const struct statement *st)
 			session_settings_get(&s->settings, "default_transaction_isolation"));
 }
 
-static void end_block(struct session *s, const struct statement *st, bool committed)
+static void end_block(struct observed *s, const struct statement *st, bool committed)
 {
 	if (committed)
 		session_settings_commit(&s->settings);
@@ -97,7 +97,7 @@ static void end_block(struct session *s, const struct statement *st, bool commit
 	}
 }
 
-static void set(struct session *s, const struct statement *st)
+static void set(struct observed *s, const struct statement *st)
 {
 	if (strcmp(st->name, "transaction_isolation") == 0) {
 		s->snapshot = !st->value || means_snapshot(st->value);
@@ -109,18 +109,18 @@ static void set(struct session *s, const struct statement *st)
 		session_settings_reset(&s->settings, st->name);
 }
 
-static void discard_all(struct session *s)
+static void discard_all(struct observed *s)
 {
 	session_settings_reset_all(&s->settings);
 	session_settings_reset(&s->settings, "role");
 	session_settings_reset(&s->settings, "session_authorization");
-	session_close_portals(s);
-	session_forget_statements(s);
+	observed_close_portals(s);
+	observed_forget_statements(s);
 	s->statements_unknown = false;
 	s->has_temporary = false;
 }
 
-static void doubt(struct session *s, const struct statement *st)
+static void doubt(struct observed *s, const struct statement *st)
 {
 	s->tainted = true;
 	session_settings_doubt(&s->settings);
@@ -130,15 +130,15 @@ static void doubt(struct session *s, const struct statement *st)
 }
 
 /* SQL EXECUTE does what the prepared statement does. */
-static void execute(struct session *s, const struct statement *st)
+static void execute(struct observed *s, const struct statement *st)
 {
-	struct prepared *p = st->name ? session_statement(s, st->name, strlen(st->name)) : NULL;
+	struct prepared *p = st->name ? observed_statement(s, st->name, strlen(st->name)) : NULL;
 	const struct statement *inner = p ? p->statement : NULL;
 
 	if (!inner || inner->effect == EFFECT_EXECUTE)
 		doubt(s, inner);
 	else
-		session_apply(s, inner, span_cstr(""), true);
+		observed_apply(s, inner, span_cstr(""), true);
 }
 
 static bool tag_begins(struct span tag, const char *word)
@@ -147,7 +147,7 @@ static bool tag_begins(struct span tag, const char *word)
 }
 
 /* A statement whose text is not known (parsed before a gap): its tag says what kind it was. */
-static void apply_tag(struct session *s, struct span tag)
+static void apply_tag(struct observed *s, struct span tag)
 {
 	if (span_is(tag, "BEGIN") || span_is(tag, "START TRANSACTION")) {
 		s->in_block = true;
@@ -169,7 +169,7 @@ static void apply_tag(struct session *s, struct span tag)
 }
 
 /* Only what succeeded changes the session, but what failed may have locked or written before. */
-void session_apply(struct session *s, const struct statement *st, struct span tag, bool succeeded)
+void observed_apply(struct observed *s, const struct statement *st, struct span tag, bool succeeded)
 {
 	session_settings_begin(&s->settings);
 	if (!st) {
@@ -201,7 +201,7 @@ void session_apply(struct session *s, const struct statement *st, struct span ta
 	case EFFECT_RELEASE: session_settings_release_savepoint(&s->settings, st->name); break;
 	case EFFECT_ROLLBACK_TO:
 		session_settings_rollback_to(&s->settings, st->name);
-		session_close_portals(s);
+		observed_close_portals(s);
 		s->failed = false;
 		break;
 	case EFFECT_SET: set(s, st); break;
@@ -210,24 +210,24 @@ void session_apply(struct session *s, const struct statement *st, struct span ta
 	case EFFECT_DISCARD_ALL: discard_all(s); break;
 	case EFFECT_DISCARD_TEMP: s->has_temporary = false; break;
 	case EFFECT_PREPARE:
-		session_define(
+		observed_define(
 			s, span_cstr(st->name), span_cstr(st->body ? st->body : ""), 0, NULL, true);
 		break;
-	case EFFECT_DEALLOCATE: session_undefine(s, st->name, strlen(st->name)); break;
+	case EFFECT_DEALLOCATE: observed_undefine(s, st->name, strlen(st->name)); break;
 	case EFFECT_DEALLOCATE_ALL:
-		session_forget_statements(s);
+		observed_forget_statements(s);
 		s->statements_unknown = false;
 		break;
 	case EFFECT_EXECUTE: execute(s, st); break;
 	case EFFECT_DECLARE:
 		if (st->name)
-			session_declare(s, st->name);
+			observed_declare(s, st->name);
 		break;
 	case EFFECT_CLOSE:
 		if (st->name)
-			session_close_portal(s, st->name, strlen(st->name));
+			observed_close_portal(s, st->name, strlen(st->name));
 		else
-			session_close_portals(s);
+			observed_close_portals(s);
 		break;
 	case EFFECT_NONE:
 	case EFFECT_TAINT:
@@ -238,7 +238,7 @@ void session_apply(struct session *s, const struct statement *st, struct span ta
 	}
 }
 
-void session_ready(struct session *s, uint8_t status)
+void observed_ready(struct observed *s, uint8_t status)
 {
 	if (status == 'I') {
 		if (s->cycle_failed)
@@ -253,9 +253,9 @@ void session_ready(struct session *s, uint8_t status)
 	s->settings_at_ready = settings_state_ref(s->settings.current);
 }
 
-static bool encoding_unsafe(const struct session *s)
+static bool encoding_unsafe(const struct observed *s)
 {
-	const char *encoding = session_reported(s, "client_encoding");
+	const char *encoding = observed_reported(s, "client_encoding");
 
 	for (size_t i = 0; encoding && i < sizeof unsafe_encodings / sizeof *unsafe_encodings; i++)
 		if (strcasecmp(encoding, unsafe_encodings[i]) == 0)
@@ -264,7 +264,7 @@ static bool encoding_unsafe(const struct session *s)
 	return false;
 }
 
-static bool identity_changed(const struct session *s)
+static bool identity_changed(const struct observed *s)
 {
 	const char *role = session_settings_get(&s->settings, "role");
 
@@ -272,7 +272,7 @@ static bool identity_changed(const struct session *s)
 	       session_settings_get(&s->settings, "session_authorization") != NULL;
 }
 
-enum reason session_decide(struct session *s, const struct statement *st)
+enum reason observed_decide(struct observed *s, const struct statement *st)
 {
 	bool isolated = s->in_block ? s->snapshot
 				    : means_snapshot(session_settings_get(
@@ -307,13 +307,13 @@ static bool is_replayed_reported(const char *name)
 
 /* The value of a reported setting now: the primary's word, unless a statement since the last
  * ReadyForQuery changed it. */
-static bool reported_now(const struct session *s, const char *name, const char **value)
+static bool reported_now(const struct observed *s, const char *name, const char **value)
 {
 	const char *now = settings_state_get(s->settings.current, name);
 	const char *then =
 		s->settings_at_ready ? settings_state_get(s->settings_at_ready, name) : NULL;
 
-	*value = session_reported(s, name);
+	*value = observed_reported(s, name);
 	if (!*value) {
 		*value = now ? now : settings_state_get(s->settings.base, name);
 		return true;
@@ -339,7 +339,7 @@ static bool list_add(struct dark_read *read, const char *name, const char *value
 
 /* Entries of a state in force: a local one hides the session's. */
 static bool list_state(
-	struct session *s, const struct settings_state *state, bool base, struct dark_read *read)
+	struct observed *s, const struct settings_state *state, bool base, struct dark_read *read)
 {
 	for (size_t i = 0; i < state->count; i++) {
 		const struct settings_entry *e = &state->entries[i];
@@ -367,7 +367,7 @@ static void hash_settings(struct dark_read *read)
 	read->settings_hash = h;
 }
 
-bool session_settings_list(struct session *s, struct dark_read *read)
+bool observed_settings(struct observed *s, struct dark_read *read)
 {
 	size_t most = REPLAYED_REPORTED + s->settings.base->count + s->settings.current->count;
 

@@ -1,7 +1,7 @@
 /* Prepared statements and portals of a session, as the server keeps them (HAZARDS of the protocol:
  * Close of a statement leaves its portals; a failed unnamed Parse has dropped the old one; names
  * are shared with SQL PREPARE and cursors). */
-#include "proxy/shadow/session.h"
+#include "proxy/shadow/observed.h"
 
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@ void prepared_unref(struct prepared *p)
 	free(p);
 }
 
-struct prepared *session_statement(struct session *s, const char *name, size_t len)
+struct prepared *observed_statement(struct observed *s, const char *name, size_t len)
 {
 	struct prepared *p;
 
@@ -26,9 +26,9 @@ struct prepared *session_statement(struct session *s, const char *name, size_t l
 	return p;
 }
 
-void session_undefine(struct session *s, const char *name, size_t len)
+void observed_undefine(struct observed *s, const char *name, size_t len)
 {
-	struct prepared *p = session_statement(s, name, len);
+	struct prepared *p = observed_statement(s, name, len);
 
 	if (p) {
 		HASH_DEL(s->statements, p);
@@ -36,7 +36,7 @@ void session_undefine(struct session *s, const char *name, size_t len)
 	}
 }
 
-void session_forget_statements(struct session *s)
+void observed_forget_statements(struct observed *s)
 {
 	struct prepared *p, *next;
 
@@ -46,7 +46,7 @@ void session_forget_statements(struct session *s)
 	}
 }
 
-static const struct statement *classify_one(struct session *s, struct span sql)
+static const struct statement *classify_one(struct observed *s, struct span sql)
 {
 	const struct statement *statement = NULL;
 	struct text_parts parts;
@@ -60,12 +60,12 @@ static const struct statement *classify_one(struct session *s, struct span sql)
 	return statement;
 }
 
-void session_define(struct session *s, struct span name, struct span sql, uint16_t ntypes,
+void observed_define(struct observed *s, struct span name, struct span sql, uint16_t ntypes,
 	const uint32_t *types, bool from_sql)
 {
 	struct prepared *p;
 
-	session_undefine(s, (const char *)name.data, name.len);
+	observed_undefine(s, (const char *)name.data, name.len);
 	if (HASH_COUNT(s->statements) >= SESSION_STATEMENTS_MAX)
 		return; /* binding it later is session_unknown */
 	p = calloc(1, sizeof *p);
@@ -86,7 +86,7 @@ void session_define(struct session *s, struct span name, struct span sql, uint16
 	HASH_ADD_KEYPTR(hh, s->statements, p->name, strlen(p->name), p);
 }
 
-struct portal *session_portal(struct session *s, const char *name, size_t len)
+struct portal *observed_portal(struct observed *s, const char *name, size_t len)
 {
 	struct portal *p;
 
@@ -95,7 +95,7 @@ struct portal *session_portal(struct session *s, const char *name, size_t len)
 	return p;
 }
 
-void portal_free(struct session *s, struct portal *p)
+void portal_free(struct observed *s, struct portal *p)
 {
 	if (p->execution)
 		execution_limited(s, p->execution);
@@ -106,9 +106,9 @@ void portal_free(struct session *s, struct portal *p)
 	free(p);
 }
 
-void session_close_portal(struct session *s, const char *name, size_t len)
+void observed_close_portal(struct observed *s, const char *name, size_t len)
 {
-	struct portal *p = session_portal(s, name, len);
+	struct portal *p = observed_portal(s, name, len);
 
 	if (p) {
 		HASH_DEL(s->portals, p);
@@ -116,7 +116,7 @@ void session_close_portal(struct session *s, const char *name, size_t len)
 	}
 }
 
-void session_close_portals(struct session *s)
+void observed_close_portals(struct observed *s)
 {
 	struct portal *p, *next;
 
@@ -126,11 +126,11 @@ void session_close_portals(struct session *s)
 	}
 }
 
-static struct portal *portal_new(struct session *s, struct span name)
+static struct portal *portal_new(struct observed *s, struct span name)
 {
 	struct portal *p;
 
-	session_close_portal(s, (const char *)name.data, name.len);
+	observed_close_portal(s, (const char *)name.data, name.len);
 	if (HASH_COUNT(s->portals) >= SESSION_PORTALS_MAX)
 		return NULL;
 	p = calloc(1, sizeof *p);
@@ -145,10 +145,10 @@ static struct portal *portal_new(struct session *s, struct span name)
 	return p;
 }
 
-void session_bind(struct session *s, struct span name, struct span statement, struct span body)
+void observed_bind(struct observed *s, struct span name, struct span statement, struct span body)
 {
 	struct prepared *prepared =
-		session_statement(s, (const char *)statement.data, statement.len);
+		observed_statement(s, (const char *)statement.data, statement.len);
 	struct portal *p = portal_new(s, name);
 
 	if (!p || !prepared)
@@ -164,7 +164,7 @@ void session_bind(struct session *s, struct span name, struct span statement, st
 
 /* An SQL cursor is a portal that Execute may fetch from; what it returns is not read in the dark.
  */
-void session_declare(struct session *s, const char *name)
+void observed_declare(struct observed *s, const char *name)
 {
 	struct portal *p = portal_new(s, span_cstr(name));
 

@@ -1,5 +1,5 @@
 /* The protocol side of an observed session: requests and answers, paired. */
-#include "proxy/shadow/session.h"
+#include "proxy/shadow/observed.h"
 
 #include "proxy/shadow/journal.h"
 #include <ctype.h>
@@ -14,9 +14,9 @@ static bool is_execution_frame(uint8_t type)
 	return type == FRONT_QUERY || type == FRONT_EXECUTE || type == FRONT_FUNCTION_CALL;
 }
 
-struct session *session_new(struct observer *o, struct tape_session id)
+struct observed *observed_new(struct observer *o, struct tape_session id)
 {
-	struct session *s = calloc(1, sizeof *s);
+	struct observed *s = calloc(1, sizeof *s);
 	struct timespec wall, mono;
 
 	if (!s)
@@ -28,7 +28,7 @@ struct session *session_new(struct observer *o, struct tape_session id)
 	assembler_init(&s->back, o->options.max_message_bytes + MESSAGE_HEADER);
 	s->pairing = pairing_new(SESSION_REQUESTS_MAX, on_event, s);
 	if (!s->pairing || !session_settings_init(&s->settings)) {
-		session_free(s);
+		observed_free(s);
 		return NULL;
 	}
 	s->settings_at_ready = settings_state_ref(s->settings.current);
@@ -41,7 +41,7 @@ struct session *session_new(struct observer *o, struct tape_session id)
 	return s;
 }
 
-static void drop_body(struct session *s, struct request *r)
+static void drop_body(struct observed *s, struct request *r)
 {
 	s->observer->memory -= r->len;
 	free(r->body);
@@ -49,7 +49,7 @@ static void drop_body(struct session *s, struct request *r)
 	r->len = 0;
 }
 
-static struct request *request_at(struct session *s, uint32_t number)
+static struct request *request_at(struct observed *s, uint32_t number)
 {
 	if (number - s->first >= s->next - s->first)
 		return NULL;
@@ -57,7 +57,7 @@ static struct request *request_at(struct session *s, uint32_t number)
 }
 
 /* Makes room; capacity stays a power of two so that numbers wrap cleanly. */
-static bool requests_grow(struct session *s)
+static bool requests_grow(struct observed *s)
 {
 	uint32_t capacity = s->capacity ? s->capacity * 2 : 64;
 	struct request *requests;
@@ -76,7 +76,7 @@ static bool requests_grow(struct session *s)
 	return true;
 }
 
-static void frame_ended(struct session *s, struct request *r, uint64_t *counter)
+static void frame_ended(struct observed *s, struct request *r, uint64_t *counter)
 {
 	if (!r->counted)
 		return;
@@ -85,14 +85,14 @@ static void frame_ended(struct session *s, struct request *r, uint64_t *counter)
 	(*counter)++;
 }
 
-static void current_clear(struct session *s)
+static void current_clear(struct observed *s)
 {
 	s->current = NULL;
 	s->current_portal = NULL;
 	s->current_continues = false;
 }
 
-static void parts_clear(struct session *s)
+static void parts_clear(struct observed *s)
 {
 	if (s->parts_valid)
 		text_parts_release(&s->parts);
@@ -102,7 +102,7 @@ static void parts_clear(struct session *s)
 
 /* A frame whose answer nobody will see is one execution of its own. */
 static void end_unbegun(
-	struct session *s, struct request *r, enum outcome outcome, enum reason reason)
+	struct observed *s, struct request *r, enum outcome outcome, enum reason reason)
 {
 	const struct observer_sink *sink = &s->observer->sink;
 
@@ -113,7 +113,7 @@ static void end_unbegun(
 	sink->on_end(sink->self, NULL, outcome, reason);
 }
 
-void session_abandon(struct session *s, enum outcome outcome, enum reason reason)
+void observed_abandon(struct observed *s, enum outcome outcome, enum reason reason)
 {
 	struct portal *p, *next;
 
@@ -126,7 +126,7 @@ void session_abandon(struct session *s, enum outcome outcome, enum reason reason
 			execution_abandon(s, p->execution, outcome, reason);
 		p->execution = NULL;
 	}
-	session_close_portals(s);
+	observed_close_portals(s);
 	for (; s->first != s->next; s->first++) {
 		struct request *r = request_at(s, s->first);
 
@@ -135,13 +135,13 @@ void session_abandon(struct session *s, enum outcome outcome, enum reason reason
 	}
 }
 
-void session_free(struct session *s)
+void observed_free(struct observed *s)
 {
 	if (!s)
 		return;
-	session_abandon(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
-	session_cut_frame(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
-	session_forget_statements(s);
+	observed_abandon(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
+	observed_cut_frame(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
+	observed_forget_statements(s);
 	session_settings_release(&s->settings);
 	settings_state_unref(s->settings_at_ready);
 	for (size_t i = 0; i < s->nreported; i++) {
@@ -181,7 +181,7 @@ static bool option_word(struct span *rest, char *word, size_t size)
 	return true;
 }
 
-static void option_setting(struct session *s, char *assignment)
+static void option_setting(struct observed *s, char *assignment)
 {
 	char *equals = strchr(assignment, '=');
 
@@ -197,7 +197,7 @@ static void option_setting(struct session *s, char *assignment)
 }
 
 /* -c name=value, -cname=value, --name=value; anything else is a switch that we don't model. */
-static void start_options(struct session *s, struct span options)
+static void start_options(struct observed *s, struct span options)
 {
 	char word[4096];
 
@@ -225,7 +225,7 @@ static void set_text(char **slot, struct span value)
 	}
 }
 
-static void start_parameter(struct session *s, struct span name, struct span value)
+static void start_parameter(struct observed *s, struct span name, struct span value)
 {
 	char key[NAME_MAX_BYTES + 1];
 
@@ -245,7 +245,7 @@ static void start_parameter(struct session *s, struct span name, struct span val
 		set_text(&s->application_name, value);
 }
 
-static void apply_base(struct session *s)
+static void apply_base(struct observed *s)
 {
 	for (size_t i = 0; i < s->view->nbase; i++) {
 		const struct base_setting *b = &s->view->base[i];
@@ -255,16 +255,16 @@ static void apply_base(struct session *s)
 	}
 }
 
-static void take_reported(struct session *s, struct span reported)
+static void take_reported(struct observed *s, struct span reported)
 {
 	struct span name, value;
 
 	while (next_parameter(&reported, &name, &value))
-		session_report(s, name, value);
+		observed_report(s, name, value);
 }
 
-bool session_start(
-	struct session *s, const struct tape_open *open, struct span startup, struct span reported)
+bool observed_start(
+	struct observed *s, const struct tape_open *open, struct span startup, struct span reported)
 {
 	struct startup_message message;
 	struct span rest, name, value;
@@ -294,21 +294,21 @@ bool session_start(
 	take_reported(s, reported);
 	if (open->announced_again) {
 		s->state = SESSION_LIVE;
-		session_resume(s, open->flags, span_of("", 0));
+		observed_resume(s, open->flags, span_of("", 0));
 	}
 
 	return true;
 }
 
-void session_resume(struct session *s, uint32_t flags, struct span reported)
+void observed_resume(struct observed *s, uint32_t flags, struct span reported)
 {
-	session_abandon(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
-	session_cut_frame(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
+	observed_abandon(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
+	observed_cut_frame(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
 	assembler_reset(&s->front);
 	assembler_reset(&s->back);
 	pairing_reset(s->pairing);
 	if (flags & (GAP_PARSE | GAP_CLOSE | GAP_OTHER_COMMAND | GAP_UNKNOWN)) {
-		session_forget_statements(s);
+		observed_forget_statements(s);
 		s->statements_unknown = true;
 	}
 	if (flags & (GAP_OTHER_COMMAND | GAP_UNKNOWN)) {
@@ -320,24 +320,24 @@ void session_resume(struct session *s, uint32_t flags, struct span reported)
 	if (s->settings.before && s->settings.before != s->settings.current)
 		session_settings_doubt(&s->settings);
 	session_settings_commit(&s->settings);
-	session_undefine(s, "", 0);
+	observed_undefine(s, "", 0);
 	take_reported(s, reported);
 	s->cycle_failed = false;
-	session_ready(s, 'I');
+	observed_ready(s, 'I');
 	s->state = SESSION_LIVE;
 }
 
-void session_lose(struct session *s)
+void observed_lose(struct observed *s)
 {
 	if (s->state == SESSION_LOST || s->state == SESSION_ENDING)
 		return;
-	session_abandon(s, OUTCOME_SKIPPED, REASON_LOST_PAIRING);
+	observed_abandon(s, OUTCOME_SKIPPED, REASON_LOST_PAIRING);
 	s->state = SESSION_LOST;
 	s->observer->desyncs++;
 }
 
 /* A frame that needs no request: counted and ended at once. */
-static void frame_without_answer(struct session *s, enum outcome outcome, enum reason reason)
+static void frame_without_answer(struct observed *s, enum outcome outcome, enum reason reason)
 {
 	const struct observer_sink *sink = &s->observer->sink;
 
@@ -347,7 +347,7 @@ static void frame_without_answer(struct session *s, enum outcome outcome, enum r
 	sink->on_end(sink->self, NULL, outcome, reason);
 }
 
-void session_cut_frame(struct session *s, enum outcome outcome, enum reason reason)
+void observed_cut_frame(struct observed *s, enum outcome outcome, enum reason reason)
 {
 	const struct framer *f = &s->front.framer;
 
@@ -363,7 +363,7 @@ void session_cut_frame(struct session *s, enum outcome outcome, enum reason reas
 /* --- requests --------------------------------------------------------------------------------- */
 
 static void request_store(
-	struct session *s, struct request *r, const struct message *m, uint64_t time_us)
+	struct observed *s, struct request *r, const struct message *m, uint64_t time_us)
 {
 	struct observer *o = s->observer;
 
@@ -384,7 +384,7 @@ static void request_store(
 	o->memory += r->len;
 }
 
-void session_front(struct session *s, const struct message *m, uint64_t time_us)
+void observed_front(struct observed *s, const struct message *m, uint64_t time_us)
 {
 	struct observer *o = s->observer;
 	struct request *r;
@@ -395,7 +395,7 @@ void session_front(struct session *s, const struct message *m, uint64_t time_us)
 
 	if (s->state != SESSION_LOST && s->state != SESSION_ENDING &&
 		s->next - s->first == s->capacity && !requests_grow(s))
-		session_lose(s);
+		observed_lose(s);
 	if (counts)
 		o->frames_read++;
 	if (counts && s->state == SESSION_LOST)
@@ -415,12 +415,12 @@ void session_front(struct session *s, const struct message *m, uint64_t time_us)
 	s->next++;
 	result = pairing_front(s->pairing, m->type, r->sub, &number);
 	if (result != PAIRING_OK || number != s->next - 1) /* numbers are consecutive */
-		session_lose(s);
+		observed_lose(s);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void query_parts(struct session *s, const struct request *q)
+static void query_parts(struct observed *s, const struct request *q)
 {
 	struct span sql;
 
@@ -432,7 +432,7 @@ static void query_parts(struct session *s, const struct request *q)
 			 classify_text(s->view->classifier, sql, &s->parts);
 }
 
-static const struct text_part *current_part(const struct session *s)
+static const struct text_part *current_part(const struct observed *s)
 {
 	if (!s->parts_valid || s->parts.count == 0)
 		return NULL;
@@ -440,7 +440,7 @@ static const struct text_part *current_part(const struct session *s)
 	return s->part < s->parts.count ? &s->parts.part[s->part] : NULL;
 }
 
-static void begin_query(struct session *s, struct request *q)
+static void begin_query(struct observed *s, struct request *q)
 {
 	bool more = q->begun;
 
@@ -452,7 +452,7 @@ static void begin_query(struct session *s, struct request *q)
 	s->current = execution_begin_part(s, q, current_part(s));
 }
 
-static void begin_execute(struct session *s, struct request *r)
+static void begin_execute(struct observed *s, struct request *r)
 {
 	struct execute_message m;
 	struct portal *p = NULL;
@@ -462,7 +462,7 @@ static void begin_execute(struct session *s, struct request *r)
 	r->begun = true;
 	current_clear(s);
 	if (!r->too_long && parse_execute(span_of(r->body, r->len), &m))
-		p = session_portal(s, (const char *)m.portal.data, m.portal.len);
+		p = observed_portal(s, (const char *)m.portal.data, m.portal.len);
 	s->current_portal = p;
 	if (p && (p->execution || p->finished)) {
 		frame_ended(s, r, &s->observer->books->frames_continuation);
@@ -476,7 +476,7 @@ static void begin_execute(struct session *s, struct request *r)
 		p->execution = s->current;
 }
 
-static void begin_answer(struct session *s, uint32_t number)
+static void begin_answer(struct observed *s, uint32_t number)
 {
 	struct request *r = request_at(s, number);
 
@@ -487,7 +487,7 @@ static void begin_answer(struct session *s, uint32_t number)
 }
 
 /* The statement behind the current execution, for its effect on the session. */
-static const struct statement *current_statement(struct session *s, const struct request *r)
+static const struct statement *current_statement(struct observed *s, const struct request *r)
 {
 	if (r->type == FRONT_QUERY) {
 		const struct text_part *part = current_part(s);
@@ -500,7 +500,7 @@ static const struct statement *current_statement(struct session *s, const struct
 }
 
 /* An SQL cursor's Execute changes nothing; an Execute of an empty text neither. */
-static bool without_effect(const struct session *s, const struct request *r)
+static bool without_effect(const struct observed *s, const struct request *r)
 {
 	const struct portal *p = s->current_portal;
 
@@ -513,7 +513,7 @@ static bool without_effect(const struct session *s, const struct request *r)
 
 /* Ends the current execution, then lets the statement act on the session (which may close the
  * portal). */
-static void end_current(struct session *s, uint32_t number, struct span tag,
+static void end_current(struct observed *s, uint32_t number, struct span tag,
 	const struct message *error, uint64_t time_us)
 {
 	struct request *r = request_at(s, number);
@@ -532,7 +532,7 @@ static void end_current(struct session *s, uint32_t number, struct span tag,
 		execution_complete(s, s->current, tag, time_us);
 	current_clear(s);
 	if (!quiet)
-		session_apply(s, statement, tag, !error);
+		observed_apply(s, statement, tag, !error);
 	if (statement)
 		statement_unref(statement);
 	if (r->type == FRONT_QUERY && !error)
@@ -552,7 +552,7 @@ static void store_columns(uint8_t **slot, size_t *len, struct span body)
 }
 
 /* T or n for a Describe. */
-static void described(struct session *s, const struct request *r, const struct message *m)
+static void described(struct observed *s, const struct request *r, const struct message *m)
 {
 	struct target_message target;
 
@@ -560,7 +560,7 @@ static void described(struct session *s, const struct request *r, const struct m
 		return;
 	if (target.kind == 'S') {
 		struct prepared *p =
-			session_statement(s, (const char *)target.name.data, target.name.len);
+			observed_statement(s, (const char *)target.name.data, target.name.len);
 
 		if (p && m->type == BACK_ROW_DESCRIPTION)
 			store_columns(&p->columns, &p->columns_len, m->body);
@@ -568,7 +568,7 @@ static void described(struct session *s, const struct request *r, const struct m
 			p->no_data = m->type == BACK_NO_DATA;
 	} else {
 		struct portal *p =
-			session_portal(s, (const char *)target.name.data, target.name.len);
+			observed_portal(s, (const char *)target.name.data, target.name.len);
 
 		if (p && m->type == BACK_ROW_DESCRIPTION)
 			store_columns(&p->columns, &p->columns_len, m->body);
@@ -577,7 +577,7 @@ static void described(struct session *s, const struct request *r, const struct m
 	}
 }
 
-static void query_columns(struct session *s, const struct message *m)
+static void query_columns(struct observed *s, const struct message *m)
 {
 	if (s->current && s->current->read &&
 		!result_columns(&s->current->read->primary, m->body, 0, NULL))
@@ -585,7 +585,7 @@ static void query_columns(struct session *s, const struct message *m)
 }
 
 /* An error behind the last statement of a Query: its commit failed. It belongs to no statement. */
-static bool failed_behind_statements(struct session *s, uint32_t head, const struct message *m)
+static bool failed_behind_statements(struct observed *s, uint32_t head, const struct message *m)
 {
 	const struct request *r = request_at(s, head);
 
@@ -594,7 +594,7 @@ static bool failed_behind_statements(struct session *s, uint32_t head, const str
 }
 
 /* What a server message means for the request that it answers; the pairing then moves on. */
-static void answer(struct session *s, uint32_t head, uint8_t head_type, const struct message *m,
+static void answer(struct observed *s, uint32_t head, uint8_t head_type, const struct message *m,
 	uint64_t time_us)
 {
 	struct span tag;
@@ -632,7 +632,7 @@ static void answer(struct session *s, uint32_t head, uint8_t head_type, const st
 	}
 }
 
-void session_rows_missing(struct session *s, const struct tape_rows *rows)
+void observed_rows_missing(struct observed *s, const struct tape_rows *rows)
 {
 	uint8_t type;
 	uint32_t head = s->state == SESSION_LIVE ? pairing_head(s->pairing, &type) : 0;
@@ -658,15 +658,15 @@ static bool is_fatal(struct span body)
 	       (span_is(fields.severity, "FATAL") || span_is(fields.severity, "PANIC"));
 }
 
-static void parameter_status(struct session *s, const struct message *m)
+static void parameter_status(struct observed *s, const struct message *m)
 {
 	struct span name, value;
 
 	if (parse_parameter_status(m->body, &name, &value))
-		session_report(s, name, value);
+		observed_report(s, name, value);
 }
 
-void session_back(struct session *s, const struct message *m, uint64_t time_us)
+void observed_back(struct observed *s, const struct message *m, uint64_t time_us)
 {
 	uint8_t head_type = 0, status;
 	uint32_t head;
@@ -682,12 +682,12 @@ void session_back(struct session *s, const struct message *m, uint64_t time_us)
 	if (s->state == SESSION_STARTING) {
 		if (m->type == BACK_READY) {
 			s->state = SESSION_LIVE;
-			session_ready(s, 'I');
+			observed_ready(s, 'I');
 		}
 		return;
 	}
 	if (m->type == BACK_ERROR && is_fatal(m->body)) {
-		session_abandon(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
+		observed_abandon(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
 		s->state = SESSION_ENDING;
 		return;
 	}
@@ -697,72 +697,72 @@ void session_back(struct session *s, const struct message *m, uint64_t time_us)
 	if (head != 0)
 		answer(s, head, head_type, m, time_us);
 	if (pairing_back(s->pairing, m->type, m->body) != PAIRING_OK) {
-		session_lose(s);
+		observed_lose(s);
 		return;
 	}
 	if (m->type == BACK_READY && parse_ready(m->body, &status))
-		session_ready(s, status);
+		observed_ready(s, status);
 }
 
 /* --- what became of requests ------------------------------------------------------------------ */
 
-static void parse_ended(struct session *s, const struct request *r, bool ok)
+static void parse_ended(struct observed *s, const struct request *r, bool ok)
 {
 	struct parse_message m;
 	uint32_t *types;
 	struct reader reader;
 
 	if (r->too_long || !parse_parse(span_of(r->body, r->len), &m)) {
-		session_undefine(s, "", 0);
+		observed_undefine(s, "", 0);
 		s->statements_unknown = true;
 		return;
 	}
 	if (!ok) {
 		if (m.statement.len == 0)
-			session_undefine(
+			observed_undefine(
 				s, "", 0); /* a failed unnamed Parse has dropped the old one */
 		return;
 	}
 	types = calloc(m.nparams ? m.nparams : 1, sizeof *types);
 	if (!types) {
-		session_undefine(s, (const char *)m.statement.data, m.statement.len);
+		observed_undefine(s, (const char *)m.statement.data, m.statement.len);
 		return;
 	}
 	reader = reader_over(m.param_types);
 	for (uint16_t i = 0; i < m.nparams; i++)
 		types[i] = read_u32(&reader);
-	session_define(s, m.statement, m.sql, m.nparams, types, false);
+	observed_define(s, m.statement, m.sql, m.nparams, types, false);
 	free(types);
 }
 
-static void bind_ended(struct session *s, const struct request *r, bool ok)
+static void bind_ended(struct observed *s, const struct request *r, bool ok)
 {
 	struct bind_message m;
 
 	if (r->too_long || !parse_bind(span_of(r->body, r->len), &m)) {
-		session_close_portal(s, "", 0);
+		observed_close_portal(s, "", 0);
 		return;
 	}
 	if (ok)
-		session_bind(s, m.portal, m.statement, span_of(r->body, r->len));
+		observed_bind(s, m.portal, m.statement, span_of(r->body, r->len));
 	else if (m.portal.len == 0)
-		session_close_portal(s, "", 0);
+		observed_close_portal(s, "", 0);
 }
 
-static void close_ended(struct session *s, const struct request *r)
+static void close_ended(struct observed *s, const struct request *r)
 {
 	struct target_message m;
 
 	if (r->too_long || !parse_target(span_of(r->body, r->len), &m))
 		return;
 	if (m.kind == 'S')
-		session_undefine(s, (const char *)m.name.data, m.name.len);
+		observed_undefine(s, (const char *)m.name.data, m.name.len);
 	else
-		session_close_portal(s, (const char *)m.name.data, m.name.len);
+		observed_close_portal(s, (const char *)m.name.data, m.name.len);
 }
 
 /* A Query's ReadyForQuery: the unnamed statement and portal are gone. */
-static void query_ended(struct session *s, struct request *r)
+static void query_ended(struct observed *s, struct request *r)
 {
 	if (s->current) {
 		execution_abandon(s, s->current, OUTCOME_SKIPPED, REASON_LOST_PAIRING);
@@ -770,28 +770,28 @@ static void query_ended(struct session *s, struct request *r)
 	}
 	if (!r->begun) { /* answered while it was not certain which request was meant */
 		end_unbegun(s, r, OUTCOME_SKIPPED, REASON_LOST_PAIRING);
-		session_apply(s, NULL, span_cstr(""), true);
+		observed_apply(s, NULL, span_cstr(""), true);
 	}
 	parts_clear(s);
-	session_undefine(s, "", 0);
-	session_close_portal(s, "", 0);
+	observed_undefine(s, "", 0);
+	observed_close_portal(s, "", 0);
 }
 
-static void execute_ended(struct session *s, struct request *r)
+static void execute_ended(struct observed *s, struct request *r)
 {
 	if (r->begun)
 		return;
 	end_unbegun(s, r, OUTCOME_SKIPPED, REASON_LOST_PAIRING);
-	session_apply(s, NULL, span_cstr(""), true);
+	observed_apply(s, NULL, span_cstr(""), true);
 }
 
-static void function_ended(struct session *s, struct request *r)
+static void function_ended(struct observed *s, struct request *r)
 {
 	end_unbegun(s, r, OUTCOME_SKIPPED, REASON_NOT_A_READ);
-	session_apply(s, NULL, span_cstr(""), true);
+	observed_apply(s, NULL, span_cstr(""), true);
 }
 
-static void request_done(struct session *s, struct request *r, bool ok)
+static void request_done(struct observed *s, struct request *r, bool ok)
 {
 	switch (r->type) {
 	case FRONT_PARSE: parse_ended(s, r, ok); break;
@@ -806,7 +806,7 @@ static void request_done(struct session *s, struct request *r, bool ok)
 
 static void on_event(void *self, const struct pairing_event *event)
 {
-	struct session *s = self;
+	struct observed *s = self;
 	struct request *r = request_at(s, event->request);
 
 	if (!r)
