@@ -73,7 +73,7 @@ static void put_segment(struct recorder *r, struct way *w)
 	w->segment = (struct segment){0};
 	if (s.bytes.len == 0)
 		return;
-	if (put(r, kind, s.prefix, s.bytes))
+	if (put(r, kind, span_of(s.prefix, s.prefix_len), s.bytes))
 		count_frames(r, s.frames, true);
 	else {
 		enter_gap(r, UNOBSERVED_TAPE_FULL, s.flags);
@@ -165,22 +165,19 @@ static uint32_t refuse_row(struct recorder *r, size_t bytes)
 
 static bool take_row(struct recorder *r, size_t bytes)
 {
-	uint32_t refusal;
-
 	if (r->rows == ROWS_UNDECIDED) {
 		r->rows = coin_says_yes(r->recording) ? ROWS_TAKEN : ROWS_REFUSED;
-		r->missed.reason = ROWS_SAMPLED_OUT;
+		r->refusal = ROWS_SAMPLED_OUT;
 	}
 	if (r->rows == ROWS_TAKEN) {
-		refusal = refuse_row(r, bytes);
-		if (refusal) {
+		r->refusal = refuse_row(r, bytes);
+		if (r->refusal)
 			r->rows = ROWS_REFUSED;
-			r->missed.reason = refusal;
-		}
 	}
 	r->result_bytes += bytes;
 	if (r->rows == ROWS_TAKEN)
 		return true;
+	r->missed.reason = r->refusal;
 	r->missed.rows++;
 	r->missed.bytes += bytes;
 
@@ -296,7 +293,8 @@ static void carry(struct recorder *r, struct way *w, const struct frame_run *run
 	}
 	if (s->bytes.len == 0) {
 		s->bytes.data = run->bytes.data;
-		s->prefix = span_of(w->framer.header, run->begins ? w->cut : 0);
+		s->prefix_len = run->begins ? w->cut : 0;
+		memcpy(s->prefix, w->framer.header, s->prefix_len);
 	}
 	assert(s->bytes.data + s->bytes.len == run->bytes.data);
 	s->bytes.len += run->bytes.len;

@@ -35,8 +35,9 @@ struct recording {
 	size_t max_message_bytes, max_result_bytes;
 };
 
-struct segment {
-	struct span prefix; /* header bytes that came with the chunk before */
+struct segment {	   /* bytes to be taken that lie in the chunk at hand */
+	uint8_t prefix[5]; /* header bytes that came with the chunk before */
+	uint8_t prefix_len;
 	struct span bytes;
 	uint32_t frames, flags;
 };
@@ -67,6 +68,7 @@ struct recorder {
 	uint8_t status;	     /* of the last ReadyForQuery */
 
 	enum { ROWS_UNDECIDED, ROWS_TAKEN, ROWS_REFUSED } rows;
+	uint32_t refusal; /* of this result's rows: enum tape_rows_reason */
 	uint64_t result_bytes;
 	struct tape_rows missed; /* rows not taken since the last taken byte */
 	size_t used_at_start;	 /* of the ring, when the chunk came */
