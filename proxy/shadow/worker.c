@@ -289,6 +289,16 @@ static void on_retry(evutil_socket_t fd, short what, void *self)
 /* --- making and ending --------------------------------------------------------------------------
  */
 
+static bool reset_all(PGconn *connection)
+{
+	PGresult *result = PQexec(connection, "RESET ALL");
+	bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+
+	PQclear(result);
+
+	return ok;
+}
+
 /* Asked of each new connection to a candidate: what may write there is not used (L3). */
 static bool accept_role(void *self, PGconn *connection, char *why, size_t size)
 {
@@ -305,6 +315,11 @@ static bool accept_role(void *self, PGconn *connection, char *why, size_t size)
 		}
 	}
 	preflight_release(&findings);
+	/* The look set a search_path of its own: back to what the connection was opened with. */
+	if (safe && !reset_all(connection)) {
+		snprintf(why, size, "cannot reset the connection's settings");
+		safe = false;
+	}
 
 	return safe;
 }
