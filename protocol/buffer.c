@@ -102,10 +102,8 @@ void buffer_add_cstr(struct buffer *b, const char *text)
 
 void buffer_add_span_z(struct buffer *b, struct span s)
 {
-	if (s.len >= b->limit || !reserve(b, s.len + 1)) {
-		b->failed = true; /* both or nothing */
+	if (!reserve(b, s.len + 1)) /* both or nothing */
 		return;
-	}
 	buffer_add_span(b, s);
 	buffer_add_u8(b, 0);
 }

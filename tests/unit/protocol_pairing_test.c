@@ -520,6 +520,13 @@ static void a_fork_without_room_is_lost(void **state)
 	}
 }
 
+static void the_queue_grows_wherever_its_head_stands(void **state)
+{
+	(void)state;
+	pairs("FPBDES B1 FPBDE B2 FCS BtTCZ12tnC3Z",
+		"P1+ B2+ D3+ E4+ S5+ P6+ B7+ D8+ E9+ C10+ S11+ ");
+}
+
 static void a_long_pipeline_pairs(void **state)
 {
 	struct story story;
@@ -568,6 +575,7 @@ int main(void)
 		cmocka_unit_test(ready_for_query_may_grow_but_not_lie),
 		cmocka_unit_test(the_limit_holds),
 		cmocka_unit_test(a_fork_without_room_is_lost),
+		cmocka_unit_test(the_queue_grows_wherever_its_head_stands),
 		cmocka_unit_test(a_long_pipeline_pairs),
 	};
 
