@@ -1,0 +1,24 @@
+select 1;
+select;
+select a, b from t where c = $1;
+values (1), (2);
+table t;
+with x as (select 1) select * from x;
+with recursive x(n) as (values (1) union all select n + 1 from x where n < 9) select n from x;
+with x as (values (1)) values (2);
+(select 1) union all (select 2) order by 1;
+select 1 intersect select 2 except select 3;
+select * from t join u using (a) left join v on v.b = t.b;
+select * from t natural join u;
+select * from t cross join lateral (select t.a + 1) x;
+select count(*), sum(a), max(b) filter (where c) from t group by d having count(*) > 1;
+select a from t group by grouping sets ((a), ()), rollup (b), cube (c);
+select grouping(a) from t group by a;
+select distinct a from t order by a limit 3 offset 4;
+select distinct on (a) b from t;
+select case a when 1 then 2 else 3 end, coalesce(a, b), greatest(a, b), nullif(a, b) from t;
+select a[1], a[1:2], (t).b, (t).*, array[1, 2], row(1, 2), (1, 2) from t;
+select a::int, cast(b as text), c collate "C", b'101', x'ff' from t;
+select a from t where b in (1, 2) and c between 1 and 2 and d like 'x%' and e ilike 'y' and not f;
+select a from t where b is null or c is not null or d is true or e is distinct from f;
+select a from t where b = any ($1) and c > all (select 1) and exists (select 1)

@@ -1,0 +1,24 @@
+select a from t where b in (select c from u where u.d = t.d);
+select sum(a) over (partition by b order by c rows between 1 preceding and current row) from t;
+select sum(a) over w from t window w as (order by b);
+select * from generate_series(1, 10) with ordinality;
+select * from rows from (generate_series(1, 2), generate_series(1, 3)) x;
+select * from xmltable('/a' passing b columns c int path 'c');
+select xmlelement(name a, b), xmlforest(c), xmlserialize(content d as text) from t;
+select extract(year from a), trim(b), a at time zone 'UTC' from t;
+select lower(a) from public.t;
+select pg_catalog.lower(a) from t;
+select pg_size_pretty(a) from t;
+select operator(pg_catalog.-) 1;
+select date_trunc('day', a) from t;
+select interval '1 day', date '2020-01-01', timestamptz 'epoch', time 'allballs';
+select date 'infinity';
+select 'nowhere', 'now' as label, 'todayish';
+select date 'January 8, 1999';
+select age(a, b) from t;
+select current_schema;
+select current_setting('app.tenant');
+select current_setting('app.tenant', true);
+select a from t where tenant = current_setting('app.tenant')::int;
+select pure();
+select public.pure()

@@ -1,0 +1,24 @@
+select app.tolerated();
+select plainly_tolerated(), public.plainly_tolerated();
+select app.acts();
+select not_there(a) from t;
+select t.lower from t;
+select t.random from t;
+select sidefx from t;
+select a from t where b > now();
+select a from t where b > now() - interval '1 day';
+select a from t where b >= current_date;
+select a from t where b < 'now'::timestamptz;
+select a from t where b < timestamp 'tomorrow';
+select a from t where b = 'today';
+select a from t where age(b) > interval '1 year';
+select a from t where b > (select now());
+select a from t join u on t.b > localtimestamp;
+select a from t group by a having max(b) > now();
+select (select count(*) from t where b > now());
+select count(*) filter (where b > now()) from t;
+select a from public.t as pg_alias;
+select a /* for update */ from t -- into x;
+select 'insert into t', "for update" from t;
+select "update" from "delete";
+select brand.new_volatile from brand

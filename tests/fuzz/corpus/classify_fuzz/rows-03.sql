@@ -1,0 +1,24 @@
+select a from t for update;
+select a from t for no key update;
+select a from t for share;
+select a from t for key share of t nowait;
+select a from t for update skip locked limit 1;
+select * from (select a from t for update) x;
+with x as (select a from t for share) select * from x;
+select 1 where exists (select 1 from t for update);
+select a into x from t;
+select a into temp x from t;
+with x as (insert into t values (1) returning a) select * from x;
+with x as (update t set a = 1 returning a) select * from x;
+with x as (delete from t returning a) select * from x;
+with x as (delete from t returning a) select 1;
+with x as (insert into t values (1) on conflict (a) do update set b = 2 returning a) table x;
+with a as (select 1), x as (with y as (delete from t returning a) select * from y) select 1;
+select nextval('s') from t for update;
+select acts() from t for update;
+select random();
+select pg_catalog.random();
+select a from t order by random();
+select a from t where random() < 0.1;
+select a from t limit (random() * 10)::int;
+select gen_random_uuid()

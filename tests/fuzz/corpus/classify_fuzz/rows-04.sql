@@ -1,0 +1,24 @@
+select uuid_generate_v4();
+select ext.uuid_generate_v4();
+select uuidv7();
+select clock_timestamp();
+select timeofday();
+select a from t where b < clock_timestamp();
+select pg_sleep(1);
+select * from pg_sleep(1);
+select pg_sleep_for('1 s');
+select setseed(0.5);
+select pg_notify('c', 'x');
+select currval('s');
+select lastval();
+select array_shuffle(a) from t;
+select a from t tablesample bernoulli (1);
+select a from t tablesample system (1) repeatable (7);
+select nextval('s');
+select pg_catalog.nextval('s'::text);
+select setval('s', 1);
+select * from t where a = nextval('s');
+select case when true then (select nextval('s')) end;
+select array[nextval('s')];
+select a[nextval('s')] from t;
+select sum(a order by nextval('s')) from t

@@ -1,0 +1,24 @@
+select sum(a) over (order by nextval('s')) from t;
+select sum(a) over w from t window w as (order by nextval('s'));
+select a from t group by nextval('s');
+select a from t limit nextval('s');
+values (nextval('s'));
+select * from generate_series(1, nextval('s'));
+select * from xmltable('/a' passing b columns c int path 'c' default nextval('s'));
+select lower(x => nextval('s'));
+select xmlelement(name a, nextval('s'));
+select a from t where (a, b) = (select 1, nextval('s'));
+select 1 union select nextval('s');
+select pg_advisory_lock(1);
+select pg_try_advisory_xact_lock(1, 2);
+select pg_advisory_unlock_all();
+select lo_create(0);
+select lo_unlink(1);
+select lo_get(1);
+select loread(1, 2);
+select lowrite(1, 'x');
+select lo_import('/etc/passwd');
+select txid_current();
+select pg_current_xact_id();
+select dblink('x', 'delete from t');
+select dblink_exec('x', 'delete from t')

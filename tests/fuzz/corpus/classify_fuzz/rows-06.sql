@@ -1,0 +1,24 @@
+select * from ext.dblink('x', 'select 1') as z(a int);
+select query_to_xml('delete from t', true, true, '');
+select query_to_xml_and_xmlschema('x', true, true, '');
+select cursor_to_xml('c', 1, true, true, '');
+select database_to_xml(true, true, '');
+select * from ts_stat('select a from t');
+select ts_rewrite(a, 'select 1') from t;
+select * from xpath_table('a', 'b', 'c', 'd', 'e') as z(a int);
+select * from crosstab('select 1') as z(a int);
+select * from crosstab3('select 1');
+select * from connectby('a', 'b', 'c', 'd', 0) as z(a int);
+select pg_terminate_backend(1);
+select pg_cancel_backend(1);
+select pg_reload_conf();
+select pg_rotate_logfile();
+select pg_promote();
+select pg_switch_wal();
+select pg_create_restore_point('x');
+select pg_backup_start('x');
+select pg_logical_emit_message(true, 'a', 'b');
+select pg_create_logical_replication_slot('a', 'b');
+select pg_drop_replication_slot('a');
+select pg_replication_slot_advance('a', '0/0');
+select pg_replication_origin_create('a')

@@ -1,0 +1,24 @@
+select pg_stat_reset();
+select pg_stat_reset_shared('wal');
+select pg_stat_statements_reset();
+select pg_stat_clear_snapshot();
+select pg_stat_force_next_flush();
+select pg_export_snapshot();
+select pg_wal_replay_pause();
+select pg_import_system_collations('x');
+select brin_summarize_range('x', 1);
+select gin_clean_pending_list('x');
+select pg_restore_relation_stats('x', 1);
+select pg_clear_attribute_stats('x', 1);
+select pg_log_backend_memory_contexts(1);
+select brand_new_volatile();
+select acts();
+select public.acts();
+select overloaded(1);
+select volatile_agg(a) from t;
+select pg_temp.f();
+select fn.sidefx from fn;
+select (fn).sidefx from fn;
+select (row(1)::public.fn).sidefx;
+select a from t where fn.sidefx = 1;
+select a @@@ b from t

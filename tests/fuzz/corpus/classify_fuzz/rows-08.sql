@@ -1,0 +1,24 @@
+select a operator(public.@@@) b from t;
+select @@@ b from t;
+select a from t where a @@@ any (array[1]);
+select a from t where a @@@ any (select 1);
+select a from t order by a using @@@;
+select a::acting_type from t;
+select acting_type '1';
+select * from acting_view;
+select * from public.acting_view;
+select set_config($1, $2, true);
+select set_config('role', a, true) from t;
+select set_config('a.b', '1', true), set_config('a.c', '2', true);
+select set_config('a.b', '1', true) from t;
+select set_config('a.b', '1', true) where false;
+select set_config('a.b', '1', true) union select 'x';
+select lower(set_config('a.b', '1', true));
+select set_config('a.b', 'x' || 'y', true);
+select set_config(setting_name => 'a.b', new_value => '1', is_local => true);
+select set_config('role', 'none', false);
+select set_config('a.b', '1', true) as x;
+select version();
+select pg_backend_pid();
+select inet_client_addr(), inet_server_port();
+select pg_postmaster_start_time()

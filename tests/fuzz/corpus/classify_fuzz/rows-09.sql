@@ -1,0 +1,24 @@
+select pg_is_in_recovery();
+select pg_current_wal_lsn();
+select pg_last_wal_replay_lsn();
+select pg_database_size('x');
+select pg_total_relation_size('t');
+select pg_relation_filenode('t');
+select pg_column_size(a) from t;
+select pg_typeof(a) from t;
+select pg_read_file('x');
+select pg_ls_dir('x');
+select pg_stat_get_numscans(1);
+select pg_get_viewdef(1);
+select pg_sequence_last_value(1);
+select pg_listening_channels();
+select has_table_privilege('t', 'select');
+select has_schema_privilege('x', 'usage');
+select row_security_active('t');
+select current_setting('work_mem');
+select current_setting($1);
+select current_database();
+select current_catalog;
+select current_user;
+select session_user;
+select user

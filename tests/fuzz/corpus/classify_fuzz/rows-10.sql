@@ -1,0 +1,24 @@
+select current_role;
+select a from t where owner = current_user;
+select txid_current_snapshot();
+select txid_current_if_assigned();
+select pg_current_snapshot();
+select to_regclass('t');
+select 't'::regclass;
+select 't'::regclass::oid;
+select regtype 'int';
+select cast('x' as regproc);
+select 'x'::pg_catalog.regnamespace[];
+select current_query();
+select getpgusername();
+select now();
+select pg_catalog.now();
+select transaction_timestamp(), statement_timestamp();
+select current_date;
+select current_time;
+select current_timestamp(3);
+select localtime, localtimestamp;
+select a from t order by now() - b;
+select count(*) from t group by date_trunc('day', now() - b);
+select distinct on (now()) a from t;
+select * from (select now() as n) x

@@ -1,0 +1,24 @@
+with x as (select now()) select * from x;
+values (now());
+select age(a) from t;
+select 'now'::timestamptz;
+select timestamp 'today';
+select date 'Tomorrow';
+select cast('yesterday' as date);
+select cast('today 12:00' as timestamp);
+select 'now'::text::timestamp;
+select '{now,today}'::timestamptz[];
+select '[today,tomorrow)'::tstzrange;
+select coalesce(a, 'now') from t;
+select * from generate_series(now() - interval '1 day', now(), '1 hour');
+select a from t where b > now() order by now();
+select * from pg_class;
+select * from pg_catalog.pg_class;
+select * from information_schema.tables;
+select * from pg_stat_activity;
+select * from pg_toast.pg_toast_1;
+select * from t where a in (select oid from pg_type);
+table pg_settings;
+select * from catalog_view;
+select ctid from t;
+select t.xmin from t

@@ -1,0 +1,24 @@
+select a from t order by xmax;
+select a from t where ctid = '(0,1)';
+select cmin, cmax from t;
+select tableoid from t;
+select (t).ctid from t;
+select * from pg_temp.x;
+select * from pg_temp_3.x;
+select * from secured;
+select * from public.secured;
+select * from other.secured;
+insert into t values (1);
+insert into t select * from u;
+insert into t values (nextval('s')) returning a;
+insert into t values (gen_random_uuid(), now());
+insert into t values (acts());
+update t set a = 1;
+update t set (a, b) = (select 1, 2) where current of c;
+delete from t;
+delete from t where a = set_config('a', 'b', true)::int;
+merge into t using u on t.a = u.a when matched then delete when not matched then insert values (1);
+truncate t;
+create table x (a int);
+create table x as select 1;
+create table x as select acts()

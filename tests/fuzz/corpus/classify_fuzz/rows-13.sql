@@ -1,0 +1,24 @@
+create temp table x (a int);
+create view v as select acts();
+create materialized view v as select 1;
+refresh materialized view v;
+create index on t (a);
+alter table t add b int;
+drop table t;
+grant select on t to u;
+create role r;
+alter system set work_mem = '4MB';
+alter role r set work_mem = '4MB';
+comment on table t is 'x';
+lock table t;
+vacuum t;
+analyze t;
+reindex table t;
+cluster t;
+checkpoint;
+load 'x';
+set constraints all immediate;
+commit prepared 'x';
+rollback prepared 'x';
+prepare transaction 'x';
+call p()

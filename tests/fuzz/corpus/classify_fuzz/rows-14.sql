@@ -1,0 +1,24 @@
+do 'begin end';
+show work_mem;
+show all;
+listen c;
+unlisten *;
+notify c, 'x';
+explain select 1;
+explain insert into t values (1);
+explain (analyze false) delete from t;
+explain (analyze off, verbose) delete from t;
+explain analyze select a from t;
+explain (analyze, buffers) select a from t;
+explain analyze delete from t;
+explain (analyze true) delete from t;
+explain (analyze 1) delete from t;
+explain (analyze off, analyze on) delete from t;
+explain analyze select nextval('s');
+explain analyze select acts();
+explain analyze execute q;
+explain analyze create table x as select 1;
+begin;
+start transaction read only;
+commit;
+end work

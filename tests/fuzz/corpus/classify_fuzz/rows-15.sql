@@ -1,0 +1,24 @@
+rollback;
+abort;
+savepoint s;
+release s;
+rollback to s;
+set work_mem = '4MB';
+set local role app;
+set time zone interval '5' hour to minute;
+set time zone interval '1 hour';
+reset work_mem;
+reset all;
+discard all;
+discard temp;
+discard plans;
+discard sequences;
+prepare q as select 1;
+prepare q (int) as insert into t values ($1);
+execute q;
+execute q (1, lower('X'));
+execute q (nextval('s'));
+execute q (acts());
+deallocate q;
+deallocate all;
+declare c cursor for select 1

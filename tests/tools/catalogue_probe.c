@@ -1,0 +1,132 @@
+/* Loads the catalogue of a server and answers questions from standard input, one a line:
+ *
+ *	function [SCHEMA.]NAME	what catalogue_function says
+ *	relation [SCHEMA.]NAME	what catalogue_relation says
+ *	only SCHEMA.NAME	whether all functions of the name are in the schema
+ *	operator NAME		volatile or not
+ *	cast NAME		volatile or not, of a type
+ *	type SCHEMA.NAME	whether name and oid lead to one another
+ *	sql TEXT		the skip reason with this catalogue, or "read"
+ *
+ * usage: catalogue_probe CONNINFO
+ */
+#include "proxy/shadow/catalogue.h"
+#include "proxy/shadow/classify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct probe {
+	struct catalogue *catalogue;
+	struct classifier *classifier;
+};
+
+static const char *const function_words[] = {"unknown", "volatile", "stable", "immutable"};
+static const char *const relation_words[] = {
+	"unknown", "plain", "row_security", "volatile", "system"};
+
+/* Cuts "schema.name" in two; *schema is NULL without a dot. */
+static char *cut(char *text, char **schema)
+{
+	char *dot = strchr(text, '.');
+
+	*schema = dot ? text : NULL;
+	if (!dot)
+		return text;
+	*dot = '\0';
+
+	return dot + 1;
+}
+
+static const char *decided(struct probe *p, const char *sql)
+{
+	struct text_parts parts;
+	const char *word = "nothing";
+
+	if (!classify_text(p->classifier, span_cstr(sql), &parts))
+		return "no memory";
+	if (parts.count == 1)
+		word = parts.part[0].statement->skip == REASON_NONE
+			       ? "read"
+			       : reason_name(parts.part[0].statement->skip);
+	text_parts_release(&parts);
+
+	return word;
+}
+
+static const char *answer_type(const struct catalogue *c, const char *name)
+{
+	uint32_t oid = catalogue_type_oid(c, name);
+	const char *back = oid ? catalogue_type_name(c, oid) : NULL;
+
+	return back && strcmp(back, name) == 0 ? "known" : "unknown";
+}
+
+static const char *answer(struct probe *p, const char *kind, char *rest)
+{
+	char *schema, *name;
+
+	if (strcmp(kind, "sql") == 0)
+		return decided(p, rest);
+	if (strcmp(kind, "operator") == 0)
+		return catalogue_operator_volatile(p->catalogue, rest) ? "volatile" : "plain";
+	if (strcmp(kind, "cast") == 0)
+		return catalogue_type_volatile(p->catalogue, rest) ? "volatile" : "plain";
+	if (strcmp(kind, "type") == 0)
+		return answer_type(p->catalogue, rest);
+	name = cut(rest, &schema);
+	if (strcmp(kind, "function") == 0)
+		return function_words[catalogue_function(p->catalogue, schema, name)];
+	if (strcmp(kind, "relation") == 0)
+		return relation_words[catalogue_relation(p->catalogue, schema, name)];
+	if (strcmp(kind, "only") == 0 && schema)
+		return catalogue_function_only_in(p->catalogue, schema, name) ? "yes" : "no";
+	return "what?";
+}
+
+static void answer_all(struct probe *p)
+{
+	char line[4096];
+
+	while (fgets(line, sizeof line, stdin)) {
+		char *space;
+
+		line[strcspn(line, "\n")] = '\0';
+		space = strchr(line, ' ');
+		if (!space)
+			continue;
+		*space = '\0';
+		puts(answer(p, line, space + 1));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct classifier_options options = {.cache_entries = 100, .max_sql_bytes = 65536};
+	struct error error = {""};
+	struct probe p = {0};
+	PGconn *connection;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: %s CONNINFO\n", argv[0]);
+		return 2;
+	}
+	connection = PQconnectdb(argv[1]);
+	if (PQstatus(connection) == CONNECTION_OK)
+		p.catalogue = catalogue_load(connection, &error);
+	else
+		error_set(&error, "%s", PQerrorMessage(connection));
+	p.classifier = classifier_new(&options);
+	if (!p.catalogue || !p.classifier) {
+		fprintf(stderr, "%s\n", error.text);
+		return 3;
+	}
+	classifier_set_catalogue(p.classifier, p.catalogue, 1);
+	answer_all(&p);
+	classifier_free(p.classifier);
+	catalogue_free(p.catalogue);
+	PQfinish(connection);
+
+	return 0;
+}

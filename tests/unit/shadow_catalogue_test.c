@@ -1,0 +1,166 @@
+/* The catalogue by hand: what lookups say of names, schemas and the worst of several. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "proxy/shadow/catalogue.h"
+
+static int setup(void **state)
+{
+	*state = catalogue_new();
+	return *state ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	catalogue_free(*state);
+	return 0;
+}
+
+static void an_empty_catalogue_knows_nothing(void **state)
+{
+	struct catalogue *c = *state;
+
+	catalogue_seal(c);
+	assert_int_equal(catalogue_function(c, NULL, "f"), FUNCTION_UNKNOWN);
+	assert_int_equal(catalogue_relation(c, NULL, "t"), RELATION_UNKNOWN);
+	assert_false(catalogue_function_only_in(c, "pg_catalog", "f"));
+	assert_false(catalogue_operator_volatile(c, "+"));
+	assert_false(catalogue_type_volatile(c, "int4"));
+	assert_null(catalogue_type_name(c, 16384));
+	assert_int_equal(catalogue_type_oid(c, "public.x"), 0);
+	assert_int_equal(catalogue_functions(c), 0);
+}
+
+static void the_worst_overload_counts(void **state)
+{
+	struct catalogue *c = *state;
+
+	assert_true(catalogue_add_function(c, "b", "f", FUNCTION_IMMUTABLE));
+	assert_true(catalogue_add_function(c, "a", "f", FUNCTION_STABLE));
+	assert_true(catalogue_add_function(c, "b", "f", FUNCTION_VOLATILE));
+	assert_true(catalogue_add_function(c, "b", "g", FUNCTION_IMMUTABLE));
+	catalogue_seal(c);
+	assert_int_equal(catalogue_function(c, NULL, "f"), FUNCTION_VOLATILE);
+	assert_int_equal(catalogue_function(c, "b", "f"), FUNCTION_VOLATILE);
+	assert_int_equal(catalogue_function(c, "a", "f"), FUNCTION_STABLE);
+	assert_int_equal(catalogue_function(c, "c", "f"), FUNCTION_UNKNOWN);
+	assert_int_equal(catalogue_function(c, NULL, "g"), FUNCTION_IMMUTABLE);
+	assert_int_equal(catalogue_function(c, NULL, "F"), FUNCTION_UNKNOWN);
+	assert_int_equal(catalogue_functions(c), 4);
+}
+
+static void a_function_is_only_in_a_schema_if_nowhere_else(void **state)
+{
+	struct catalogue *c = *state;
+
+	assert_true(catalogue_add_function(c, "pg_catalog", "lower", FUNCTION_IMMUTABLE));
+	assert_true(catalogue_add_function(c, "public", "lower", FUNCTION_IMMUTABLE));
+	assert_true(catalogue_add_function(c, "pg_catalog", "upper", FUNCTION_IMMUTABLE));
+	assert_true(catalogue_add_function(c, "pg_catalog", "upper", FUNCTION_STABLE));
+	catalogue_seal(c);
+	assert_false(catalogue_function_only_in(c, "pg_catalog", "lower"));
+	assert_true(catalogue_function_only_in(c, "pg_catalog", "upper"));
+	assert_false(catalogue_function_only_in(c, "public", "upper"));
+}
+
+static void the_gravest_relation_of_a_name_counts(void **state)
+{
+	static const enum relation_knowledge rising[] = {
+		RELATION_PLAIN, RELATION_SYSTEM, RELATION_ROW_SECURITY, RELATION_VOLATILE};
+	struct catalogue *c = *state;
+	char schema[8];
+
+	for (int name = 0; name < 4; name++) {
+		char relation[8];
+
+		snprintf(relation, sizeof relation, "r%d", name);
+		for (int i = name; i >= 0; i--) {
+			snprintf(schema, sizeof schema, "s%d", i);
+			assert_true(catalogue_add_relation(c, schema, relation, rising[i]));
+		}
+	}
+	catalogue_seal(c);
+	assert_int_equal(catalogue_relation(c, NULL, "r0"), RELATION_PLAIN);
+	assert_int_equal(catalogue_relation(c, NULL, "r1"), RELATION_SYSTEM);
+	assert_int_equal(catalogue_relation(c, NULL, "r2"), RELATION_ROW_SECURITY);
+	assert_int_equal(catalogue_relation(c, NULL, "r3"), RELATION_VOLATILE);
+	assert_int_equal(catalogue_relation(c, "s0", "r3"), RELATION_PLAIN);
+	assert_int_equal(catalogue_relation(c, "s9", "r3"), RELATION_UNKNOWN);
+}
+
+static void types_are_found_by_oid_and_by_name(void **state)
+{
+	struct catalogue *c = *state;
+	char name[16];
+
+	for (uint32_t i = 0; i < 1000; i++) { /* in an order of its own */
+		uint32_t oid = 16384 + (i * 7919) % 1000;
+
+		snprintf(name, sizeof name, "s.t%u", oid);
+		assert_true(catalogue_add_type(c, oid, name));
+	}
+	assert_true(catalogue_add_type(c, UINT32_MAX, "s.last"));
+	catalogue_seal(c);
+	for (uint32_t oid = 16384; oid < 17384; oid++) {
+		snprintf(name, sizeof name, "s.t%u", oid);
+		assert_string_equal(catalogue_type_name(c, oid), name);
+		assert_int_equal(catalogue_type_oid(c, name), oid);
+	}
+	assert_string_equal(catalogue_type_name(c, UINT32_MAX), "s.last");
+	assert_null(catalogue_type_name(c, 16383));
+	assert_null(catalogue_type_name(c, 17384));
+	assert_int_equal(catalogue_type_oid(c, "s.t"), 0);
+}
+
+static void operators_and_casts_are_found_by_name(void **state)
+{
+	struct catalogue *c = *state;
+
+	assert_true(catalogue_add_volatile_operator(c, "@@"));
+	assert_true(catalogue_add_volatile_type(c, "pair"));
+	catalogue_seal(c);
+	assert_true(catalogue_operator_volatile(c, "@@"));
+	assert_false(catalogue_operator_volatile(c, "@"));
+	assert_false(catalogue_operator_volatile(c, "@@@"));
+	assert_true(catalogue_type_volatile(c, "pair"));
+	assert_false(catalogue_type_volatile(c, "pai"));
+}
+
+static void a_connection_that_is_none_is_an_error(void **state)
+{
+	PGconn *connection = PQconnectdb("host=/nonexistent port=1");
+	struct error error = {""};
+
+	(void)state;
+	assert_null(catalogue_load(connection, &error));
+	assert_true(error.text[0] != '\0');
+	PQfinish(connection);
+}
+
+static void freeing_none_is_fine(void **state)
+{
+	(void)state;
+	catalogue_free(NULL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(an_empty_catalogue_knows_nothing),
+		TEST(the_worst_overload_counts),
+		TEST(a_function_is_only_in_a_schema_if_nowhere_else),
+		TEST(the_gravest_relation_of_a_name_counts),
+		TEST(types_are_found_by_oid_and_by_name),
+		TEST(operators_and_casts_are_found_by_name),
+		cmocka_unit_test(a_connection_that_is_none_is_an_error),
+		cmocka_unit_test(freeing_none_is_fine),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
