@@ -35,6 +35,14 @@ static bool host_is_local(const char *host)
 	return strcmp(host, "localhost") == 0;
 }
 
+static bool every_interface(struct listen_address *out)
+{
+	out->host[0] = '*';
+	out->host[1] = '\0';
+
+	return true;
+}
+
 static bool parse_entry(
 	const char *p, const char *end, struct listen_address *out, const char **why)
 {
@@ -44,7 +52,7 @@ static bool parse_entry(
 	*why = "allowed: host:port, [v6]:port, /dir:port";
 	while (colon > p && *colon != ':')
 		colon--;
-	if (colon == p || !parse_port(colon + 1, end, &out->port))
+	if (*colon != ':' || !parse_port(colon + 1, end, &out->port))
 		return false;
 	host_end = colon;
 	if (*host == '[') {
@@ -53,17 +61,16 @@ static bool parse_entry(
 		host++;
 		host_end--;
 	}
-	if (host_end <= host || (size_t)(host_end - host) >= sizeof out->host)
+	if ((host_end <= host && *p == '[') || (size_t)(host_end - host) >= sizeof out->host)
 		return false;
+	if (host_end == host) /* :port is every interface, as *:port */
+		return every_interface(out);
 	memcpy(out->host, host, (size_t)(host_end - host));
 	out->host[host_end - host] = '\0';
 	out->is_unix = *host == '/';
 	out->is_local = out->is_unix || host_is_local(out->host);
 	if (*p == '[')
 		return inet_pton(AF_INET6, out->host, &six) == 1;
-	*why = "every interface is written 0.0.0.0:port, [::]:port";
-	if (strcmp(out->host, "*") == 0)
-		return false;
 	*why = "an IPv6 address stands in brackets: [v6]:port";
 
 	return out->is_unix || !strchr(out->host, ':');

@@ -1,5 +1,6 @@
 /* Addresses of pgumbra.listen: `host:port`, `[v6]:port`, `/dir:port` (a unix socket in that
- * directory, named as PostgreSQL names its own). A list is comma-separated. Resolves no names.
+ * directory, named as PostgreSQL names its own), `*:port` or `:port` for every interface. A list is
+ * comma-separated. Resolves no names.
  * Pure.
  */
 #ifndef PGUMBRA_CONF_LISTEN_H
@@ -10,7 +11,7 @@
 #include <stdint.h>
 
 struct listen_address {
-	char host[256]; /* name, IPv4, IPv6 without brackets, or the directory */
+	char host[256]; /* name, IPv4, IPv6 without brackets, "*", or the directory */
 	uint16_t port;	/* 0: any free one */
 	bool is_unix;
 	bool is_local; /* unix socket, 127.0.0.0/8, ::1 or localhost: this machine only */

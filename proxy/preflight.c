@@ -65,6 +65,29 @@ static void one_line(char *text)
 			*p = ' ';
 }
 
+/* A read-only transaction in which only pg_catalog is searched. Nothing of it outlasts
+ * end_questions(): the connection may be meant for dark reads. */
+static bool begin_questions(PGconn *conn)
+{
+	static const char *const steps[] = {"BEGIN READ ONLY", "SET LOCAL search_path = ''",
+		"SET LOCAL statement_timeout = '30s'"};
+	bool good = true;
+
+	for (size_t i = 0; good && i < sizeof steps / sizeof *steps; i++) {
+		PGresult *answer = PQexec(conn, steps[i]);
+
+		good = PQresultStatus(answer) == PGRES_COMMAND_OK;
+		PQclear(answer);
+	}
+
+	return good;
+}
+
+static void end_questions(PGconn *conn)
+{
+	PQclear(PQexec(conn, "ROLLBACK"));
+}
+
 /* NULL when the question failed: then that is a finding. */
 static PGresult *ask(PGconn *conn, const char *sql, const char *subject, const char *where,
 	struct preflight_findings *f)
@@ -80,23 +103,21 @@ static PGresult *ask(PGconn *conn, const char *sql, const char *subject, const c
 		"make sure by hand that the role can only read, then --allow-unsafe-role",
 		"%s could not be checked: %s", subject, why);
 	PQclear(answer);
+	end_questions(conn);
+	begin_questions(conn); /* if not, the next question says so */
 
 	return NULL;
 }
 
-/* A read-only session in which only pg_catalog is searched. */
-static bool prepare_session(PGconn *conn, const char *where, struct preflight_findings *f)
+static void cannot_begin(PGconn *conn, const char *where, struct preflight_findings *f)
 {
-	PGresult *answer = ask(conn,
-		"SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), "
-		"pg_catalog.set_config('search_path', '', false), "
-		"pg_catalog.set_config('statement_timeout', '30s', false)",
-		"the role", where, f);
-	bool good = answer != NULL;
+	char why[300];
 
-	PQclear(answer);
-
-	return good;
+	snprintf(why, sizeof why, "%s", PQerrorMessage(conn));
+	one_line(why);
+	preflight_add(f, PREFLIGHT_FORBIDS, where, "",
+		"the role could not be checked: no read-only transaction to be had: %s", why);
+	end_questions(conn);
 }
 
 static bool is_true(const PGresult *answer, int row, int column)
@@ -191,11 +212,18 @@ static void check_memberships(PGconn *conn, const char *where, struct preflight_
 
 bool preflight_role(PGconn *conn, const char *where, struct preflight_findings *f)
 {
-	if (!prepare_session(conn, where, f) || !check_attributes(conn, where, f))
-		return false;
-	check_memberships(conn, where, f);
+	bool ordinary;
 
-	return true;
+	if (!begin_questions(conn)) {
+		cannot_begin(conn, where, f);
+		return false;
+	}
+	ordinary = check_attributes(conn, where, f);
+	if (ordinary)
+		check_memberships(conn, where, f);
+	end_questions(conn);
+
+	return ordinary;
 }
 
 /* --- what it owns and may write --- */
@@ -372,21 +400,28 @@ done:
 	free(advice);
 }
 
+static void check_objects(PGconn *conn, const struct object_check *check, const char *where,
+	struct preflight_findings *f)
+{
+	PGresult *answer;
+	char sql[3000];
+
+	snprintf(sql, sizeof sql, object_frame, check->items);
+	answer = ask(conn, sql, check->subject, where, f);
+	for (int row = 0; row < PQntuples(answer); row++)
+		add_objects(check, answer, row, where, f);
+	PQclear(answer);
+}
+
 void preflight_database(PGconn *conn, const char *where, struct preflight_findings *f)
 {
-	if (!prepare_session(conn, where, f))
+	if (!begin_questions(conn)) {
+		cannot_begin(conn, where, f);
 		return;
-	for (size_t i = 0; i < sizeof object_checks / sizeof *object_checks; i++) {
-		const struct object_check *check = &object_checks[i];
-		PGresult *answer;
-		char sql[3000];
-
-		snprintf(sql, sizeof sql, object_frame, check->items);
-		answer = ask(conn, sql, check->subject, where, f);
-		for (int row = 0; row < PQntuples(answer); row++)
-			add_objects(check, answer, row, where, f);
-		PQclear(answer);
 	}
+	for (size_t i = 0; i < sizeof object_checks / sizeof *object_checks; i++)
+		check_objects(conn, &object_checks[i], where, f);
+	end_questions(conn);
 }
 
 void preflight_candidate_role(PGconn *conn, const char *where, struct preflight_findings *f)
