@@ -364,7 +364,7 @@ class Pgumbra(Relay):
                               capture_output=True, text=True, check=False)
         if done.returncode not in (0, 1):
             raise Failed(f"pgumbra report: {done.stderr}")
-        self.journal.unlink()
+        self.journal.unlink(missing_ok=True)
         return summary(json.loads(done.stdout)["books"]["candidate"])
 
 
