@@ -22,11 +22,16 @@ enum {
 };
 
 struct shadow_page {
-	struct books books;	 /* totals of all shadow processes of this relay process */
-	struct books logged;	 /* what the log's books records have already said */
-	uint64_t logged_relayed; /* likewise for the relay's counters */
-	uint64_t logged_unobserved[UNOBSERVED_COUNT];
-	uint64_t frames_read;	  /* taken frames read off the tapes, over all epochs */
+	struct books books; /* totals of all shadow processes of this relay process */
+	/* What the log's books records said, and what the last one told it says: the latter holds
+	 * once it is known to be in the file (its number is there), also when the shadow died in
+	 * between. */
+	struct told_books {
+		struct books books;
+		uint64_t relayed;
+		uint64_t unobserved[UNOBSERVED_COUNT]; /* relay's and shadow's together */
+		uint64_t number;		       /* of the record */
+	} logged, told;
 	uint64_t starts;	  /* shadow processes so far */
 	char run[37];		  /* UUIDv7 of this relay process's run */
 	uint64_t parsing_hash[2]; /* hash of the text being parsed now, 0 else: a text that killed

@@ -44,6 +44,7 @@ struct journal {
 	uint8_t key[JOURNAL_KEY_LEN];
 	struct journal_privacy privacy;
 	json_t *pending_closed;
+	uint64_t last_books; /* of this run in the file, when it was opened */
 	struct example *examples;
 	uint64_t lost_reported;
 	time_t complained_s; /* about the full queue */
@@ -310,7 +311,7 @@ static bool open_log(struct journal *j, const struct journal_options *o, struct 
 	int rc;
 
 	j->path = strdup(o->path);
-	j->pending_closed = j->path ? journal_tail_pending(j->path, j->run) : NULL;
+	j->pending_closed = j->path ? journal_tail_pending(j->path, j->run, &j->last_books) : NULL;
 	if (!j->pending_closed)
 		return error_set(error, "no memory for the discrepancy log");
 	if (!load_key(j, o, error) || !journal_file_open(&j->file, j->path, error))
@@ -545,4 +546,9 @@ void rfc3339(uint64_t wall_us, char out[32])
 	if (gmtime_r(&seconds, &tm))
 		strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(out, 32, "%.19s.%06uZ", date, (unsigned)(wall_us % 1000000));
+}
+
+uint64_t journal_last_books(const struct journal *j)
+{
+	return j->last_books;
 }

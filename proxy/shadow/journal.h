@@ -40,6 +40,8 @@ void journal_reopen(struct journal *j); /* SIGHUP */
 /* True when every record so far is in the file (or no log is kept): what books records have said
  * then survives the death of this process. */
 bool journal_settled(struct journal *j);
+/* The number of this run's last books record that was in the file when it was opened; 0: none. */
+uint64_t journal_last_books(const struct journal *j);
 /* Records lost so far: a full queue, or a disk that stayed full to the end. */
 uint64_t journal_lost(struct journal *j);
 
@@ -92,7 +94,8 @@ struct journal_books {
 	uint64_t on_tape, frames_open;	       /* gauges */
 	const struct shape_delta *shapes;
 	size_t nshapes;
-	bool final; /* written as part of stop */
+	uint64_t number; /* of the record within its run, from 1 */
+	bool final;	 /* written as part of stop */
 };
 /* False when the queue has no room: nothing was said, give the same deltas again with the next one.
  */

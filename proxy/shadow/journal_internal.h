@@ -30,8 +30,10 @@ void journal_file_close(struct journal_file *f);
 /* --- what an earlier run left pending (journal_tail.c) --- */
 
 /* An object of counts by candidate name; empty when the log does not exist, or its last run is
- * `run` or left nothing pending. The caller decrefs. NULL: out of memory. */
-__attribute__((warn_unused_result)) json_t *journal_tail_pending(const char *path, const char *run);
+ * `run` or left nothing pending. *own_books: the number of `run`'s last books record in it, 0:
+ * none. The caller decrefs. NULL: out of memory. */
+__attribute__((warn_unused_result)) json_t *journal_tail_pending(
+	const char *path, const char *run, uint64_t *own_books);
 
 /* --- the key (journal_key.c) --- */
 

@@ -445,6 +445,7 @@ json_t *journal_record_books(const char *run, const struct journal_books *b, uin
 	json_t *record = record_new("books", run);
 	json_t *candidates = json_object(), *shapes = json_array();
 
+	json_object_set_new(record, "number", json_integer((json_int_t)b->number));
 	json_object_set_new(record, "relayed", json_integer((json_int_t)b->relayed));
 	json_object_set_new(record, "observed", json_integer((json_int_t)b->delta->observed));
 	set_object(record, "unobserved", unobserved_record(b->unobserved));

@@ -25,8 +25,21 @@ static void add_pending(json_t *closed, json_t *books)
 	}
 }
 
+/* Of our own run only the number of the last books record that reached the file matters. */
+static enum found own_record(json_t *record, const char *kind, uint64_t *own_books)
+{
+	if (strcmp(kind, "books") == 0) {
+		*own_books = (uint64_t)json_integer_value(json_object_get(record, "number"));
+		return FOUND_END;
+	}
+
+	return strcmp(kind, "start") == 0 && !json_is_true(json_object_get(record, "restarted"))
+		       ? FOUND_END
+		       : FOUND_NOTHING;
+}
+
 /* One record, from the last one backwards: does it say how the last run ended? */
-static enum found judge_record(json_t *record, const char *run, json_t *closed)
+static enum found judge_record(json_t *record, const char *run, json_t *closed, uint64_t *own_books)
 {
 	const char *kind = json_string_value(json_object_get(record, "kind"));
 	const char *of = json_string_value(json_object_get(record, "run"));
@@ -34,7 +47,8 @@ static enum found judge_record(json_t *record, const char *run, json_t *closed)
 	if (!kind || !of)
 		return FOUND_NOTHING;
 	if (strcmp(of, run) == 0)
-		return FOUND_END; /* our own run goes on: its books survived */
+		return own_record(
+			record, kind, own_books); /* our own run goes on: its books survived */
 	if (strcmp(kind, "stop") == 0)
 		return FOUND_END;
 	if (strcmp(kind, "start") == 0)
@@ -48,8 +62,8 @@ static enum found judge_record(json_t *record, const char *run, json_t *closed)
 	return FOUND_NOTHING;
 }
 
-static enum found judge_lines(
-	const char *text, size_t len, bool whole, const char *run, json_t *closed)
+static enum found judge_lines(const char *text, size_t len, bool whole, const char *run,
+	json_t *closed, uint64_t *own_books)
 {
 	size_t end = len;
 
@@ -64,7 +78,7 @@ static enum found judge_lines(
 			return FOUND_NOTHING; /* the line may begin before the window */
 		record = json_loadb(text + begin, end - begin, 0, NULL);
 		if (record)
-			found = judge_record(record, run, closed);
+			found = judge_record(record, run, closed, own_books);
 		json_decref(record);
 		if (found != FOUND_NOTHING)
 			return found;
@@ -91,7 +105,7 @@ static ssize_t read_window(int fd, off_t from, char *into, size_t len)
 	return (ssize_t)done;
 }
 
-static void search(int fd, off_t size, const char *run, json_t *closed)
+static void search(int fd, off_t size, const char *run, json_t *closed, uint64_t *own_books)
 {
 	for (off_t window = WINDOW_FIRST; window <= WINDOW_LAST; window *= 4) {
 		off_t from = size > window ? size - window : 0;
@@ -101,7 +115,7 @@ static void search(int fd, off_t size, const char *run, json_t *closed)
 		if (text) {
 			ssize_t n = read_window(fd, from, text, (size_t)(size - from));
 
-			found = judge_lines(text, (size_t)n, from == 0, run, closed);
+			found = judge_lines(text, (size_t)n, from == 0, run, closed, own_books);
 		}
 		free(text);
 		if (found != FOUND_NOTHING || from == 0)
@@ -109,19 +123,20 @@ static void search(int fd, off_t size, const char *run, json_t *closed)
 	}
 }
 
-json_t *journal_tail_pending(const char *path, const char *run)
+json_t *journal_tail_pending(const char *path, const char *run, uint64_t *own_books)
 {
 	json_t *closed = json_object();
 	struct stat st;
 	int fd;
 
+	*own_books = 0;
 	if (!closed)
 		return NULL;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return closed;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		search(fd, st.st_size, run, closed);
+		search(fd, st.st_size, run, closed, own_books);
 	close(fd);
 
 	return closed;

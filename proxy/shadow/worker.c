@@ -48,12 +48,12 @@ struct worker {
 	struct observer *observer;
 	struct verifier *verifier;
 
+	/* The block being followed and how far: it waits while a database is read for the first
+	 * time. */
+	struct pump_block *block;
+	size_t block_at;
 	bool ending;
-	/* Books that the journal was told and that are settled once its file has them. */
-	bool telling;
-	struct books told;
-	uint64_t told_relayed;
-	uint64_t told_unobserved[UNOBSERVED_COUNT];
+	bool telling; /* page->told is on its way to the log's file */
 };
 
 static uint64_t wall_us(void)
@@ -133,44 +133,52 @@ static uint64_t frames_booked(const struct books *b)
 
 static void settle_books(struct worker *w)
 {
-	if (!w->telling || !journal_settled(w->journal))
-		return;
-	w->page->logged = w->told;
-	w->page->logged_relayed = w->told_relayed;
-	memcpy(w->page->logged_unobserved, w->told_unobserved, sizeof w->told_unobserved);
-	w->telling = false;
+	if (w->telling && journal_settled(w->journal)) {
+		w->page->logged = w->page->told;
+		w->telling = false;
+	}
 }
 
-static bool tell_books(struct worker *w, bool final)
+/* The books of now, and in *j what changed since the last record. */
+static void take_books(
+	struct worker *w, struct journal_books *j, struct books *delta, uint64_t *pending)
+{
+	const struct told_books *logged = &w->page->logged;
+	struct told_books *told = &w->page->told;
+	struct relay_counters c;
+
+	sum_counters(w, &c);
+	told->books = w->page->books;
+	told->relayed = c.relayed;
+	told->number = logged->number + 1;
+	books_delta(&told->books, &logged->books, delta);
+	for (unsigned r = 0; r < UNOBSERVED_COUNT; r++) {
+		told->unobserved[r] = c.unobserved[r] + told->books.unobserved[r];
+		j->unobserved[r] = told->unobserved[r] - logged->unobserved[r];
+	}
+	for (size_t i = 0; i < w->ncandidates; i++)
+		pending[i] = books_pending(&told->books.candidate[i]);
+	j->delta = delta;
+	j->pending = pending;
+	j->relayed = told->relayed - logged->relayed;
+	j->number = told->number;
+	j->on_tape = c.taken - frames_booked(&told->books);
+	j->frames_open = observer_frames_open(w->observer);
+}
+
+static void tell_books(struct worker *w, bool final)
 {
 	struct journal_books j = {
 		.candidates = w->names, .ncandidates = w->ncandidates, .final = final};
 	uint64_t pending[BOOKS_MAX_CANDIDATES];
-	struct relay_counters c;
 	struct books delta;
 
-	sum_counters(w, &c);
-	w->told = w->page->books;
-	w->told_relayed = c.relayed;
-	books_delta(&w->told, &w->page->logged, &delta);
-	for (unsigned r = 0; r < UNOBSERVED_COUNT; r++) {
-		w->told_unobserved[r] = c.unobserved[r] + w->told.unobserved[r];
-		j.unobserved[r] = w->told_unobserved[r] - w->page->logged_unobserved[r];
-	}
-	for (size_t i = 0; i < w->ncandidates; i++)
-		pending[i] = books_pending(&w->told.candidate[i]);
-	j.delta = &delta;
-	j.pending = pending;
-	j.relayed = c.relayed - w->page->logged_relayed;
-	j.on_tape = c.taken - frames_booked(&w->told);
-	j.frames_open = observer_frames_open(w->observer);
+	take_books(w, &j, &delta, pending);
 	j.shapes = shapes_deltas(w->shapes, &j.nshapes);
 	if (!journal_books(w->journal, &j))
-		return false;
+		return; /* said with the next one */
 	shapes_settle(w->shapes);
 	w->telling = true;
-
-	return true;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *self)
@@ -193,6 +201,10 @@ static void close_earlier(struct worker *w)
 	struct relay_counters c;
 	uint64_t open, lost;
 
+	/* The last record may have reached the file without the earlier process learning of it. */
+	if (w->page->told.number == w->page->logged.number + 1 &&
+		journal_last_books(w->journal) == w->page->told.number)
+		w->page->logged = w->page->told;
 	open = b->observed - b->frames_execution - b->frames_continuation - b->frames_discarded;
 	b->frames_execution += open;
 	for (unsigned i = 0; i < w->ncandidates; i++) {
@@ -227,36 +239,40 @@ static void begin_ending(struct worker *w)
 	event_add(w->finish, &limit);
 }
 
-static void follow_block(struct worker *w, const struct pump_block *block)
+/* Follows the block's records; false when they have to wait for a database that just appeared: its
+ * first reads are judged by its catalogue. */
+static bool follow_block(struct worker *w)
 {
 	const struct tape_record *record;
 	struct span payload;
-	size_t at = 0;
 
-	while (pump_record(block, &at, &record, &payload))
-		observer_record(w->observer, block->tape, record, payload);
+	do {
+		if (databases_loading(w->databases))
+			return false;
+		if (!pump_record(w->block, &w->block_at, &record, &payload))
+			return true;
+		observer_record(w->observer, w->block->tape, record, payload);
+	} while (true);
 }
 
-/* While a database that just appeared is being read, the tape waits: its first reads are judged by
- * its catalogue. */
 static void on_wake(evutil_socket_t fd, short what, void *self)
 {
 	struct worker *w = self;
-	struct pump_block *block;
 	uint64_t count;
 
 	(void)what;
 	if (read(fd, &count, sizeof count) < 0)
 		count = 0; /* woken by hand */
-	if (databases_loading(w->databases) && !w->ending)
+	if (!w->block) {
+		w->block = pump_take(w->pump);
+		w->block_at = 0;
+	}
+	if (!w->block || !follow_block(w))
 		return;
-	block = pump_take(w->pump);
-	if (!block)
-		return;
-	follow_block(w, block);
-	if (block->last)
+	if (w->block->last)
 		begin_ending(w);
-	pump_recycle(w->pump, block);
+	pump_recycle(w->pump, w->block);
+	w->block = NULL;
 	event_active(w->wake, EV_READ, 0);
 }
 
@@ -606,6 +622,8 @@ void worker_free(struct worker *w)
 	end_reads(w);
 	if (w->ending)
 		last_books(w);
+	if (w->block)
+		pump_recycle(w->pump, w->block);
 	journal_free(w->journal);
 	observer_free(w->observer);
 	verifier_free(w->verifier);

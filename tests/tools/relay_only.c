@@ -134,7 +134,7 @@ static bool read_all(struct stub *s)
 		}
 		if (broken)
 			complain(s, "a broken tape");
-		s->page->frames_read += s->frames - before;
+		s->page->books.observed += s->frames - before;
 		tape_reader_release(s->reader[i]);
 	}
 
@@ -160,14 +160,14 @@ static void tell(struct stub *s, uint64_t lost)
 		"again=%llu resumes=%llu closes=%llu rows=%llu stubs=%llu messages=%llu "
 		"wrong=%llu balanced=%s\n",
 		(unsigned long long)relayed, (unsigned long long)taken,
-		(unsigned long long)s->page->frames_read, (unsigned long long)lost,
+		(unsigned long long)s->page->books.observed, (unsigned long long)lost,
 		(unsigned long long)unobserved, (unsigned long long)s->opens,
 		(unsigned long long)s->again, (unsigned long long)s->resumes,
 		(unsigned long long)s->closes, (unsigned long long)s->rows_markers,
 		(unsigned long long)s->stubs, (unsigned long long)s->messages,
 		(unsigned long long)s->wrong,
-		relayed == s->page->frames_read + lost + unobserved &&
-				taken == s->page->frames_read + lost
+		relayed == s->page->books.observed + lost + unobserved &&
+				taken == s->page->books.observed + lost
 			? "yes"
 			: "no");
 	for (unsigned k = 0; k < UNOBSERVED_COUNT; k++) {
@@ -211,7 +211,7 @@ int shadow_main(unsigned threads, uint32_t epoch)
 			return 3;
 		}
 	}
-	read_before = s.page->frames_read;
+	read_before = s.page->books.observed;
 	/* the end of the file is looked for first: what was put before it is read after it */
 	while (poll(&lifeline, 1, 1) == 0)
 		read_all(&s);
