@@ -139,6 +139,8 @@ static char *value_text(const json_t *value)
 		return strdup("");
 	if (json_is_null(value))
 		return strdup("NULL");
+	if (json_is_real(value))
+		return asprintf(&quoted, "%.3f", json_real_value(value)) < 0 ? NULL : quoted;
 	if (json_is_string(value)) {
 		text = printable(json_string_value(value), 4000);
 		if (!text || asprintf(&quoted, "'%s'", text) < 0)
@@ -262,9 +264,20 @@ static void print_statement(const json_t *record)
 	}
 }
 
+static void print_digests(const json_t *left, const json_t *right)
+{
+	char *a = printable(text_of(left, "digest"), 64);
+	char *b = printable(text_of(right, "digest"), 64);
+
+	if (a && b && (*a || *b))
+		print_sides("digest", a, b);
+	free(a);
+	free(b);
+}
+
 static void print_results(const json_t *record)
 {
-	static const char *const members[] = {"rows", "ms", "sqlstate", "message", "digest"};
+	static const char *const members[] = {"rows", "ms", "sqlstate", "message"};
 	const json_t *a = json_object_get(record, "primary_result");
 	const json_t *b = json_object_get(record, "candidate_result");
 
@@ -274,6 +287,7 @@ static void print_results(const json_t *record)
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
 		print_members(
 			members[i], json_object_get(a, members[i]), json_object_get(b, members[i]));
+	print_digests(a, b);
 }
 
 /* Columns of which name, type, typmod or format differ have a star. */
