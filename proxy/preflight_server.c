@@ -76,7 +76,8 @@ PGconn *preflight_connect(const char *conninfo, const char *dbname, char *why, s
 	return NULL;
 }
 
-/* A string without dbname stands for every database; one to start from is found. */
+/* A string without dbname stands for every database; one to start from is found. A server that does
+ * not answer is asked once only, as it may take a whole connect_timeout. */
 static PGconn *connect_first(const char *conninfo, char *why, size_t size)
 {
 	static const char *const usual[] = {"postgres", "template1"};
@@ -86,7 +87,7 @@ static PGconn *connect_first(const char *conninfo, char *why, size_t size)
 		return preflight_connect(conninfo, NULL, why, size);
 	for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
 		conn = preflight_connect(conninfo, usual[i], why, size);
-		if (conn)
+		if (conn || !strstr(why, "FATAL"))
 			return conn;
 	}
 
