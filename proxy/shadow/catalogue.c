@@ -217,9 +217,10 @@ enum relation_knowledge catalogue_relation(
 {
 	static const int gravity[] = {[RELATION_UNKNOWN] = 0,
 		[RELATION_PLAIN] = 1,
-		[RELATION_SYSTEM] = 2,
-		[RELATION_ROW_SECURITY] = 3,
-		[RELATION_VOLATILE] = 4};
+		[RELATION_SERVER_SPECIFIC] = 2,
+		[RELATION_SYSTEM] = 3,
+		[RELATION_ROW_SECURITY] = 4,
+		[RELATION_VOLATILE] = 5};
 	struct names run = names_find(&c->relations, name);
 	enum relation_knowledge worst = RELATION_UNKNOWN;
 
@@ -321,9 +322,17 @@ static const char relations_sql[] =
 	" UNION SELECT u.rel, 4 FROM uses u JOIN pg_catalog.pg_class c ON c.oid = u.ref"
 	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 	" WHERE n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast')"
+	" UNION SELECT c.rel, 5 FROM calls c JOIN pg_catalog.pg_proc p ON p.oid = c.fn"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'pg_catalog'"
+	" AND p.proname ~ '^(pg_(?!size_|client_encoding)|txid_|inet_(client|server)_|version$"
+	"|has_.*_privilege$|current_(database|query|schemas)$|row_security_active$|getpgusername$"
+	"|to_reg)'"
+	" UNION SELECT t.rel, 5 FROM tree t" /* CURRENT_ROLE to CURRENT_CATALOG of primnodes.h */
+	" WHERE t.body ~ '[{]SQLVALUEFUNCTION :op (9|10|11|12|13) '"
 	" UNION SELECT u.rel, b.kind FROM uses u JOIN bad b ON b.rel = u.ref AND u.rel <> u.ref)"
 	" SELECT n.nspname, c.relname, coalesce(CASE WHEN bool_or(b.kind = 3) THEN 3"
-	" WHEN bool_or(b.kind = 2) THEN 2 WHEN bool_or(b.kind = 4) THEN 4 END, 1)"
+	" WHEN bool_or(b.kind = 2) THEN 2 WHEN bool_or(b.kind = 4) THEN 4"
+	" WHEN bool_or(b.kind = 5) THEN 5 END, 1)"
 	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 	" LEFT JOIN bad b ON b.rel = c.oid WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p')"
 	" AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') GROUP BY 1, 2, "
@@ -395,7 +404,7 @@ static const struct question {
 	uint32_t limit; /* of the number; 0: any */
 } questions[] = {
 	{"functions", functions_sql, functions_plain_sql, add_function, FUNCTION_IMMUTABLE},
-	{"relations", relations_sql, relations_plain_sql, add_relation, RELATION_SYSTEM},
+	{"relations", relations_sql, relations_plain_sql, add_relation, RELATION_SERVER_SPECIFIC},
 	{"operators", operators_sql, NULL, add_operator, 0},
 	{"casts", volatile_types_sql, NULL, add_volatile_type, 0},
 	{"types", types_sql, NULL, add_type, 0},

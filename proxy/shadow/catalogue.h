@@ -23,8 +23,9 @@ enum relation_knowledge {
 	RELATION_UNKNOWN,
 	RELATION_PLAIN,
 	RELATION_ROW_SECURITY,
-	RELATION_VOLATILE, /* a view or policy that calls volatile functions */
-	RELATION_SYSTEM	   /* a view over system catalogues */
+	RELATION_VOLATILE,	 /* a view or policy that calls volatile functions */
+	RELATION_SYSTEM,	 /* a view over system catalogues */
+	RELATION_SERVER_SPECIFIC /* a view that asks for the user, the server, the connection */
 };
 
 /* Blocking. Schema-qualified queries with an empty search_path. NULL and *error on failure. */

@@ -442,6 +442,9 @@ static void refuse_relation(struct walk *w, const PgQuery__RangeVar *r, const ch
 		break;
 	case RELATION_ROW_SECURITY: refuse_named(w, REASON_ROW_SECURITY, schema, r->relname); break;
 	case RELATION_SYSTEM: refuse_named(w, REASON_SYSTEM_RELATION, schema, r->relname); break;
+	case RELATION_SERVER_SPECIFIC:
+		refuse_named(w, REASON_SERVER_SPECIFIC, schema, r->relname);
+		break;
 	case RELATION_UNKNOWN:
 	case RELATION_PLAIN: break;
 	}

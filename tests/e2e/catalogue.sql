@@ -35,6 +35,12 @@ create view over_secured as select * from secured;
 create view over_catalog as select relname from pg_catalog.pg_class;
 create view over_information as select table_name from information_schema.tables;
 create view over_over_catalog as select * from over_catalog;
+create view with_user as select a from t where b = current_user;
+create view with_session_user as select session_user as u;
+create view with_pid as select pg_backend_pid() as pid;
+create view over_user as select * from with_user;
+create view with_time as select a from t where current_timestamp > '2000-01-01' and now() > '2000-01-01';
+create view with_tenant as select a from t where b = current_setting('app.tenant') and pg_size_pretty(1::bigint) > '';
 create materialized view stored as select acts(a) as a from t;
 create view app.calm as select random() as a;
 

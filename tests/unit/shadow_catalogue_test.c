@@ -70,12 +70,12 @@ static void a_function_is_only_in_a_schema_if_nowhere_else(void **state)
 
 static void the_gravest_relation_of_a_name_counts(void **state)
 {
-	static const enum relation_knowledge rising[] = {
-		RELATION_PLAIN, RELATION_SYSTEM, RELATION_ROW_SECURITY, RELATION_VOLATILE};
+	static const enum relation_knowledge rising[] = {RELATION_PLAIN, RELATION_SERVER_SPECIFIC,
+		RELATION_SYSTEM, RELATION_ROW_SECURITY, RELATION_VOLATILE};
 	struct catalogue *c = *state;
 	char schema[8];
 
-	for (int name = 0; name < 4; name++) {
+	for (int name = 0; name < 5; name++) {
 		char relation[8];
 
 		snprintf(relation, sizeof relation, "r%d", name);
@@ -86,9 +86,10 @@ static void the_gravest_relation_of_a_name_counts(void **state)
 	}
 	catalogue_seal(c);
 	assert_int_equal(catalogue_relation(c, NULL, "r0"), RELATION_PLAIN);
-	assert_int_equal(catalogue_relation(c, NULL, "r1"), RELATION_SYSTEM);
-	assert_int_equal(catalogue_relation(c, NULL, "r2"), RELATION_ROW_SECURITY);
-	assert_int_equal(catalogue_relation(c, NULL, "r3"), RELATION_VOLATILE);
+	assert_int_equal(catalogue_relation(c, NULL, "r1"), RELATION_SERVER_SPECIFIC);
+	assert_int_equal(catalogue_relation(c, NULL, "r2"), RELATION_SYSTEM);
+	assert_int_equal(catalogue_relation(c, NULL, "r3"), RELATION_ROW_SECURITY);
+	assert_int_equal(catalogue_relation(c, NULL, "r4"), RELATION_VOLATILE);
 	assert_int_equal(catalogue_relation(c, "s0", "r3"), RELATION_PLAIN);
 	assert_int_equal(catalogue_relation(c, "s9", "r3"), RELATION_UNKNOWN);
 }

@@ -1,4 +1,4 @@
-/* ROW(skip reason or READ, effect, text), against the fake catalogue of the test. clang-format off */
+/* ROW(skip reason or NONE, effect, text), against the fake catalogue of the test. */
 /* clang-format off */
 
 /* reads */
@@ -312,6 +312,7 @@ ROW(TEMPORARY_RELATION, NONE, "select * from pg_temp_3.x"),
 ROW(ROW_SECURITY, NONE, "select * from secured"),
 ROW(ROW_SECURITY, NONE, "select * from public.secured"),
 ROW(NONE, NONE, "select * from other.secured"),
+ROW(SERVER_SPECIFIC, NONE, "select * from user_view"),
 
 /* no reads */
 ROW(NOT_A_READ, TAINT, "insert into t values (1)"),
@@ -418,4 +419,4 @@ ROW(UNPARSED, UNKNOWN_SETTINGS, "selec 1"),
 ROW(UNPARSED, UNKNOWN_SETTINGS, "select 'open"),
 ROW(UNPARSED, UNKNOWN_SETTINGS, "select /* open"),
 ROW(UNPARSED, UNKNOWN_SETTINGS, "select json_object('a': 1)"),
-/* clang-format on */
+	/* clang-format on */

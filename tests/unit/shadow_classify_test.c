@@ -78,6 +78,7 @@ static struct catalogue *fake_catalogue(void)
 	assert_true(catalogue_add_relation(c, "public", "secured", RELATION_ROW_SECURITY));
 	assert_true(catalogue_add_relation(c, "public", "acting_view", RELATION_VOLATILE));
 	assert_true(catalogue_add_relation(c, "public", "catalog_view", RELATION_SYSTEM));
+	assert_true(catalogue_add_relation(c, "public", "user_view", RELATION_SERVER_SPECIFIC));
 	assert_true(catalogue_add_volatile_operator(c, "@@@"));
 	assert_true(catalogue_add_volatile_type(c, "acting_type"));
 	catalogue_seal(c);
@@ -100,7 +101,6 @@ static struct classifier *classifier_with(const struct catalogue *catalogue)
 
 /* ---- the table ---- */
 
-#define READ REASON_NONE
 #define ROW(reason, effect, sql)                                \
 	{                                                       \
 		REASON_##reason, EFFECT_##effect, sql, __LINE__ \
@@ -474,7 +474,15 @@ static void *classify_deep(void *self)
 	return NULL;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef __has_feature
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+#if SANITIZED
 enum { STACK_BYTES = 256 << 20 }; /* sanitizers widen every frame */
 #else
 enum { STACK_BYTES = 64 << 20 };
