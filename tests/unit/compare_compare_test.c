@@ -306,6 +306,20 @@ static void keys_outside_the_output_leave_the_order_open(void **state)
 	assert_false(out.order_ambiguous);
 }
 
+static void an_order_whose_keys_are_not_known_is_left_open(void **state)
+{
+	(void)state;
+	swap_two("id:23 t:25");
+	rules.order.ordered = true;
+	check(CLASS_ORDER, "");
+	assert_true(out.order_ambiguous);
+	both("id:23");
+	fixture_row(&p, "1", END);
+	fixture_row(&c, "1", END);
+	rules.order.ordered = true;
+	check(CLASS_NONE, "");
+}
+
 static void a_leading_key_that_agrees_leaves_the_rest_open(void **state)
 {
 	(void)state;
@@ -412,6 +426,19 @@ static void a_limit_with_order_is_ambiguous_only_at_the_cut(void **state)
 	assert_true(out.order_ambiguous);
 }
 
+static void a_tie_at_the_cut_does_not_explain_a_missing_row(void **state)
+{
+	(void)state;
+	both("k:23 t:25");
+	rules.order.limited = true;
+	order_by(1, (int[]){0});
+	fixture_row(&p, "1", "a", END);
+	fixture_row(&p, "1", "b", END);
+	fixture_row(&c, "1", "a", END);
+	check(CLASS_MISSING_ROWS, "");
+	assert_false(out.order_ambiguous);
+}
+
 static void a_limit_whose_last_keys_differ_is_a_difference(void **state)
 {
 	(void)state;
@@ -436,6 +463,12 @@ static void without_kept_rows_the_counts_decide(void **state)
 	p.kept_all = c.kept_all = false;
 	check(CLASS_MISSING_ROWS, "");
 	assert_false(out.undecidable);
+	both("id:23");
+	rules.order.limited = true;
+	fixture_row(&p, "1", END);
+	p.kept_all = false;
+	check(CLASS_MISSING_ROWS, "");
+	assert_false(out.order_ambiguous);
 	limited("z", "c");
 	p.kept_all = false;
 	check(CLASS_VALUES, "");
@@ -580,6 +613,7 @@ int main(void)
 		cmocka_unit_test(rows_with_equal_keys_may_swap),
 		cmocka_unit_test(keys_are_equal_by_their_type),
 		cmocka_unit_test(keys_outside_the_output_leave_the_order_open),
+		cmocka_unit_test(an_order_whose_keys_are_not_known_is_left_open),
 		cmocka_unit_test(a_leading_key_that_agrees_leaves_the_rest_open),
 		cmocka_unit_test(order_without_kept_rows_is_undecidable),
 		cmocka_unit_test(missing_and_extra_rows_are_told_apart),
@@ -587,6 +621,7 @@ int main(void)
 		cmocka_unit_test(
 			a_limit_without_order_is_ambiguous_in_its_choice_but_not_in_its_number),
 		cmocka_unit_test(a_limit_with_order_is_ambiguous_only_at_the_cut),
+		cmocka_unit_test(a_tie_at_the_cut_does_not_explain_a_missing_row),
 		cmocka_unit_test(a_limit_whose_last_keys_differ_is_a_difference),
 		cmocka_unit_test(without_kept_rows_the_counts_decide),
 		cmocka_unit_test(text_values_give_hints),

@@ -256,6 +256,21 @@ static void a_restart_within_the_run_closes_nothing(void **state)
 	json_decref(all);
 }
 
+static void a_run_that_goes_on_is_open_again(void **state)
+{
+	json_t *all;
+
+	(void)state;
+	add(books_a);
+	add(start_b);
+	add("{\"v\":1,\"kind\":\"books\",\"run\":\"A\",\"candidates\":{\"x\":{\"matched\":4,"
+	    "\"pending\":3}}}");
+	all = render();
+	is_count(all, "books/x/pending", 3);
+	assert_null(json_object_get(at(all, "books/x/dropped"), "shadow_restart"));
+	json_decref(all);
+}
+
 static void another_input_is_another_proxy_and_closes_nothing(void **state)
 {
 	json_t *all;
@@ -433,7 +448,8 @@ static void the_least_of_several_candidates_counts(void **state)
 {
 	(void)state;
 	add("{\"v\":1,\"kind\":\"books\",\"run\":\"A\",\"candidates\":{\"x\":{\"seen\":10,"
-	    "\"matched\":10},\"y\":{\"seen\":10,\"matched\":4,\"skipped\":{\"unparsed\":6}}}}");
+	    "\"matched\":10},\"y\":{\"seen\":10,\"matched\":3,\"waived\":1,\"skipped\":{"
+	    "\"unparsed\":6}}}}");
 	gate("min_compared=4 and coverage=0.4", true);
 }
 
@@ -654,6 +670,7 @@ int main(void)
 		TEST(what_a_start_says_it_closes_is_closed_once),
 		TEST(closing_a_run_that_is_not_in_the_input_unbalances_nothing),
 		TEST(a_restart_within_the_run_closes_nothing),
+		TEST(a_run_that_goes_on_is_open_again),
 		TEST(another_input_is_another_proxy_and_closes_nothing),
 		TEST(a_file_given_twice_counts_once),
 		TEST(open_mismatches_are_listed_as_logged_and_others_apart),
