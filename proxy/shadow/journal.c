@@ -227,7 +227,8 @@ static bool queue_has_room(const struct journal *j, size_t len, bool important)
 static struct line *line_new(json_t *record)
 {
 	struct line *line = calloc(1, sizeof *line);
-	char *longer, *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
+	char *longer,
+		*text = record ? json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 
 	if (!line || !text)
 		goto failed;

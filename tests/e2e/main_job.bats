@@ -26,6 +26,10 @@ teardown_file() {
 	stop_servers
 }
 
+setup() {
+	start_candidate # a test may have stopped it
+}
+
 teardown() {
 	check_afterwards
 }
@@ -183,7 +187,7 @@ sys.exit(not any(s["normalized"] == sys.argv[1] and s["outcomes"].get("matched")
 }
 
 @test "a candidate that is gone costs evidence only, and is found again" {
-	start_pgumbra
+	start_pgumbra "candidate.candidate.breaker_failures=1" "candidate.candidate.breaker_open_time=1s"
 	psql_pgumbra -c "select id from item where id = 1"
 	expect_outcome matched 1
 	stop_candidate immediate

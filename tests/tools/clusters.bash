@@ -74,10 +74,12 @@ cluster_make() {
 	echo "$2" | as_postgres tee "$1/bin" >/dev/null
 }
 
-# cluster_start DIR [setting=value]...: on a free port, or again on the one it had.
+# cluster_start DIR [setting=value]...: on a free port, or again on the one it had. Fine when it
+# runs already.
 cluster_start() {
 	local directory=$1 port options
 	shift
+	if cluster_runs "$directory"; then return; fi
 	port=$(cat "$directory/port" 2>/dev/null || free_port) || return 1
 	echo "$port" | as_postgres tee "$directory/port" >/dev/null
 	options="-p $port -k $directory -c listen_addresses=127.0.0.1 -c fsync=off"
@@ -86,6 +88,10 @@ cluster_start() {
 	(cd / && as_postgres "$(cat "$directory/bin")/pg_ctl" -D "$directory/data" -w -t 60 \
 		-l "$directory/server.log" -o "$options" start) >/dev/null ||
 		{ tail -20 "$directory/server.log" >&2; return 1; }
+}
+
+cluster_runs() {
+	(cd / && as_postgres "$(cat "$1/bin")/pg_ctl" -D "$1/data" status) >/dev/null 2>&1
 }
 
 # cluster_stop DIR [MODE]: fine when it doesn't run.
