@@ -362,6 +362,10 @@ static const char volatile_types_sql[] =
 	" regexp_matches(k.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m"
 	" JOIN pg_catalog.pg_proc p ON p.oid = m[1]::oid WHERE p.provolatile = 'v'";
 
+/* For servers without them: doubt counts every domain. */
+static const char volatile_types_plain_sql[] =
+	"SELECT NULL, t.typname, 0 FROM pg_catalog.pg_type t WHERE t.typtype = 'd'";
+
 static const char types_sql[] =
 	"SELECT NULL, n.nspname || '.' || t.typname, t.oid FROM pg_catalog.pg_type t"
 	" JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384";
@@ -406,7 +410,7 @@ static const struct question {
 	{"functions", functions_sql, functions_plain_sql, add_function, FUNCTION_IMMUTABLE},
 	{"relations", relations_sql, relations_plain_sql, add_relation, RELATION_SERVER_SPECIFIC},
 	{"operators", operators_sql, NULL, add_operator, 0},
-	{"casts", volatile_types_sql, NULL, add_volatile_type, 0},
+	{"casts", volatile_types_sql, volatile_types_plain_sql, add_volatile_type, 0},
 	{"types", types_sql, NULL, add_type, 0},
 };
 

@@ -178,14 +178,19 @@ static bool decide_all(const struct classifier *c, const PgQuery__ParseResult *t
 static bool parse(const struct classifier *c, const char *text, size_t len, struct text_parts *out)
 {
 	PgQueryProtobufParseResult result = pg_query_parse_protobuf(text);
+	struct span packed = span_of(result.parse_tree.data, result.parse_tree.len);
+	enum reason failure = REASON_UNPARSED;
 	PgQuery__ParseResult *tree = NULL;
 	bool ok;
 
-	if (!result.error)
-		tree = pg_query__parse_result__unpack(
-			NULL, result.parse_tree.len, (const uint8_t *)result.parse_tree.data);
+	if (!result.error) {
+		if (depth_within(packed, &pg_query__parse_result__descriptor, MAX_TREE_DEPTH))
+			tree = pg_query__parse_result__unpack(NULL, packed.len, packed.data);
+		else
+			failure = REASON_TOO_LONG;
+	}
 	pg_query_free_protobuf_parse_result(result);
-	ok = tree ? decide_all(c, tree, text, len, out) : opaque(c, len, REASON_UNPARSED, out);
+	ok = tree ? decide_all(c, tree, text, len, out) : opaque(c, len, failure, out);
 	if (tree)
 		pg_query__parse_result__free_unpacked(tree, NULL);
 

@@ -1,6 +1,6 @@
 /* What is this statement, may it run in the dark, and what does it do to the session? Decided on
  * libpg_query's tree, cached by exact text (bounded). Worker thread only: parsing needs a large
- * stack (64 MB thread).
+ * stack (64 MB thread for texts up to 64 KB; trees nested deeper than that allows are too_long).
  *
  * Fails closed: what the walker does not know is not a read (L3).
  */

@@ -6,6 +6,7 @@
  * classify_effect.c top-level statements and their effects
  * classify_order.c  ORDER BY mapped to output columns
  * classify_shape.c  normalised text, fingerprint
+ * classify_depth.c  how deep a packed tree is, before anything recurses into it
  *
  * K1 Every node of a statement's tree is visited, whatever its place: the walk follows protobuf-c's
  *    descriptors, not a list of fields.
@@ -54,6 +55,13 @@ bool decide_statement(const struct catalogue *catalogue, const char *allow,
 void order_rule_of(const PgQuery__SelectStmt *select, struct order_rule *rule);
 /* Fills normalized, fingerprint and shape_hash. False: out of memory. */
 bool shape_of(const char *text, struct statement *out);
+
+/* Two messages per nested expression. A deeper tree would take more stack than the worker has:
+ * about 1 KB a level to unpack. A server of default settings (max_stack_depth) refuses far flatter
+ * ones. */
+enum { MAX_TREE_DEPTH = 20000 };
+/* False: deeper than `limit` messages, malformed, or no memory to tell. */
+bool depth_within(struct span packed, const ProtobufCMessageDescriptor *type, size_t limit);
 
 /* Names (classify_tables.c) */
 enum name_kind {
