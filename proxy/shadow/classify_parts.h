@@ -83,7 +83,6 @@ enum name_kind function_kind(const char *name, bool builtin);
 bool function_well_known(const char *name); /* harmless built-in, for want of a catalogue */
 bool aggregate_leaks(const char *name);	    /* its value depends on the order of its input */
 bool window_leaks(const char *name);
-bool window_by_peers(const char *name); /* depends on the ORDER BY, not on the order inside ties */
 bool column_is_system(const char *name);
 bool schema_is_system(const char *name);
 bool schema_is_temporary(const char *name);

@@ -223,14 +223,6 @@ bool window_leaks(const char *name)
 	return listed(name, names);
 }
 
-bool window_by_peers(const char *name)
-{
-	static const char *const names[] = {
-		"rank", "dense_rank", "percent_rank", "cume_dist", NULL};
-
-	return listed(name, names);
-}
-
 bool column_is_system(const char *name)
 {
 	static const char *const names[] = {
