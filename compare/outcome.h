@@ -78,6 +78,10 @@
 		"settings or role could not be applied on the candidate")                          \
 	X(RESULT_TOO_LARGE, "result_too_large", UNVERIFIABLE,                                      \
 		"the rows needed for a decision were not kept")                                    \
+	X(TYPE_UNKNOWN, "type_unknown", UNVERIFIABLE,                                              \
+		"the name of a user-defined type is not known on one side")                        \
+	X(UNDECIDABLE, "undecidable", UNVERIFIABLE,                                                \
+		"an answer could not be read, or memory was short")                                \
 	X(MOVING, "moving", UNVERIFIABLE, "the data kept changing")                                \
 	X(VERIFY_RATE, "rate", UNVERIFIABLE, "over the verifier's own limits")                     \
 	X(NOT_REPRODUCED, "not_reproduced", UNVERIFIABLE,                                          \

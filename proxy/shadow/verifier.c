@@ -280,6 +280,16 @@ static void move_result(struct result *to, struct result *from)
 	result_init(from, 0);
 }
 
+static enum reason undecided_reason(
+	const struct trial *t, const struct comparison *c, const struct result *primary)
+{
+	if (strcmp(c->hint, "type_unknown") == 0)
+		return REASON_TYPE_UNKNOWN;
+
+	return primary->kept_all && t->answer.kept_all ? REASON_UNDECIDABLE
+						       : REASON_RESULT_TOO_LARGE;
+}
+
 /* A difference that every attempt confirmed. */
 static void conclude(struct trial *t, const struct comparison *c, const struct result *primary)
 {
@@ -288,7 +298,7 @@ static void conclude(struct trial *t, const struct comparison *c, const struct r
 
 	if (c->undecidable) {
 		outcome = OUTCOME_UNVERIFIABLE;
-		reason = REASON_RESULT_TOO_LARGE;
+		reason = undecided_reason(t, c, primary);
 	} else if (c->order_ambiguous) {
 		outcome = OUTCOME_AMBIGUOUS_ORDER;
 	}
