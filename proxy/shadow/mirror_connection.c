@@ -184,6 +184,8 @@ static void finish_read(struct connection *c)
 		shut(c, "the server is not idle after ROLLBACK");
 	else if (!session_is_at_base(&c->session))
 		shut(c, "a reported setting has changed");
+	else if (c->draining)
+		shut(c, "the pool is drained");
 	else if (c->close_after)
 		shut(c, "used by a read that may leave traces");
 	else

@@ -57,6 +57,7 @@ struct connection {
 	size_t keep_limit_bytes;
 	uint64_t send_us, round_trip_us, idle_since_us;
 	uint64_t reads;
+	bool draining;	   /* the owner wants it closed after what it does now */
 	bool close_after;  /* the read calls something not known to be harmless */
 	char trouble[160]; /* CLOSED: why */
 	const struct connection_events *events;

@@ -197,6 +197,8 @@ static void on_state(void *self, struct connection *c)
 	if (c->state == CONNECTION_IDLE) {
 		p->backoff_us = 0;
 		p->next_connect_us = 0;
+		if (c->draining)
+			connection_close(c, "the pool is drained");
 	} else if (c->idle_since_us == 0) {
 		connecting_failed(p, false, c->trouble);
 	} else {
@@ -452,7 +454,7 @@ void pool_drain(struct pool *p)
 		if (c->state == CONNECTION_IDLE)
 			connection_close(c, "the pool is drained");
 		else
-			c->close_after = true;
+			c->draining = true;
 	}
 }
 

@@ -31,7 +31,7 @@ enum villainy {
 	ENDS_IN_TRANSACTION, /* ReadyForQuery(T) at the end */
 	FLOODS,		     /* 50,000 rows */
 	WRITABLE,	     /* reports default_transaction_read_only=off */
-	PROMOTED,	     /* in_hot_standby=off comes with the read's answer */
+	PROMOTED, /* in_hot_standby=off comes with a read's answer, once server.promote is set */
 };
 
 struct server;
@@ -52,6 +52,7 @@ struct server {
 	enum villainy villainy;
 	unsigned logins, executes;
 	unsigned bad_for; /* so many logins misbehave, then GOOD */
+	bool promote;
 };
 
 struct field {
@@ -202,7 +203,7 @@ static void on_sync(struct client *c)
 
 	if (c->syncs == 0 && v == TALKS_TOO_MUCH)
 		say_tag(c, "SELECT 1");
-	if (v == PROMOTED && in_read)
+	if (v == PROMOTED && c->server->promote && in_read)
 		say_parameter(c, "in_hot_standby", "off");
 	if (in_read || (v == ENDS_IN_TRANSACTION && c->syncs >= 2))
 		say(c, 'Z', "T", 1);
@@ -308,14 +309,14 @@ static int set_up(void **state)
 	assert_non_null(f);
 	f->base = event_base_new();
 	snprintf(f->conninfo, sizeof f->conninfo,
-		"host=127.0.0.1 port=%u user=u sslmode=disable connect_timeout=2",
+		"host=127.0.0.1 port=%u user=u sslmode=disable connect_timeout=60",
 		server_start(&f->server, f->base));
 	f->connector = connector_new(f->base, &error);
 	assert_non_null(f->connector);
 	f->options = (struct mirror_options){.name = "villain",
 		.conninfo = f->conninfo,
 		.pool_size = 2,
-		.statement_timeout_us = 200000,
+		.statement_timeout_us = 60000000,
 		.queue_reads = 100,
 		.queue_bytes = 1 << 20,
 		.breaker_failures = 3,
@@ -342,6 +343,8 @@ static int tear_down(void **state)
 
 static void start(struct field *f, enum villainy villainy)
 {
+	if (villainy == SILENT)
+		f->options.statement_timeout_us = 200000;
 	f->server.villainy = villainy;
 	f->mirror = mirror_new(f->base, f->connector, &f->options);
 	assert_non_null(f->mirror);
@@ -513,6 +516,15 @@ static void silence_ends_in_a_timeout(void **state)
 	assert_int_equal(connections(*state), 0);
 }
 
+static void silence_after_login_is_no_connection(void **state)
+{
+	struct field *f = *state;
+
+	f->options.breaker_failures = 1;
+	read_fails_with(f, MUTE, REASON_BREAKER);
+	assert_int_equal(f->server.executes, 0);
+}
+
 static void timeouts_in_a_row_open_the_breaker(void **state)
 {
 	struct field *f = *state;
@@ -599,7 +611,6 @@ static void a_flood_is_counted_and_not_kept(void **state)
 {
 	struct field *f = *state;
 
-	f->options.statement_timeout_us = 30000000;
 	start(f, FLOODS);
 	submit(f);
 	run(f);
@@ -611,13 +622,24 @@ static void a_flood_is_counted_and_not_kept(void **state)
 static void a_promoted_standby_loses_all_connections_and_the_read_runs_again(void **state)
 {
 	struct field *f = *state;
+	uint64_t deadline = now_us() + 60000000;
+	unsigned before;
 
-	f->server.bad_for = 1;
+	f->server.bad_for = 2;
 	start(f, PROMOTED);
+	while (connections(f) < 2) { /* two old ones, which will both have to go */
+		assert_true(now_us() < deadline);
+		submit(f);
+		submit(f);
+		run(f);
+	}
+	before = f->answered;
+	f->server.promote = true;
 	submit(f);
 	run(f);
-	assert_int_equal(f->answered, 1);
-	assert_int_equal(f->server.logins, 2);
+	assert_int_equal(f->answered, before + 1);
+	assert_int_equal(f->server.logins, 3);
+	assert_int_equal(connections(f), 1);
 }
 
 static bool refuse(void *self, PGconn *connection, char *why, size_t size)
@@ -754,6 +776,7 @@ int main(void)
 		TEST(a_server_that_refuses_opens_the_breaker),
 		TEST(the_breaker_closes_after_a_good_probe),
 		TEST(silence_ends_in_a_timeout),
+		TEST(silence_after_login_is_no_connection),
 		TEST(timeouts_in_a_row_open_the_breaker),
 		TEST(an_end_in_the_middle_of_a_row_is_a_lost_connection),
 		TEST(an_end_before_ready_is_a_lost_connection),
