@@ -62,6 +62,13 @@ def free_port():
     raise Failed(f"no free port in {given}")
 
 
+def hold_port(stack):
+    """A port on which connections are refused until the end: bound, but nobody listens."""
+    holder = stack.enter_context(socket.socket())
+    holder.bind(("127.0.0.1", free_port()))
+    return holder.getsockname()[1]
+
+
 def wait_until(fact, what, seconds=30):
     deadline = time.monotonic() + seconds
     while not fact():
