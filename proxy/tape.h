@@ -50,14 +50,15 @@ struct tape_record {
 	uint64_t time_us; /* CLOCK_MONOTONIC when the bytes were read (cached per loop turn) */
 };
 
-/* What passed unseen by the tape since the last taken byte of the session. */
+/* What passed unseen since the last taken byte of the session; for a session announced again: all that
+ * passed since it began, because a new shadow process has seen nothing of it. */
 enum tape_gap_flags {
 	GAP_PARSE = 1,	       /* a Parse passed: statements may exist or be replaced */
 	GAP_CLOSE = 2,	       /* a Close */
 	GAP_QUERY = 4,	       /* a simple Query */
 	GAP_OTHER_COMMAND = 8, /* a CommandComplete other than plain SELECT, INSERT, UPDATE, DELETE,
 				  MERGE, BEGIN, COMMIT, ROLLBACK: settings may have changed */
-	GAP_UNKNOWN = 16,      /* anything may have happened (announced after an attachment) */
+	GAP_UNKNOWN = 16,      /* anything may have happened */
 };
 
 struct tape_open {

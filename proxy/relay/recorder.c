@@ -281,12 +281,14 @@ static uint32_t gap_flags(const struct way *w, const struct frame_run *run)
 static void carry(struct recorder *r, struct way *w, const struct frame_run *run)
 {
 	const bool counted = run->ends && is_counted(w, run->type);
+	const uint32_t flags = gap_flags(w, run);
 	struct segment *s = &w->segment;
 
+	r->ever |= flags;
 	if (!w->taken) {
 		put_segment(r, w);
 		if (!r->taking)
-			r->gap |= gap_flags(w, run);
+			r->gap |= flags;
 		if (counted && !w->stubbed)
 			count_frames(r, 1, false);
 		return;
@@ -299,7 +301,7 @@ static void carry(struct recorder *r, struct way *w, const struct frame_run *run
 	assert(s->bytes.data + s->bytes.len == run->bytes.data);
 	s->bytes.len += run->bytes.len;
 	s->frames += counted;
-	s->flags |= gap_flags(w, run);
+	s->flags |= flags;
 }
 
 /* --- what the session is at --- */
@@ -584,7 +586,7 @@ void recorder_stop(struct recorder *r)
 		r->announced = false;
 	if (r->never)
 		return;
-	enter_gap(r, off ? UNOBSERVED_SHADOW_OFF : UNOBSERVED_SHADOW_DOWN, GAP_UNKNOWN);
+	enter_gap(r, off ? UNOBSERVED_SHADOW_OFF : UNOBSERVED_SHADOW_DOWN, 0);
 }
 
 void recorder_announce(struct recorder *r)
@@ -594,7 +596,7 @@ void recorder_announce(struct recorder *r)
 	r->share_mark = tape_head(r->recording->tape);
 	if (r->never || !r->authenticated)
 		return;
-	r->gap |= GAP_UNKNOWN;
+	r->gap |= r->ever; /* a new shadow process has seen nothing of the session */
 	if (put_open(r, true))
 		try_resume(r);
 }

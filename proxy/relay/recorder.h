@@ -59,6 +59,7 @@ struct recorder {
 	bool taking, announced, authenticated, never;
 	enum unobserved why; /* while not taking */
 	uint32_t gap;	     /* enum tape_gap_flags; while not taking */
+	uint32_t ever;	     /* the same, of all that passed since the session began */
 
 	uint32_t outstanding; /* ReadyForQuery owed by the server */
 	bool extended;	      /* an extended message passed since the last Sync */

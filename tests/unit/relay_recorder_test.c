@@ -498,7 +498,7 @@ static void a_session_idle_at_a_restart_resumes_at_once(void **state)
 	drain(f);
 	recorder_stop(&f->recorder);
 	recorder_announce(&f->recorder);
-	saw(f, "again resume(16,TimeZone) ");
+	saw(f, "again resume(0,TimeZone) ");
 	fixture_release(f);
 }
 
@@ -521,7 +521,7 @@ static void a_session_busy_at_a_restart_resumes_when_it_is_quiet(void **state)
 	saw(f, "");
 	BACK('Z', "I");
 	FRONT('Q', "select 3\0");
-	saw(f, "resume(20,TimeZone) >Q ");
+	saw(f, "resume(4,TimeZone) >Q ");
 	assert_int_equal(f->recording.counters.unobserved[UNOBSERVED_SHADOW_DOWN], 1);
 	fixture_release(f);
 }
@@ -540,7 +540,7 @@ static void a_switch_off_and_on_counts_and_resumes(void **state)
 	BACK('Z', "I");
 	f->recording.switched_off = false;
 	FRONT('Q', "select\0");
-	saw(f, "resume(20,TimeZone) >Q ");
+	saw(f, "resume(4,TimeZone) >Q ");
 	assert_int_equal(f->recording.counters.unobserved[UNOBSERVED_SHADOW_OFF], 1);
 	fixture_release(f);
 }
