@@ -140,7 +140,6 @@ void observed_free(struct observed *s)
 	if (!s)
 		return;
 	observed_abandon(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
-	observed_cut_frame(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
 	observed_forget_statements(s);
 	session_settings_release(&s->settings);
 	settings_state_unref(s->settings_at_ready);
@@ -303,7 +302,6 @@ bool observed_start(
 void observed_resume(struct observed *s, uint32_t flags, struct span reported)
 {
 	observed_abandon(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
-	observed_cut_frame(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
 	assembler_reset(&s->front);
 	assembler_reset(&s->back);
 	pairing_reset(s->pairing);
@@ -345,19 +343,6 @@ static void frame_without_answer(struct observed *s, enum outcome outcome, enum 
 	s->observer->books->frames_execution++;
 	sink->on_begin(sink->self);
 	sink->on_end(sink->self, NULL, outcome, reason);
-}
-
-void observed_cut_frame(struct observed *s, enum outcome outcome, enum reason reason)
-{
-	const struct framer *f = &s->front.framer;
-
-	if (f->body_left == 0 || !is_execution_frame(f->header[0]))
-		return;
-	s->observer->frames_read++;
-	if (s->state == SESSION_LOST)
-		s->observer->books->unobserved[UNOBSERVED_DESYNC]++;
-	else
-		frame_without_answer(s, outcome, reason);
 }
 
 /* --- requests --------------------------------------------------------------------------------- */

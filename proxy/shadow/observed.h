@@ -135,8 +135,6 @@ void observed_front(struct observed *s, const struct message *m, uint64_t time_u
 void observed_back(struct observed *s, const struct message *m, uint64_t time_us);
 void observed_rows_missing(struct observed *s, const struct tape_rows *rows);
 void observed_lose(struct observed *s);
-/* A frame whose header came but whose body was cut off by a gap or the end is one execution. */
-void observed_cut_frame(struct observed *s, enum outcome outcome, enum reason reason);
 /* Ends all open executions and uncounted frames. */
 void observed_abandon(struct observed *s, enum outcome outcome, enum reason reason);
 
