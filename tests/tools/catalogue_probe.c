@@ -107,6 +107,7 @@ int main(int argc, char **argv)
 	struct error error = {""};
 	struct probe p = {0};
 	PGconn *connection;
+	int code = 3;
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: %s CONNINFO\n", argv[0]);
@@ -118,15 +119,16 @@ int main(int argc, char **argv)
 	else
 		error_set(&error, "%s", PQerrorMessage(connection));
 	p.classifier = classifier_new(&options);
-	if (!p.catalogue || !p.classifier) {
+	if (p.catalogue && p.classifier) {
+		classifier_set_catalogue(p.classifier, p.catalogue, 1);
+		answer_all(&p);
+		code = 0;
+	} else {
 		fprintf(stderr, "%s\n", error.text);
-		return 3;
 	}
-	classifier_set_catalogue(p.classifier, p.catalogue, 1);
-	answer_all(&p);
 	classifier_free(p.classifier);
 	catalogue_free(p.catalogue);
 	PQfinish(connection);
 
-	return 0;
+	return code;
 }
