@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <uthash.h>
 
+enum { REREADS_LEAST = 5 };
+
 struct shape_counts {
 	uint64_t executions;
 	uint64_t count[OUTCOME_COUNT][REASON_COUNT];
 	struct histogram primary_us, candidate_us;
 	struct hll params;
 	uint64_t first_seen_us, last_seen_us;
+	uint64_t rereads, reproduced; /* over the life of the process */
 };
 
 struct shape {
@@ -130,6 +133,28 @@ void shape_parameters(struct shape *shape, unsigned candidate, uint64_t hash)
 
 	if (c)
 		hll_add(&c->params, hash);
+}
+
+void shape_reread(struct shape *shape, unsigned candidate, bool reproduced)
+{
+	struct shape_counts *c = counts_of(shape, candidate);
+
+	if (!c)
+		return;
+	c->rereads++;
+	c->reproduced += reproduced;
+}
+
+bool shape_reproducible(const struct shape *shape, unsigned candidate)
+{
+	const struct shape_counts *c = shape->counts[candidate];
+
+	return !c || c->rereads < REREADS_LEAST || c->reproduced * 10 > c->rereads;
+}
+
+const char *shape_normalized(const struct shape *shape)
+{
+	return shape->normalized;
 }
 
 static void add_deltas(struct shapes *s, struct shape *shape, size_t *count)

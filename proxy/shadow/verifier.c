@@ -1,5 +1,6 @@
 #include "proxy/shadow/verifier.h"
 
+#include "proxy/log.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -315,11 +316,35 @@ static void undecided(struct trial *t, enum outcome outcome, enum reason reason)
 		trial_end(t, outcome, reason);
 }
 
+/* Both sides agree now. Where the control never gives the primary's first answer, that says
+ * nothing: it may see other rows than the clients do. */
+static void settle_equal(struct trial *t, bool reproduced)
+{
+	bool before = shape_reproducible(t->shape, t->candidate);
+
+	shape_reread(t->shape, t->candidate, reproduced);
+	if (reproduced) {
+		trial_end(t, OUTCOME_MATCHED_AFTER_LAG, REASON_NONE);
+		return;
+	}
+	if (shape_reproducible(t->shape, t->candidate)) {
+		trial_end(t, OUTCOME_MATCHED_AFTER_CHANGE, REASON_NONE);
+		return;
+	}
+	if (before)
+		log_warning("the control does not reproduce the primary's answers to: %s; look at "
+			    "its role, row "
+			    "security and settings",
+			shape_normalized(t->shape));
+	trial_end(t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED);
+}
+
 /* P1, C and P2 are there. */
 static void weigh_sandwich(struct trial *t)
 {
 	struct compare_rules rules;
 	struct comparison c;
+	bool reproduced;
 
 	t->attempts++;
 	if (!same_server(t, &t->before, &t->after, false)) {
@@ -330,11 +355,9 @@ static void weigh_sandwich(struct trial *t)
 	}
 	rules_of(t, &rules);
 	compare_results(&t->after, &t->answer, &rules, &c);
+	reproduced = same_server(t, &t->read->primary, &t->after, false);
 	if (c.equal) {
-		bool reproduced = same_server(t, &t->read->primary, &t->after, false);
-
-		trial_end(t, reproduced ? OUTCOME_MATCHED_AFTER_LAG : OUTCOME_MATCHED_AFTER_CHANGE,
-			REASON_NONE);
+		settle_equal(t, reproduced);
 		return;
 	}
 	if (t->have_last && same_server(t, &t->last, &t->after, false) &&
@@ -343,9 +366,7 @@ static void weigh_sandwich(struct trial *t)
 	else
 		t->stable = 1;
 	if (t->stable >= t->verifier->options.attempts) {
-		conclude(t, &c,
-			same_server(t, &t->read->primary, &t->after, false) ? &t->read->primary
-									    : &t->after);
+		conclude(t, &c, reproduced ? &t->read->primary : &t->after);
 		return;
 	}
 	move_result(&t->last, &t->after);
