@@ -97,6 +97,7 @@
 	X(REPLICATION, "replication", "a replication session")                                    \
 	X(SESSION_UNKNOWN, "session_unknown", "the session's start was not seen")                 \
 	X(DESYNC, "desync", "the session's messages could not be paired")                         \
+	X(OWN_READS, "own_reads", "a connection of pgumbra itself came back to it")               \
 	X(SESSION_LIMIT, "session_limit", "more sessions than the shadow keeps")
 
 enum outcome {

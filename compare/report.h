@@ -32,12 +32,11 @@ bool report_add_line(struct report *r, struct span line, struct error *error);
  *
  *   open_mismatches        mismatches that no `resolved` record closed, including those that the
  *                          books count but no record tells of
- *   min_compared           compared executions, of the candidate that has the fewest
- *   coverage               0 to 1, of the candidate that has the least; see below
- *   days                   time during which runs wrote their books; parallel runs count once
- *   unverifiable           executions with that outcome, all candidates
- *   candidate_failed       executions with that outcome, all candidates
- *   shapes_never_compared  shapes that had reads, of which none was compared
+ *   min_compared           compared executions, of the candidate that has the fewest; = means at
+ * least coverage               0 to 1, of the candidate that has the least; see below days time
+ * during which runs wrote their books; parallel runs count once unverifiable           executions
+ * with that outcome, all candidates candidate_failed       executions with that outcome, all
+ * candidates shapes_never_compared  shapes that had reads, of which none was compared
  *   max_mismatch_rate      95% upper bound of mismatch / compared, of the worst candidate
  *
  * Compared is an execution on which there is a verdict: matched, matched_after_lag, waived or

@@ -110,6 +110,17 @@ enum operator{ EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, MORE, MORE_EQUAL, NO_OPERATOR
 
 static const char *const operators[] = {"=", "!=", "<", "<=", ">", ">="};
 
+/* "min_compared=1000" and "max_mismatch_rate=0.01" mean at least and at most. */
+static enum operator meant(const char *name, enum operator op)
+{
+	if (op == EQUAL && strncmp(name, "min_", 4) == 0)
+		return MORE_EQUAL;
+	if (op == EQUAL && strncmp(name, "max_", 4) == 0)
+		return LESS_EQUAL;
+
+	return op;
+}
+
 static bool holds(double value, enum operator op, double limit)
 {
 	switch (op) {
@@ -246,7 +257,7 @@ bool report_gate(struct report *r, const char *expression, bool *passed, struct 
 		snprintf(c->text, sizeof c->text, "%.*s", (int)(at - start < 95 ? at - start : 95),
 			start);
 		c->value = figures[figure].value(r);
-		c->passed = holds(c->value, op, limit);
+		c->passed = holds(c->value, meant(figures[figure].name, op), limit);
 		*passed = *passed && c->passed;
 		r->ncriteria++;
 		if (!read_and(&at, error))

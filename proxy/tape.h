@@ -50,8 +50,8 @@ struct tape_record {
 	uint64_t time_us; /* CLOCK_MONOTONIC when the bytes were read (cached per loop turn) */
 };
 
-/* What passed unseen since the last taken byte of the session; for a session announced again: all that
- * passed since it began, because a new shadow process has seen nothing of it. */
+/* What passed unseen since the last taken byte of the session; for a session announced again: all
+ * that passed since it began, because a new shadow process has seen nothing of it. */
 enum tape_gap_flags {
 	GAP_PARSE = 1,	       /* a Parse passed: statements may exist or be replaced */
 	GAP_CLOSE = 2,	       /* a Close */

@@ -530,9 +530,9 @@ bool recorder_init(struct recorder *r, struct recording *recording, struct tape_
 	r->back.from_server = true;
 	r->outstanding = 1; /* the one after the startup */
 	r->why = UNOBSERVED_SESSION_UNKNOWN;
-	r->never = startup_wants_replication(startup);
+	r->never = startup_wants_replication(startup) || startup_is_own(startup);
 	if (r->never)
-		r->why = UNOBSERVED_REPLICATION;
+		r->why = startup_is_own(startup) ? UNOBSERVED_OWN_READS : UNOBSERVED_REPLICATION;
 	else if (!recording->tape || recording->switched_off)
 		r->why = UNOBSERVED_SHADOW_OFF;
 	else if (recording->epoch == 0)
@@ -619,7 +619,7 @@ static bool surely_false(struct span value)
 	return false;
 }
 
-bool startup_wants_replication(struct span startup)
+static bool some_parameter(struct span startup, bool (*fits)(struct span name, struct span value))
 {
 	struct startup_message message;
 	struct span rest, name, value;
@@ -627,10 +627,29 @@ bool startup_wants_replication(struct span startup)
 	if (!parse_startup(startup, &message))
 		return false;
 	rest = message.parameters;
-	while (next_parameter(&rest, &name, &value)) {
-		if (span_is(name, "replication") && !surely_false(value))
+	while (next_parameter(&rest, &name, &value))
+		if (fits(name, value))
 			return true;
-	}
 
 	return false;
+}
+
+static bool asks_for_replication(struct span name, struct span value)
+{
+	return span_is(name, "replication") && !surely_false(value);
+}
+
+bool startup_wants_replication(struct span startup)
+{
+	return some_parameter(startup, asks_for_replication);
+}
+
+static bool is_own_name(struct span name, struct span value)
+{
+	return span_is(name, "application_name") && span_is(value, "pgumbra");
+}
+
+bool startup_is_own(struct span startup)
+{
+	return some_parameter(startup, is_own_name);
 }

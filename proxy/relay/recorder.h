@@ -102,5 +102,8 @@ bool recorder_quiet(const struct recorder *r);
 
 /* The startup packet (behind its length word) asks for a walsender, or might. */
 bool startup_wants_replication(struct span startup);
+/* Is it one of pgumbra's own connections (application_name pgumbra)? A candidate or control that
+ * leads back to us would otherwise be read in the dark for ever. */
+bool startup_is_own(struct span startup);
 
 #endif

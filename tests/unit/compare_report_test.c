@@ -422,6 +422,8 @@ static void criteria_are_held_against_the_figures(void **state)
 	gate("open_mismatches=1", true);
 	gate("open_mismatches!=1", false);
 	gate("open_mismatches = 0", false);
+	gate("min_compared=1", true); /* = means at least for min_ */
+	gate("max_mismatch_rate=1", true);
 	gate("min_compared=59 and coverage>=0.7 and coverage<0.72", true);
 	gate("min_compared>=1000 and coverage>=0", false);
 	gate("coverage>=0 and min_compared>=1000", false);
@@ -439,6 +441,7 @@ static void nothing_compared_passes_no_criterion_of_evidence(void **state)
 	(void)state;
 	gate("open_mismatches=0", true);
 	gate("min_compared>0", false);
+	gate("min_compared=1", false);
 	gate("coverage>0", false);
 	gate("max_mismatch_rate<1", false);
 	gate("days>0", false);

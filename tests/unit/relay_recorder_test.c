@@ -606,6 +606,27 @@ static void replication_sessions_are_counted_and_never_taken(void **state)
 	fixture_release(f);
 }
 
+static void our_own_connections_are_counted_and_never_taken(void **state)
+{
+	struct fixture fixture, *f = &fixture;
+	struct buffer packet;
+
+	(void)state;
+	fixture_init(f, RING);
+	recorder_release(&f->recorder);
+	assert_true(recorder_init(&f->recorder, &f->recording,
+		(struct tape_session){.slot = 3, .generation = 1},
+		STARTUP("user\0me\0application_name\0pgumbra\0"), 5));
+	log_in(f);
+	FRONT('Q', "IDENTIFY_SYSTEM\0");
+	recorder_announce(&f->recorder);
+	recorder_close(&f->recorder);
+	saw(f, "");
+	assert_int_equal(f->recording.counters.unobserved[UNOBSERVED_OWN_READS], 1);
+	buffer_release(&packet);
+	fixture_release(f);
+}
+
 static void replication_is_asked_for_as_the_server_reads_it(void **state)
 {
 	static const struct {
@@ -751,6 +772,7 @@ int main(void)
 		cmocka_unit_test(messages_sent_before_authentication_delay_the_session),
 		cmocka_unit_test(a_sync_that_copy_swallows_is_not_owed),
 		cmocka_unit_test(replication_sessions_are_counted_and_never_taken),
+		cmocka_unit_test(our_own_connections_are_counted_and_never_taken),
 		cmocka_unit_test(replication_is_asked_for_as_the_server_reads_it),
 		cmocka_unit_test(a_stream_that_makes_no_sense_ends_the_observation),
 		cmocka_unit_test(random_traffic_against_a_lazy_reader_keeps_the_account),
