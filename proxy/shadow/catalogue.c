@@ -276,16 +276,73 @@ size_t catalogue_functions(const struct catalogue *c)
 
 /* ---- loading ---- */
 
-/* Functions by name; an aggregate is as volatile as the worst function behind it. */
+/* What acts, whatever it is called: functions ('f'), relations ('r') and types ('t') that lead to a
+ * volatile function. A label may lie: a function that is called stable may call a volatile one, and
+ * does it with all its consequences. Dependencies on built-in functions are not in pg_depend, and
+ * those of functions' bodies nowhere, so the stored trees are searched for the oids that they call,
+ * read and coerce to, and bodies kept as text for words: a name before "(" may be a call, any name
+ * a relation or a type, and EXECUTE may run anything. */
+#define GRAPH                                                                                      \
+	"WITH RECURSIVE tree(kind, id, body) AS MATERIALIZED ("                                    \
+	" SELECT 'r', r.ev_class, r.ev_action::text FROM pg_catalog.pg_rewrite r"                  \
+	" JOIN pg_catalog.pg_class v ON v.oid = r.ev_class"                                        \
+	" WHERE v.relkind = 'v' AND r.ev_type = '1' AND v.oid >= 16384"                            \
+	" UNION ALL SELECT 'r', polrelid, coalesce(polqual::text, '') || ' ' ||"                   \
+	" coalesce(polwithcheck::text, '') FROM pg_catalog.pg_policy"                              \
+	" UNION ALL SELECT 't', contypid, conbin::text FROM pg_catalog.pg_constraint"              \
+	" WHERE contypid <> 0"                                                                     \
+	" UNION ALL SELECT 'f', p.oid, to_jsonb(p)->>'prosqlbody' FROM pg_catalog.pg_proc p"       \
+	" WHERE p.oid >= 16384 AND p.provolatile <> 'v'),"                                         \
+	" word(id, word, called) AS MATERIALIZED (SELECT DISTINCT p.oid, m[1], m[2] = '('"         \
+	" FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang,"           \
+	" regexp_matches(lower(p.prosrc), '([[:alpha:]_][[:alnum:]_$]*)\"?\\s*(\\(?)', 'g') m"     \
+	" WHERE p.oid >= 16384 AND p.provolatile <> 'v' AND l.lanname NOT IN ('c', 'internal')),"  \
+	" edge(kind, id, to_kind, to_id) AS MATERIALIZED ("                                        \
+	" SELECT t.kind, t.id, 'f', m[1]::oid FROM tree t, regexp_matches(t.body,"                 \
+	" ':(?:funcid|opfuncid|aggfnoid|winfnoid|hashfuncid|negfuncid) ([0-9]+)', 'g') m"          \
+	" UNION SELECT t.kind, t.id, 'f', o.oprcode::oid FROM tree t, regexp_matches(t.body,"      \
+	" ':opno ([0-9]+)', 'g') m JOIN pg_catalog.pg_operator o ON o.oid = m[1]::oid"             \
+	" UNION SELECT t.kind, t.id, 'r', m[1]::oid FROM tree t,"                                  \
+	" regexp_matches(t.body, ':relid ([0-9]+)', 'g') m"                                        \
+	" UNION SELECT t.kind, t.id, 't', m[1]::oid FROM tree t,"                                  \
+	" regexp_matches(t.body, ':resulttype ([0-9]+)', 'g') m"                                   \
+	" UNION SELECT 'f', w.id, 'f', p.oid FROM word w"                                          \
+	" JOIN pg_catalog.pg_proc p ON p.proname = w.word WHERE w.called"                          \
+	" UNION SELECT 'f', w.id, 'r', c.oid FROM word w"                                          \
+	" JOIN pg_catalog.pg_class c ON c.relname = w.word AND c.oid >= 16384"                     \
+	" UNION SELECT 'f', w.id, 't', t.oid FROM word w"                                          \
+	" JOIN pg_catalog.pg_type t ON t.typname = w.word AND t.oid >= 16384"                      \
+	" UNION SELECT 'f', p.oid, 't', a FROM pg_catalog.pg_proc p,"                              \
+	" unnest(p.proargtypes::oid[] || p.prorettype) a WHERE p.oid >= 16384"                     \
+	" UNION SELECT 'f', g.aggfnoid, 'f', s.oid FROM pg_catalog.pg_aggregate g"                 \
+	" JOIN pg_catalog.pg_proc s ON s.oid IN (g.aggtransfn, g.aggfinalfn, g.aggcombinefn,"      \
+	" g.aggserialfn, g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn)"         \
+	" UNION SELECT 't', t.oid, 't', e FROM pg_catalog.pg_type t,"                              \
+	" unnest(array[t.typbasetype, t.typelem]) e WHERE e <> 0"                                  \
+	" UNION SELECT 't', t.oid, 't', a.atttypid FROM pg_catalog.pg_type t"                      \
+	" JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid"                               \
+	" WHERE t.oid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped"                            \
+	" UNION SELECT 't', t.oid, 'f', p.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_proc p" \
+	" ON p.oid IN (t.typinput, t.typoutput, t.typsend, t.typreceive) WHERE t.oid >= 16384"     \
+	" UNION SELECT 't', c.casttarget, 'f', c.castfunc FROM pg_catalog.pg_cast c"               \
+	" WHERE c.castfunc <> 0 AND c.castcontext = 'i'"                                           \
+	" UNION SELECT 'r', i.inhparent, 'r', i.inhrelid FROM pg_catalog.pg_inherits i"            \
+	" JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE c.relkind IN ('f', 'p')),"        \
+	" act(kind, id) AS ("                                                                      \
+	" SELECT 'f', p.oid FROM pg_catalog.pg_proc p WHERE p.provolatile = 'v'"                   \
+	" OR p.proname IN ('txid_current', 'pg_current_xact_id') OR p.proname LIKE 'dblink%'"      \
+	" UNION SELECT 'f', w.id FROM word w WHERE w.word = 'execute'"                             \
+	" UNION SELECT 'f', e.id FROM edge e JOIN pg_catalog.pg_class c ON c.oid = e.to_id"        \
+	" WHERE e.kind = 'f' AND e.to_kind = 'r' AND c.relkind = 'f'"                              \
+	" UNION SELECT e.kind, e.id FROM act a JOIN edge e ON e.to_kind = a.kind"                  \
+	" AND e.to_id = a.id)"
+
 static const char functions_sql[] =
-	"SELECT n.nspname, p.proname, CASE WHEN bool_or(p.provolatile = 'v' OR a.v) THEN 1"
-	" WHEN bool_or(p.provolatile = 's') THEN 2 ELSE 3 END"
-	" FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
-	" LEFT JOIN (SELECT g.aggfnoid AS fn, bool_or(s.provolatile = 'v') AS v"
-	" FROM pg_catalog.pg_aggregate g JOIN pg_catalog.pg_proc s ON s.oid IN (g.aggtransfn,"
-	" g.aggfinalfn, g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn,"
-	" g.aggminvtransfn, g.aggmfinalfn) GROUP BY 1) a ON a.fn = p.oid"
-	" WHERE p.prokind <> 'p' GROUP BY 1, 2";
+	GRAPH " SELECT n.nspname, p.proname, CASE WHEN bool_or(a.id IS NOT NULL) THEN 1"
+	      " WHEN bool_or(p.provolatile = 's') THEN 2 ELSE 3 END"
+	      " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+	      " LEFT JOIN act a ON a.kind = 'f' AND a.id = p.oid"
+	      " WHERE p.prokind <> 'p' GROUP BY 1, 2";
 
 /* For servers without the columns above. */
 static const char functions_plain_sql[] =
@@ -294,42 +351,27 @@ static const char functions_plain_sql[] =
 	" FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
 	" GROUP BY 1, 2";
 
-/* Relations: plain, with row security, or views (and policies) that call a volatile function or
- * read the system's own tables, directly or through other views. Dependencies on built-in functions
- * are not in pg_depend, so the stored trees are searched for the oids that they call and read. */
-static const char relations_sql[] =
-	"WITH RECURSIVE tree(rel, body) AS MATERIALIZED ("
-	" SELECT r.ev_class, r.ev_action::text FROM pg_catalog.pg_rewrite r"
-	" JOIN pg_catalog.pg_class v ON v.oid = r.ev_class"
-	" WHERE v.relkind = 'v' AND r.ev_type = '1' AND v.oid >= 16384"
-	" UNION ALL SELECT polrelid, coalesce(polqual::text, '') || ' ' ||"
-	" coalesce(polwithcheck::text, '') FROM pg_catalog.pg_policy),"
-	" calls(rel, fn) AS MATERIALIZED (SELECT t.rel, m[1]::oid FROM tree t, "
-	"regexp_matches(t.body,"
-	" ':(?:funcid|opfuncid|aggfnoid|winfnoid|hashfuncid|negfuncid) ([0-9]+)', 'g') m"
-	" UNION SELECT t.rel, o.oprcode::oid FROM tree t, regexp_matches(t.body, ':opno ([0-9]+)',"
-	" 'g') m JOIN pg_catalog.pg_operator o ON o.oid = m[1]::oid),"
-	" uses(rel, ref) AS MATERIALIZED (SELECT DISTINCT t.rel, m[1]::oid FROM tree t,"
-	" regexp_matches(t.body, ':relid ([0-9]+)', 'g') m),"
-	" bad(rel, kind) AS ("
-	" SELECT c.rel, 3 FROM calls c JOIN pg_catalog.pg_proc p ON p.oid = c.fn"
-	" LEFT JOIN pg_catalog.pg_aggregate g ON g.aggfnoid = p.oid"
-	" WHERE p.provolatile = 'v' OR p.proname IN ('txid_current', 'pg_current_xact_id')"
-	" OR p.proname LIKE 'dblink%' OR EXISTS (SELECT FROM pg_catalog.pg_proc s WHERE s.oid IN"
-	" (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggmtransfn, g.aggminvtransfn,"
-	" g.aggmfinalfn) AND s.provolatile = 'v')"
+/* Relations: plain, with row security, acting (views and policies), or views that read the system's
+ * own tables or ask for what belongs to one server, directly or through other views; foreign tables
+ * too, whose server no READ ONLY reaches. */
+static const char relations_sql[] = GRAPH
+	", bad(rel, kind) AS (SELECT a.id, 3 FROM act a WHERE a.kind = 'r'"
 	" UNION SELECT c.oid, 2 FROM pg_catalog.pg_class c WHERE c.relrowsecurity"
-	" UNION SELECT u.rel, 4 FROM uses u JOIN pg_catalog.pg_class c ON c.oid = u.ref"
+	" UNION SELECT c.oid, 5 FROM pg_catalog.pg_class c WHERE c.relkind = 'f'"
+	" UNION SELECT u.id, 4 FROM edge u JOIN pg_catalog.pg_class c ON c.oid = u.to_id"
 	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-	" WHERE n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast')"
-	" UNION SELECT c.rel, 5 FROM calls c JOIN pg_catalog.pg_proc p ON p.oid = c.fn"
-	" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'pg_catalog'"
+	" WHERE u.kind = 'r' AND u.to_kind = 'r'"
+	" AND n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast')"
+	" UNION SELECT u.id, 5 FROM edge u JOIN pg_catalog.pg_proc p ON p.oid = u.to_id"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+	" WHERE u.kind = 'r' AND u.to_kind = 'f' AND n.nspname = 'pg_catalog'"
 	" AND p.proname ~ '^(pg_(?!size_|client_encoding)|txid_|inet_(client|server)_|version$"
 	"|has_.*_privilege$|current_(database|query|schemas)$|row_security_active$|getpgusername$"
 	"|to_reg)'"
-	" UNION SELECT t.rel, 5 FROM tree t" /* CURRENT_ROLE to CURRENT_CATALOG of primnodes.h */
-	" WHERE t.body ~ '[{]SQLVALUEFUNCTION :op (9|10|11|12|13) '"
-	" UNION SELECT u.rel, b.kind FROM uses u JOIN bad b ON b.rel = u.ref AND u.rel <> u.ref)"
+	" UNION SELECT t.id, 5 FROM tree t" /* CURRENT_ROLE to CURRENT_CATALOG of primnodes.h */
+	" WHERE t.kind = 'r' AND t.body ~ '[{]SQLVALUEFUNCTION :op (9|10|11|12|13) '"
+	" UNION SELECT u.id, b.kind FROM edge u JOIN bad b ON b.rel = u.to_id"
+	" WHERE u.kind = 'r' AND u.to_kind = 'r' AND u.id <> u.to_id)"
 	" SELECT n.nspname, c.relname, coalesce(CASE WHEN bool_or(b.kind = 3) THEN 3"
 	" WHEN bool_or(b.kind = 2) THEN 2 WHEN bool_or(b.kind = 4) THEN 4"
 	" WHEN bool_or(b.kind = 5) THEN 5 END, 1)"
@@ -340,27 +382,27 @@ static const char relations_sql[] =
 
 /* For servers without stored trees: doubt counts every view as volatile. */
 static const char relations_plain_sql[] =
-	"SELECT n.nspname, c.relname, CASE WHEN c.relkind = 'v' THEN 3 ELSE 1 END"
+	"SELECT n.nspname, c.relname, CASE WHEN c.relkind = 'v' THEN 3 WHEN c.relkind = 'f' THEN 5 "
+	"ELSE 1 END"
 	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 	" WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p')"
 	" AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
 
 static const char operators_sql[] =
+	GRAPH " SELECT DISTINCT NULL, o.oprname, 0 FROM pg_catalog.pg_operator o"
+	      " JOIN act a ON a.kind = 'f' AND a.id = o.oprcode";
+
+static const char operators_plain_sql[] =
 	"SELECT DISTINCT NULL, o.oprname, 0 FROM pg_catalog.pg_operator o"
 	" JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode WHERE p.provolatile = 'v'";
 
 /* Casts, input and output functions, checks of domains. */
 static const char volatile_types_sql[] =
-	"SELECT NULL, t.typname, 0 FROM pg_catalog.pg_cast c"
-	" JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc"
-	" JOIN pg_catalog.pg_type t ON t.oid = c.casttarget WHERE p.provolatile = 'v'"
-	" UNION SELECT NULL, t.typname, 0 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_proc p"
-	" ON p.oid IN (t.typinput, t.typoutput, t.typsend, t.typreceive)"
-	" WHERE p.provolatile = 'v' AND t.oid >= 16384"
-	" UNION SELECT NULL, t.typname, 0 FROM pg_catalog.pg_constraint k"
-	" JOIN pg_catalog.pg_type t ON t.oid = k.contypid,"
-	" regexp_matches(k.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m"
-	" JOIN pg_catalog.pg_proc p ON p.oid = m[1]::oid WHERE p.provolatile = 'v'";
+	GRAPH " SELECT NULL, t.typname, 0 FROM pg_catalog.pg_type t"
+	      " JOIN act a ON a.kind = 't' AND a.id = t.oid"
+	      " UNION SELECT NULL, t.typname, 0 FROM pg_catalog.pg_cast c"
+	      " JOIN act a ON a.kind = 'f' AND a.id = c.castfunc"
+	      " JOIN pg_catalog.pg_type t ON t.oid = c.casttarget";
 
 /* For servers without them: doubt counts every domain. */
 static const char volatile_types_plain_sql[] =
@@ -409,7 +451,7 @@ static const struct question {
 } questions[] = {
 	{"functions", functions_sql, functions_plain_sql, add_function, FUNCTION_IMMUTABLE},
 	{"relations", relations_sql, relations_plain_sql, add_relation, RELATION_SERVER_SPECIFIC},
-	{"operators", operators_sql, NULL, add_operator, 0},
+	{"operators", operators_sql, operators_plain_sql, add_operator, 0},
 	{"casts", volatile_types_sql, volatile_types_plain_sql, add_volatile_type, 0},
 	{"types", types_sql, NULL, add_type, 0},
 };

@@ -98,6 +98,29 @@ static bool text_parts_copy(const struct text_parts *from, struct text_parts *to
 	return true;
 }
 
+/* ---- the unsafe switch of the tests ---- */
+
+#ifdef PGUMBRA_TEST_HOOKS
+/* So that tests see what the layers behind the classifier hold back: every statement counts as a
+ * clean read. Not in a release. */
+static void overrule(struct statement *s)
+{
+	const char *unsafe = getenv("PGUMBRA_UNSAFE_CLASSIFIER");
+
+	if (!unsafe || strcmp(unsafe, "1") != 0)
+		return;
+	s->skip = REASON_NONE;
+	s->effect = EFFECT_NONE;
+	s->creates_temporary = false;
+	s->harmless_only = true;
+}
+#else
+static void overrule(struct statement *s)
+{
+	(void)s;
+}
+#endif
+
 /* ---- deciding ---- */
 
 /* One part over the whole text, which nothing is known of. */
@@ -151,6 +174,8 @@ static const struct statement *decide(
 		statement_unref(s);
 		return NULL;
 	}
+	overrule(s);
+
 	return s;
 }
 

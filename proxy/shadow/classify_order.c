@@ -181,6 +181,7 @@ void order_rule_of(const PgQuery__SelectStmt *s, struct order_rule *rule)
 
 	rule->ordered = s->n_sort_clause > 0;
 	rule->limited = limits(s);
+	rule->offset = s->limit_offset != NULL;
 	for (size_t i = 0; i < s->n_sort_clause; i++) {
 		if (s->sort_clause[i]->node_case != PG_QUERY__NODE__NODE_SORT_BY)
 			continue;

@@ -169,10 +169,11 @@ static void settle_candidate(struct database *db, struct load *load)
 
 	c->catalogue = load->catalogue;
 	c->types = (struct type_names){type_name, c->catalogue};
-	classifier_set_catalogue(c->classifier, c->catalogue, ++db->generation);
-	if (!c->ready)
-		log_info("candidate %d: database \"%s\": catalogue read, %zu functions",
-			load->candidate + 1, db->name, catalogue_functions(c->catalogue));
+	c->generation = ++db->generation;
+	classifier_set_catalogue(c->classifier, c->catalogue, c->generation);
+	log_line(c->ready ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+		"candidate %d: database \"%s\": catalogue read, %zu functions", load->candidate + 1,
+		db->name, catalogue_functions(c->catalogue));
 	c->ready = true;
 	catalogue_free(old);
 }

@@ -18,6 +18,7 @@ struct database_candidate {
 	struct classifier *classifier;
 	struct type_names types;
 	bool ready;
+	uint32_t generation; /* of the catalogue: statement.catalogue_generation */
 };
 
 struct database {

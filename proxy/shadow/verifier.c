@@ -470,8 +470,8 @@ static uint64_t parameters_hash(const struct dark_read *read)
 	return h;
 }
 
-/* The observer decided with the first candidate's catalogue; each further one decides with its own.
- */
+/* The observer decided with the first candidate's catalogue of that time, which for a prepared
+ * statement may be long ago; each further candidate decides with its own. */
 static enum reason own_decision(const struct verifier *v, unsigned candidate,
 	const struct database *db, const struct dark_read *read)
 {
@@ -483,7 +483,7 @@ static enum reason own_decision(const struct verifier *v, unsigned candidate,
 		return REASON_OTHER_DATABASE;
 	if (!db || !db->candidate[candidate].ready)
 		return REASON_BREAKER;
-	if (candidate == 0)
+	if (candidate == 0 && read->statement->catalogue_generation == db->candidate[0].generation)
 		return REASON_NONE;
 	if (!classify_text(db->candidate[candidate].classifier, span_cstr(read->sql), &parts))
 		return REASON_MEMORY;

@@ -187,8 +187,10 @@ static void on_tick(evutil_socket_t fd, short what, void *self)
 
 	(void)fd;
 	(void)what;
-	if (atomic_exchange(&w->reopen, false))
+	if (atomic_exchange(&w->reopen, false)) {
 		journal_reopen(w->journal);
+		databases_refresh(w->databases);
+	}
 	settle_books(w);
 	if (!w->telling)
 		tell_books(w, false);

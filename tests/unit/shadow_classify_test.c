@@ -637,6 +637,11 @@ static void limits_are_noticed(void **state)
 	assert_false(one(f, "select a from t limit all")->order.limited);
 	assert_false(one(f, "select a from t offset 0")->order.limited);
 	assert_false(one(f, "select a from t limit 1")->order.leaks);
+	assert_true(one(f, "select a from t order by a offset 1")->order.offset);
+	assert_true(one(f, "select a from t limit 2 offset $1")->order.offset);
+	assert_true(one(f, "select a from t union select b from t offset 1")->order.offset);
+	assert_false(one(f, "select a from t limit 1")->order.offset);
+	assert_false(one(f, "select a from (select a from t offset 1) s")->order.offset);
 }
 
 static void leaks_of_order_into_values_are_noticed(void **state)
