@@ -66,6 +66,10 @@ struct statement {
 	bool isolation_snapshot; /* BEGIN or SET TRANSACTION with REPEATABLE READ or SERIALIZABLE */
 	bool isolation_given;	 /* ... with any isolation level */
 	bool chain;		 /* COMMIT/ROLLBACK AND CHAIN */
+	bool no_snapshot; /* SET, SHOW, LISTEN and the like: may stand before the first read of a
+			     REPEATABLE READ transaction without fixing what it sees */
+	bool may_commit;  /* CALL, DO: outside a block it may commit, and fail thereafter */
+	bool hold;	  /* EFFECT_DECLARE: WITH HOLD */
 	bool harmless_only;	 /* calls only known harmless built-in functions: the candidate
 				    connection may be reused */
 	bool copy_out;		 /* EFFECT_COPY: to stdout, of a table or a clean query */

@@ -267,6 +267,7 @@ static void decide_set(struct decision *d, const ProtobufCMessage *m)
 	const PgQuery__VariableSetStmt *s = (const PgQuery__VariableSetStmt *)m;
 
 	d->out->local = s->is_local;
+	d->out->no_snapshot = true;
 	if (s->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI) {
 		decide_set_multi(d, s);
 		return;
@@ -435,12 +436,15 @@ static void decide_execute(struct decision *d, const ProtobufCMessage *m)
 	settle_effect(d, EFFECT_EXECUTE);
 }
 
+enum { CURSOR_OPT_HOLD = 0x20 }; /* parsenodes.h */
+
 static void decide_declare(struct decision *d, const ProtobufCMessage *m)
 {
 	const PgQuery__DeclareCursorStmt *c = (const PgQuery__DeclareCursorStmt *)m;
 
 	walk_query(d, c->query);
 	keep(d, &d->out->name, c->portalname);
+	d->out->hold = (c->options & CURSOR_OPT_HOLD) != 0;
 	settle_effect(d, EFFECT_DECLARE);
 }
 
@@ -563,6 +567,7 @@ static void decide_nothing(struct decision *d, const ProtobufCMessage *m)
 {
 	(void)m;
 	d->out->effect = EFFECT_NONE;
+	d->out->no_snapshot = true;
 }
 
 static void decide_procedure(struct decision *d, const ProtobufCMessage *m)
@@ -570,6 +575,7 @@ static void decide_procedure(struct decision *d, const ProtobufCMessage *m)
 	(void)m;
 	d->out->effect = EFFECT_UNKNOWN_SETTINGS;
 	d->out->creates_temporary = true;
+	d->out->may_commit = true;
 }
 
 static void decide_other(struct decision *d, const ProtobufCMessage *m)

@@ -213,7 +213,7 @@ static void unlisted_call(struct walk *w, const struct call *c)
 		return;
 	if (!w->catalogue) {
 		if (!c->builtin)
-			refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_TAINT);
+			refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_UNKNOWN_SETTINGS);
 		return;
 	}
 	if (c->known == FUNCTION_UNKNOWN) { /* runs: its absence is a finding */

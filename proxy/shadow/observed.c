@@ -185,7 +185,7 @@ static void option_setting(struct observed *s, char *assignment)
 	char *equals = strchr(assignment, '=');
 
 	if (!equals) {
-		session_settings_doubt(&s->settings);
+		session_settings_doubt_base(&s->settings);
 		return;
 	}
 	*equals = '\0';
@@ -209,8 +209,10 @@ static void start_options(struct observed *s, struct span options)
 		} else if (strncmp(word, "-c", 2) == 0) {
 			option_setting(s, word + 2);
 		} else {
-			session_settings_doubt(&s->settings);
+			session_settings_doubt_base(&s->settings);
 		}
+		if (strlen(word) == sizeof word - 1)
+			session_settings_doubt_base(&s->settings); /* perhaps cut */
 	}
 }
 
@@ -236,9 +238,7 @@ static void start_parameter(struct observed *s, struct span name, struct span va
 		set_text(&s->user, value);
 	else if (strcmp(key, "database") == 0)
 		set_text(&s->database, value);
-	else if (strcmp(key, "options") == 0)
-		start_options(s, value);
-	else if (strcmp(key, "replication") != 0)
+	else if (strcmp(key, "options") != 0 && strcmp(key, "replication") != 0)
 		session_settings_base(&s->settings, key, value);
 	if (strcmp(key, "application_name") == 0)
 		set_text(&s->application_name, value);
@@ -266,16 +266,19 @@ bool observed_start(
 	struct observed *s, const struct tape_open *open, struct span startup, struct span reported)
 {
 	struct startup_message message;
-	struct span rest, name, value;
+	struct span rest, name, value, options = span_cstr("");
 
 	if (!parse_startup(startup, &message))
 		return false;
-	/* Two passes: per-role settings need user and database, and lie below the packet's own. */
+	/* In passes: per-role settings need user and database, and lie below `options`, which
+	 * lies below the packet's own. */
 	for (rest = message.parameters; next_parameter(&rest, &name, &value);) {
 		if (span_is(name, "user"))
 			set_text(&s->user, value);
 		if (span_is(name, "database"))
 			set_text(&s->database, value);
+		if (span_is(name, "options"))
+			options = value; /* of several the last counts */
 	}
 	if (!s->user)
 		return false;
@@ -288,6 +291,7 @@ bool observed_start(
 	if (!s->view)
 		return false;
 	apply_base(s);
+	start_options(s, options);
 	for (rest = message.parameters; next_parameter(&rest, &name, &value);)
 		start_parameter(s, name, value);
 	take_reported(s, reported);
@@ -311,7 +315,7 @@ void observed_resume(struct observed *s, uint32_t flags, struct span reported)
 	}
 	if (flags & (GAP_OTHER_COMMAND | GAP_UNKNOWN)) {
 		session_settings_doubt(&s->settings);
-		s->has_temporary = true;
+		session_settings_temporary(&s->settings, true);
 	}
 	/* How an open transaction ended is not known: only if it had set something does that
 	 * matter. */
@@ -491,7 +495,7 @@ static bool without_effect(const struct observed *s, const struct request *r)
 
 	if (r->type == FRONT_QUERY)
 		return s->parts_valid && s->parts.count == 0;
-	return s->current_continues ||
+	return s->current_continues || (p && p->applied) ||
 	       (p && ((!p->prepared && !p->bind) || (p->prepared && !p->prepared->statement &&
 							    p->prepared->sql[0] == '\0')));
 }
@@ -522,6 +526,22 @@ static void end_current(struct observed *s, uint32_t number, struct span tag,
 		statement_unref(statement);
 	if (r->type == FRONT_QUERY && !error)
 		s->part++;
+}
+
+/* The first rows have come, so what the statement does to the session is done: select set_config()
+ * fetched with a limit of one row never completes. */
+static void suspended(struct observed *s, uint32_t number)
+{
+	struct request *r = request_at(s, number);
+	const struct statement *statement = current_statement(s, r);
+
+	if (s->current && !s->current_portal)
+		execution_limited(s, s->current); /* not known: nothing continues it */
+	if (!without_effect(s, r))
+		observed_apply(s, statement, span_cstr("SELECT"), true);
+	if (s->current_portal)
+		s->current_portal->applied = true;
+	current_clear(s);
 }
 
 static void store_columns(uint8_t **slot, size_t *len, struct span body)
@@ -606,13 +626,7 @@ static void answer(struct observed *s, uint32_t head, uint8_t head_type, const s
 		break;
 	case BACK_EMPTY_QUERY: end_current(s, head, span_cstr(""), NULL, time_us); break;
 	case BACK_ERROR: end_current(s, head, span_cstr(""), m, time_us); break;
-	case BACK_PORTAL_SUSPENDED:
-		if (s->current && !s->current_portal) {
-			execution_limited(
-				s, s->current); /* the portal is not known: nothing continues it */
-		}
-		current_clear(s);
-		break;
+	case BACK_PORTAL_SUSPENDED: suspended(s, head); break;
 	default: break;
 	}
 }
@@ -667,6 +681,7 @@ void observed_back(struct observed *s, const struct message *m, uint64_t time_us
 	if (s->state == SESSION_STARTING) {
 		if (m->type == BACK_READY) {
 			s->state = SESSION_LIVE;
+			observed_first_report(s);
 			observed_ready(s, 'I');
 		}
 		return;
@@ -697,6 +712,7 @@ static void parse_ended(struct observed *s, const struct request *r, bool ok)
 	uint32_t *types;
 	struct reader reader;
 
+	s->touched = true;
 	if (r->too_long || !parse_parse(span_of(r->body, r->len), &m)) {
 		observed_undefine(s, "", 0);
 		s->statements_unknown = true;
@@ -724,6 +740,7 @@ static void bind_ended(struct observed *s, const struct request *r, bool ok)
 {
 	struct bind_message m;
 
+	s->touched = true;
 	if (r->too_long || !parse_bind(span_of(r->body, r->len), &m)) {
 		observed_close_portal(s, "", 0);
 		return;

@@ -58,7 +58,11 @@ struct portal {
 	bool no_data;
 	struct execution *execution; /* suspended: fetched in part */
 	bool cursor;		     /* declared by SQL */
+	bool hold;		     /* ... WITH HOLD */
+	bool held;		     /* ... in a transaction that has committed */
+	size_t depth;		     /* savepoints that were open when it was made */
 	bool finished;
+	bool applied; /* suspended once: what the statement does to the session it has done */
 	UT_hash_handle hh;
 };
 
@@ -102,8 +106,10 @@ struct observed {
 	struct session_settings settings;
 	struct settings_state
 		*settings_at_ready; /* reference: what held at the last ReadyForQuery */
-	struct {
+	struct reported {
 		char *name, *value;
+		bool changed;	  /* since the last ReadyForQuery */
+		bool from_server; /* neither packet nor role sets it: a reload may change it */
 	} reported[SESSION_REPORTED_MAX];
 	size_t nreported;
 
@@ -114,7 +120,8 @@ struct observed {
 	bool took_snapshot;
 	bool failed;	   /* ReadyForQuery said E */
 	bool cycle_failed; /* an ErrorResponse since the last ReadyForQuery */
-	bool has_temporary;
+	bool touched;	   /* a Parse or Bind since then: it takes the transaction's snapshot too */
+	bool doubt_at_end; /* a failed CALL may have committed before: no rollback undoes that */
 
 	/* The simple Query that is being answered. */
 	struct text_parts parts;
@@ -147,20 +154,37 @@ void observed_forget_statements(struct observed *s);
 void prepared_unref(struct prepared *p);
 struct portal *observed_portal(struct observed *s, const char *name, size_t len);
 void observed_bind(struct observed *s, struct span name, struct span statement, struct span body);
-void observed_declare(struct observed *s, const char *name);
+void observed_declare(struct observed *s, const char *name, bool hold);
 void observed_close_portal(struct observed *s, const char *name, size_t len);
 void observed_close_portals(struct observed *s);
+/* The transaction ends: only cursors WITH HOLD of committed transactions stay. */
+void observed_end_portals(struct observed *s, bool committed);
+/* Those made behind the savepoint that is number `depth` go; or become the one's before it. */
+void observed_rollback_portals(struct observed *s, size_t depth);
+void observed_release_portals(struct observed *s, size_t depth);
 void portal_free(struct observed *s, struct portal *p);
 
 /* observed_model.c */
 void observed_apply(
 	struct observed *s, const struct statement *statement, struct span tag, bool succeeded);
-void observed_report(struct observed *s, struct span name, struct span value);
-const char *observed_reported(const struct observed *s, const char *name);
 void observed_ready(struct observed *s, uint8_t status);
 enum reason observed_decide(struct observed *s, const struct statement *statement);
 /* Settings of a dark read. False: they are not known for certain, or out of memory. */
 bool observed_settings(struct observed *s, struct dark_read *read);
+
+/* observed_reported.c */
+void observed_report(struct observed *s, struct span name, struct span value);
+const char *observed_reported(const struct observed *s, const char *name);
+/* The first ReadyForQuery: what is reported now is what RESET goes back to. */
+void observed_first_report(struct observed *s);
+/* A ReadyForQuery: a value that the statements do not explain makes the settings unknown. */
+void observed_cross_check(struct observed *s, uint8_t status);
+/* The value of a reported setting that changes what reads return; false: not known. *value is NULL
+ * if it is not reported and not set. The n-th name, or NULL. */
+const char *observed_replayed(size_t n);
+bool observed_reported_now(const struct observed *s, const char *name, const char **value);
+/* What SET datestyle makes of the value before it; false: not understood. */
+bool datestyle_merge(const char *before, const char *value, char *out, size_t size);
 
 /* execution.c */
 struct execution *execution_begin_part(
@@ -184,7 +208,7 @@ struct observer {
 		size_t count;
 	} tables[64]; /* per tape, by slot */
 	size_t sessions;
-	uint64_t frames_read, frames_open, desyncs;
+	uint64_t frames_read, frames_open, desyncs, disagreements;
 	size_t memory; /* charged now */
 	uint64_t random;
 };

@@ -7,62 +7,20 @@
 #include <strings.h>
 #include <xxhash.h>
 
-/* Reported settings that change what a read returns; the primary's word for them is exact at each
- * ReadyForQuery. */
-static const char *const replayed_reported[] = {"client_encoding", "datestyle", "intervalstyle",
-	"timezone", "standard_conforming_strings", "search_path"};
-
-enum { REPLAYED_REPORTED = sizeof replayed_reported / sizeof *replayed_reported };
-
 /* Encodings whose trailing bytes may look like ASCII: the parser reads bytes and would mistake
  * them. */
 static const char *const unsafe_encodings[] = {
 	"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "GB18030", "JOHAB"};
 
-void observed_report(struct observed *s, struct span name, struct span value)
-{
-	char *copy;
-	size_t i;
-
-	for (i = 0; i < s->nreported; i++)
-		if (strlen(s->reported[i].name) == name.len &&
-			strncasecmp(s->reported[i].name, (const char *)name.data, name.len) == 0)
-			break;
-	if (i == SESSION_REPORTED_MAX)
-		return;
-	copy = strndup((const char *)value.data, value.len);
-	if (i == s->nreported && copy) {
-		s->reported[i].name = strndup((const char *)name.data, name.len);
-		s->reported[i].value = NULL;
-		if (s->reported[i].name)
-			s->nreported++;
-	}
-	if (!copy || i == s->nreported) {
-		free(copy);
-		session_settings_doubt(&s->settings);
-		return;
-	}
-	free(s->reported[i].value);
-	s->reported[i].value = copy;
-}
-
-const char *observed_reported(const struct observed *s, const char *name)
-{
-	for (size_t i = 0; i < s->nreported; i++)
-		if (strcasecmp(s->reported[i].name, name) == 0)
-			return s->reported[i].value;
-
-	return NULL;
-}
-
-static void transaction_over(struct observed *s)
+static void transaction_over(struct observed *s, bool committed)
 {
 	s->in_block = false;
 	s->tainted = false;
 	s->snapshot = false;
 	s->took_snapshot = false;
+	s->touched = false;
 	s->failed = false;
-	observed_close_portals(s);
+	observed_end_portals(s, committed);
 }
 
 static bool means_snapshot(const char *isolation)
@@ -83,50 +41,72 @@ static void begin_block(struct observed *s, const struct statement *st)
 
 static void end_block(struct observed *s, const struct statement *st, bool committed)
 {
+	bool snapshot = s->snapshot;
+
 	if (committed)
 		session_settings_commit(&s->settings);
 	else
 		session_settings_rollback(&s->settings);
-	transaction_over(s);
-	if (st->chain) {
+	transaction_over(s, committed);
+	if (st->chain) { /* with the characteristics of the one before */
 		session_settings_begin(&s->settings);
 		s->in_block = true;
-		s->snapshot = true; /* the chained transaction keeps its characteristics: not known
-				       here */
-		s->took_snapshot = true;
+		s->snapshot = snapshot;
 	}
 }
 
 static void set(struct observed *s, const struct statement *st)
 {
+	const char *value = st->value, *before;
+	char merged[64];
+
 	if (strcmp(st->name, "transaction_isolation") == 0) {
 		s->snapshot = !st->value || means_snapshot(st->value);
 		return;
 	}
-	if (st->value)
-		session_settings_set(&s->settings, st->name, st->value, st->local);
-	else
-		session_settings_reset(&s->settings, st->name);
+	if (value && strcmp(st->name, "datestyle") == 0) {
+		if (observed_reported_now(s, st->name, &before) && before &&
+			datestyle_merge(before, value, merged, sizeof merged))
+			value = merged;
+		else
+			session_settings_doubt(&s->settings);
+	}
+	session_settings_set(&s->settings, st->name, value, st->local);
+	if (strcmp(st->name, "session_authorization") == 0)
+		session_settings_set(&s->settings, "role", NULL, st->local);
+}
+
+static void reset(struct observed *s, const struct statement *st)
+{
+	session_settings_reset(&s->settings, st->name);
+	if (strcmp(st->name, "session_authorization") == 0)
+		session_settings_reset(&s->settings, "role");
 }
 
 static void discard_all(struct observed *s)
 {
-	session_settings_reset_all(&s->settings);
-	session_settings_reset(&s->settings, "role");
-	session_settings_reset(&s->settings, "session_authorization");
+	session_settings_reset_all(&s->settings, true);
+	session_settings_temporary(&s->settings, false);
 	observed_close_portals(s);
 	observed_forget_statements(s);
 	s->statements_unknown = false;
-	s->has_temporary = false;
+	session_settings_commit(&s->settings); /* at once, also in a pipeline */
+}
+
+static bool is_not_understood(const struct statement *st)
+{
+	return st->skip == REASON_UNPARSED || st->skip == REASON_TOO_LONG ||
+	       st->skip == REASON_POISON;
 }
 
 static void doubt(struct observed *s, const struct statement *st)
 {
 	s->tainted = true;
 	session_settings_doubt(&s->settings);
-	if (!st || st->creates_temporary || st->skip == REASON_UNPARSED ||
-		st->skip == REASON_TOO_LONG || st->skip == REASON_POISON)
-		s->has_temporary = true;
+	if (!st || st->creates_temporary || is_not_understood(st))
+		session_settings_temporary(&s->settings, true);
+	if (st && is_not_understood(st)) /* it may hold a COMMIT: no rollback ends the doubt */
+		s->doubt_at_end = true;
 }
 
 /* SQL EXECUTE does what the prepared statement does. */
@@ -155,7 +135,7 @@ static void apply_tag(struct observed *s, struct span tag)
 			true; /* the isolation level is not known: only the first read is certain */
 	} else if (span_is(tag, "COMMIT")) {
 		session_settings_commit(&s->settings);
-		transaction_over(s);
+		transaction_over(s, true);
 	} else if (span_is(tag, "ROLLBACK")) {
 		s->tainted = true; /* perhaps only to a savepoint: the next ReadyForQuery tells */
 		s->cycle_failed = true;
@@ -165,6 +145,84 @@ static void apply_tag(struct observed *s, struct span tag)
 		s->tainted = true;
 	} else {
 		doubt(s, NULL);
+	}
+}
+
+/* Does it fix what a REPEATABLE READ transaction sees? */
+static bool takes_snapshot(const struct statement *st)
+{
+	switch (st->effect) {
+	case EFFECT_BEGIN:
+	case EFFECT_COMMIT:
+	case EFFECT_ROLLBACK:
+	case EFFECT_SAVEPOINT:
+	case EFFECT_RELEASE:
+	case EFFECT_ROLLBACK_TO:
+	case EFFECT_FETCH: return false; /* the DECLARE did */
+	default: return !st->no_snapshot;
+	}
+}
+
+static void apply_savepoint(struct observed *s, const struct statement *st)
+{
+	size_t depth = session_settings_savepoint_depth(&s->settings, st->name);
+
+	if (st->effect == EFFECT_SAVEPOINT) {
+		session_settings_savepoint(&s->settings, st->name);
+	} else if (st->effect == EFFECT_RELEASE) {
+		session_settings_release_savepoint(&s->settings, st->name);
+		observed_release_portals(s, depth);
+	} else {
+		session_settings_rollback_to(&s->settings, st->name);
+		observed_rollback_portals(s, depth);
+		s->failed = false;
+	}
+}
+
+static void apply_cursor(struct observed *s, const struct statement *st)
+{
+	if (st->effect == EFFECT_DECLARE && st->name)
+		observed_declare(s, st->name, st->hold);
+	else if (st->effect == EFFECT_CLOSE && st->name)
+		observed_close_portal(s, st->name, strlen(st->name));
+	else if (st->effect == EFFECT_CLOSE)
+		observed_close_portals(s);
+}
+
+static void apply_success(struct observed *s, const struct statement *st, struct span tag)
+{
+	if (st->creates_temporary)
+		session_settings_temporary(&s->settings, true);
+	switch (st->effect) {
+	case EFFECT_BEGIN: begin_block(s, st); break;
+	case EFFECT_COMMIT: end_block(s, st, !span_is(tag, "ROLLBACK")); break;
+	case EFFECT_ROLLBACK: end_block(s, st, false); break;
+	case EFFECT_SAVEPOINT:
+	case EFFECT_RELEASE:
+	case EFFECT_ROLLBACK_TO: apply_savepoint(s, st); break;
+	case EFFECT_SET: set(s, st); break;
+	case EFFECT_RESET: reset(s, st); break;
+	case EFFECT_RESET_ALL: session_settings_reset_all(&s->settings, false); break;
+	case EFFECT_DISCARD_ALL: discard_all(s); break;
+	case EFFECT_DISCARD_TEMP: session_settings_temporary(&s->settings, false); break;
+	case EFFECT_PREPARE:
+		observed_define(
+			s, span_cstr(st->name), span_cstr(st->body ? st->body : ""), 0, NULL, true);
+		break;
+	case EFFECT_DEALLOCATE: observed_undefine(s, st->name, strlen(st->name)); break;
+	case EFFECT_DEALLOCATE_ALL:
+		observed_forget_statements(s);
+		s->statements_unknown = false;
+		break;
+	case EFFECT_EXECUTE: execute(s, st); break;
+	case EFFECT_DECLARE:
+	case EFFECT_CLOSE: apply_cursor(s, st); break;
+	case EFFECT_UNKNOWN_SETTINGS: doubt(s, st); break;
+	case EFFECT_NONE:
+	case EFFECT_TAINT:
+	case EFFECT_COPY:
+	case EFFECT_FETCH:
+	case EFFECT_DISCARD_OTHER: break;
 	}
 }
 
@@ -180,62 +238,13 @@ void observed_apply(struct observed *s, const struct statement *st, struct span 
 	}
 	if (st->isolation_given && st->effect != EFFECT_BEGIN && st->effect != EFFECT_SET)
 		s->snapshot = st->isolation_snapshot;
-	if (st->creates_temporary)
-		s->has_temporary = true;
-	/* A text that failed to parse here and failed there has changed nothing; a failed CALL may
-	 * have committed before. */
-	if (st->effect == EFFECT_UNKNOWN_SETTINGS && (succeeded || st->skip != REASON_UNPARSED))
-		doubt(s, st);
-	if (st->effect == EFFECT_TAINT || st->effect == EFFECT_COPY)
+	if (st->effect == EFFECT_TAINT || st->effect == EFFECT_UNKNOWN_SETTINGS ||
+		(st->effect == EFFECT_COPY && !st->copy_out))
 		s->tainted = true;
-	if (st->effect == EFFECT_NONE || st->effect == EFFECT_TAINT || st->effect == EFFECT_DECLARE)
-		s->took_snapshot = true;
-	if (!succeeded)
-		return;
-
-	switch (st->effect) {
-	case EFFECT_BEGIN: begin_block(s, st); break;
-	case EFFECT_COMMIT: end_block(s, st, !span_is(tag, "ROLLBACK")); break;
-	case EFFECT_ROLLBACK: end_block(s, st, false); break;
-	case EFFECT_SAVEPOINT: session_settings_savepoint(&s->settings, st->name); break;
-	case EFFECT_RELEASE: session_settings_release_savepoint(&s->settings, st->name); break;
-	case EFFECT_ROLLBACK_TO:
-		session_settings_rollback_to(&s->settings, st->name);
-		observed_close_portals(s);
-		s->failed = false;
-		break;
-	case EFFECT_SET: set(s, st); break;
-	case EFFECT_RESET: session_settings_reset(&s->settings, st->name); break;
-	case EFFECT_RESET_ALL: session_settings_reset_all(&s->settings); break;
-	case EFFECT_DISCARD_ALL: discard_all(s); break;
-	case EFFECT_DISCARD_TEMP: s->has_temporary = false; break;
-	case EFFECT_PREPARE:
-		observed_define(
-			s, span_cstr(st->name), span_cstr(st->body ? st->body : ""), 0, NULL, true);
-		break;
-	case EFFECT_DEALLOCATE: observed_undefine(s, st->name, strlen(st->name)); break;
-	case EFFECT_DEALLOCATE_ALL:
-		observed_forget_statements(s);
-		s->statements_unknown = false;
-		break;
-	case EFFECT_EXECUTE: execute(s, st); break;
-	case EFFECT_DECLARE:
-		if (st->name)
-			observed_declare(s, st->name);
-		break;
-	case EFFECT_CLOSE:
-		if (st->name)
-			observed_close_portal(s, st->name, strlen(st->name));
-		else
-			observed_close_portals(s);
-		break;
-	case EFFECT_NONE:
-	case EFFECT_TAINT:
-	case EFFECT_COPY:
-	case EFFECT_FETCH:
-	case EFFECT_DISCARD_OTHER:
-	case EFFECT_UNKNOWN_SETTINGS: break;
-	}
+	s->took_snapshot |= takes_snapshot(st);
+	s->doubt_at_end |= st->may_commit && !s->in_block;
+	if (succeeded)
+		apply_success(s, st, tag);
 }
 
 void observed_ready(struct observed *s, uint8_t status)
@@ -245,18 +254,28 @@ void observed_ready(struct observed *s, uint8_t status)
 			session_settings_rollback(&s->settings);
 		else
 			session_settings_commit(&s->settings);
-		transaction_over(s);
+		transaction_over(s, !s->cycle_failed);
+		if (s->doubt_at_end) {
+			session_settings_doubt(&s->settings);
+			session_settings_temporary(&s->settings, true);
+		}
+		s->doubt_at_end = false;
+	} else {
+		s->took_snapshot |= s->touched;
 	}
 	s->failed = status == 'E';
 	s->cycle_failed = false;
+	observed_cross_check(s, status);
 	settings_state_unref(s->settings_at_ready);
 	s->settings_at_ready = settings_state_ref(s->settings.current);
 }
 
 static bool encoding_unsafe(const struct observed *s)
 {
-	const char *encoding = observed_reported(s, "client_encoding");
+	const char *encoding;
 
+	if (!observed_reported_now(s, "client_encoding", &encoding))
+		return true;
 	for (size_t i = 0; encoding && i < sizeof unsafe_encodings / sizeof *unsafe_encodings; i++)
 		if (strcasecmp(encoding, unsafe_encodings[i]) == 0)
 			return true;
@@ -267,9 +286,11 @@ static bool encoding_unsafe(const struct observed *s)
 static bool identity_changed(const struct observed *s)
 {
 	const char *role = session_settings_get(&s->settings, "role");
+	const char *user = observed_reported(s, "session_authorization");
 
 	return (role && strcmp(role, "none") != 0) ||
-	       session_settings_get(&s->settings, "session_authorization") != NULL;
+	       session_settings_get(&s->settings, "session_authorization") != NULL ||
+	       (user && strcmp(user, s->user) != 0);
 }
 
 enum reason observed_decide(struct observed *s, const struct statement *st)
@@ -288,7 +309,7 @@ enum reason observed_decide(struct observed *s, const struct statement *st)
 		return REASON_TRANSACTION_TAINTED;
 	if (isolated && s->took_snapshot)
 		return REASON_OLD_SNAPSHOT;
-	if (s->has_temporary && st->reads_relations)
+	if (s->settings.current->temporary && st->reads_relations)
 		return REASON_TEMPORARY_RELATION;
 	if (session_settings_unknown(&s->settings) || identity_changed(s) || encoding_unsafe(s))
 		return REASON_SESSION_UNKNOWN;
@@ -296,34 +317,15 @@ enum reason observed_decide(struct observed *s, const struct statement *st)
 	return REASON_NONE;
 }
 
-static bool is_replayed_reported(const char *name)
+static bool is_replayed(const char *name)
 {
-	for (size_t i = 0; i < REPLAYED_REPORTED; i++)
-		if (strcasecmp(replayed_reported[i], name) == 0)
+	const char *replayed;
+
+	for (size_t i = 0; (replayed = observed_replayed(i)) != NULL; i++)
+		if (strcasecmp(replayed, name) == 0)
 			return true;
 
 	return false;
-}
-
-/* The value of a reported setting now: the primary's word, unless a statement since the last
- * ReadyForQuery changed it. */
-static bool reported_now(const struct observed *s, const char *name, const char **value)
-{
-	const char *now = settings_state_get(s->settings.current, name);
-	const char *then =
-		s->settings_at_ready ? settings_state_get(s->settings_at_ready, name) : NULL;
-
-	*value = observed_reported(s, name);
-	if (!*value) {
-		*value = now ? now : settings_state_get(s->settings.base, name);
-		return true;
-	}
-	if (s->settings.current == s->settings_at_ready || now == then ||
-		(now && then && strcmp(now, then) == 0))
-		return true;
-	*value = now;
-
-	return now != NULL; /* reset since then: the value is not known before the next report */
 }
 
 static bool list_add(struct dark_read *read, const char *name, const char *value)
@@ -337,22 +339,64 @@ static bool list_add(struct dark_read *read, const char *name, const char *value
 	return setting->name && setting->value;
 }
 
-/* Entries of a state in force: a local one hides the session's. */
+/* What is in force under the names that a state has entries for. */
 static bool list_state(
 	struct observed *s, const struct settings_state *state, bool base, struct dark_read *read)
 {
 	for (size_t i = 0; i < state->count; i++) {
 		const struct settings_entry *e = &state->entries[i];
+		const char *value = session_settings_get(&s->settings, e->name);
 
-		if (is_replayed_reported(e->name) || settings_state_get(state, e->name) != e->value)
+		if (is_replayed(e->name) || settings_state_find(state, e->name) != e || !value)
 			continue;
-		if (base && settings_state_get(s->settings.current, e->name))
+		if (base && settings_state_find(s->settings.current, e->name))
 			continue;
-		if (!list_add(read, e->name, e->value))
+		if (!list_add(read, e->name, value))
 			return false;
 	}
 
 	return true;
+}
+
+/* Custom settings that are '' because they were set once. */
+static bool list_customs(struct observed *s, struct dark_read *read)
+{
+	for (size_t i = 0; i < s->settings.ncustoms; i++) {
+		const char *name = s->settings.customs[i];
+
+		if (settings_state_find(s->settings.base, name) ||
+			settings_state_find(s->settings.current, name))
+			continue;
+		if (!list_add(read, name, ""))
+			return false;
+	}
+
+	return true;
+}
+
+static bool list_replayed(struct observed *s, struct dark_read *read)
+{
+	const char *name, *value;
+
+	for (size_t i = 0; (name = observed_replayed(i)) != NULL; i++) {
+		if (!observed_reported_now(s, name, &value))
+			return false;
+		if (value && !list_add(read, name, value))
+			return false;
+	}
+
+	return true;
+}
+
+static size_t settings_most(const struct observed *s)
+{
+	size_t replayed = 0;
+
+	while (observed_replayed(replayed))
+		replayed++;
+
+	return replayed + s->settings.base->count + s->settings.current->count +
+	       s->settings.ncustoms;
 }
 
 static void hash_settings(struct dark_read *read)
@@ -369,21 +413,11 @@ static void hash_settings(struct dark_read *read)
 
 bool observed_settings(struct observed *s, struct dark_read *read)
 {
-	size_t most = REPLAYED_REPORTED + s->settings.base->count + s->settings.current->count;
-
-	read->settings = calloc(most, sizeof *read->settings);
+	read->settings = calloc(settings_most(s), sizeof *read->settings);
 	if (!read->settings)
 		return false;
-	for (size_t i = 0; i < REPLAYED_REPORTED; i++) {
-		const char *value;
-
-		if (!reported_now(s, replayed_reported[i], &value))
-			return false;
-		if (value && !list_add(read, replayed_reported[i], value))
-			return false;
-	}
-	if (!list_state(s, s->settings.base, true, read) ||
-		!list_state(s, s->settings.current, false, read))
+	if (!list_replayed(s, read) || !list_state(s, s->settings.base, true, read) ||
+		!list_state(s, s->settings.current, false, read) || !list_customs(s, read))
 		return false;
 	hash_settings(read);
 

@@ -126,6 +126,50 @@ void observed_close_portals(struct observed *s)
 	}
 }
 
+static void close_those(
+	struct observed *s, bool (*gone)(const struct portal *p, size_t depth), size_t depth)
+{
+	struct portal *p, *next;
+
+	HASH_ITER (hh, s->portals, p, next) {
+		if (gone(p, depth)) {
+			HASH_DEL(s->portals, p);
+			portal_free(s, p);
+		}
+	}
+}
+
+static bool is_not_held(const struct portal *p, size_t depth)
+{
+	(void)depth;
+	return !p->held;
+}
+
+static bool is_behind(const struct portal *p, size_t depth)
+{
+	return !p->held && p->depth >= depth;
+}
+
+void observed_end_portals(struct observed *s, bool committed)
+{
+	if (committed)
+		for (struct portal *p = s->portals; p; p = p->hh.next)
+			p->held |= p->hold;
+	close_those(s, is_not_held, 0);
+}
+
+void observed_rollback_portals(struct observed *s, size_t depth)
+{
+	close_those(s, is_behind, depth);
+}
+
+void observed_release_portals(struct observed *s, size_t depth)
+{
+	for (struct portal *p = s->portals; p && depth > 0; p = p->hh.next)
+		if (p->depth >= depth)
+			p->depth = depth - 1;
+}
+
 static struct portal *portal_new(struct observed *s, struct span name)
 {
 	struct portal *p;
@@ -140,6 +184,7 @@ static struct portal *portal_new(struct observed *s, struct span name)
 		free(p);
 		return NULL;
 	}
+	p->depth = s->settings.depth;
 	HASH_ADD_KEYPTR(hh, s->portals, p->name, strlen(p->name), p);
 
 	return p;
@@ -164,10 +209,12 @@ void observed_bind(struct observed *s, struct span name, struct span statement, 
 
 /* An SQL cursor is a portal that Execute may fetch from; what it returns is not read in the dark.
  */
-void observed_declare(struct observed *s, const char *name)
+void observed_declare(struct observed *s, const char *name, bool hold)
 {
 	struct portal *p = portal_new(s, span_cstr(name));
 
-	if (p)
-		p->cursor = true;
+	if (!p)
+		return;
+	p->cursor = true;
+	p->hold = hold;
 }

@@ -223,3 +223,8 @@ uint64_t observer_desyncs(const struct observer *o)
 {
 	return o->desyncs;
 }
+
+uint64_t observer_disagreements(const struct observer *o)
+{
+	return o->disagreements;
+}

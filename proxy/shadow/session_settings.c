@@ -62,9 +62,9 @@ static bool state_add(struct settings_state *state, const char *name, const char
 	struct settings_entry *e = &state->entries[state->count];
 
 	e->name = lower(name);
-	e->value = strdup(value);
+	e->value = value ? strdup(value) : NULL;
 	e->local = local;
-	if (!e->name || !e->value) {
+	if (!e->name || (value && !e->value)) {
 		free(e->name);
 		free(e->value);
 		return false;
@@ -74,9 +74,20 @@ static bool state_add(struct settings_state *state, const char *name, const char
 	return true;
 }
 
+static bool is_identity(const char *name)
+{
+	return strcmp(name, "role") == 0 || strcmp(name, "session_authorization") == 0;
+}
+
+static void copy_flags(struct settings_state *state, const struct settings_state *old)
+{
+	state->unknown = old->unknown;
+	state->identity_unknown = old->identity_unknown;
+	state->temporary = old->temporary;
+}
+
 /* A changed copy: without the entries of `name` that a SET (or with local: SET LOCAL) replaces;
- * with value, plus the new entry; name NULL drops everything but role and session_authorization, as
- * RESET ALL does. */
+ * with value, or local alone, plus the new entry. */
 static struct settings_state *state_edit(
 	const struct settings_state *old, const char *name, const char *value, bool local)
 {
@@ -84,18 +95,15 @@ static struct settings_state *state_edit(
 
 	if (!state)
 		return NULL;
-	state->unknown = name ? old->unknown : false;
+	copy_flags(state, old);
 	for (size_t i = 0; i < old->count; i++) {
 		const struct settings_entry *e = &old->entries[i];
-		bool same = name && strcasecmp(e->name, name) == 0;
-		bool drop = name ? same && (!local || e->local)
-				 : strcmp(e->name, "role") != 0 &&
-					    strcmp(e->name, "session_authorization") != 0;
+		bool drop = strcasecmp(e->name, name) == 0 && (!local || e->local);
 
 		if (!drop && !state_add(state, e->name, e->value, e->local))
 			goto failed;
 	}
-	if (value && !state_add(state, name, value, local))
+	if ((value || local) && !state_add(state, name, value, local))
 		goto failed;
 
 	return state;
@@ -140,35 +148,91 @@ void session_settings_release(struct session_settings *s)
 	settings_state_unref(s->base);
 	settings_state_unref(s->current);
 	settings_state_unref(s->before);
+	for (size_t i = 0; i < s->ncustoms; i++)
+		free(s->customs[i]);
+	free(s->customs);
 	*s = (struct session_settings){0};
+}
+
+/* A state of its own to change flags in. No memory for a copy: the shared state is changed, which
+ * is right for doubt (a rollback keeps it too) and refused for all else. */
+static struct settings_state *own_state(struct session_settings *s)
+{
+	struct settings_state *state;
+
+	if (s->current->references == 1)
+		return s->current;
+	state = state_edit(s->current, "", NULL, false);
+	if (state)
+		replace(&s->current, state);
+
+	return state;
 }
 
 void session_settings_doubt(struct session_settings *s)
 {
 	struct settings_state *state;
 
-	if (s->current->unknown)
+	if (s->current->unknown && s->current->identity_unknown)
 		return;
-	if (s->current->references == 1) {
-		s->current->unknown = true;
+	state = own_state(s);
+	if (!state)
+		state = s->current;
+	state->unknown = true;
+	state->identity_unknown = true;
+}
+
+void session_settings_doubt_base(struct session_settings *s)
+{
+	s->base->unknown = true;
+}
+
+void session_settings_temporary(struct session_settings *s, bool temporary)
+{
+	struct settings_state *state;
+
+	if (s->current->temporary == temporary)
 		return;
-	}
-	state = state_edit(s->current, "", NULL, false);
-	if (state) {
-		state->unknown = true;
-		replace(&s->current, state);
-	} else {
-		/* No memory for a copy: the shared state is marked, so that a rollback keeps the
-		 * doubt too. */
-		s->current->unknown = true;
-	}
+	state = own_state(s);
+	if (state)
+		state->temporary = temporary;
+	else if (temporary)
+		s->current->temporary = true;
+}
+
+static bool knows_custom(const struct session_settings *s, const char *name)
+{
+	for (size_t i = 0; i < s->ncustoms; i++)
+		if (strcasecmp(s->customs[i], name) == 0)
+			return true;
+
+	return false;
+}
+
+/* S4. False: no room. */
+static bool keep_custom(struct session_settings *s, const char *name)
+{
+	char **customs;
+
+	if (!strchr(name, '.') || knows_custom(s, name))
+		return true;
+	if (s->ncustoms == ENTRIES_MAX)
+		return false;
+	customs = realloc(s->customs, (s->ncustoms + 1) * sizeof *customs);
+	if (!customs)
+		return false;
+	s->customs = customs;
+	customs[s->ncustoms] = lower(name);
+
+	return customs[s->ncustoms] && ++s->ncustoms;
 }
 
 static void edit(struct session_settings *s, const char *name, const char *value, bool local)
 {
 	struct settings_state *state = NULL;
 
-	if (s->current->count < ENTRIES_MAX && (!value || strlen(value) <= VALUE_MAX_BYTES))
+	if (keep_custom(s, name) && s->current->count < ENTRIES_MAX &&
+		(!value || strlen(value) <= VALUE_MAX_BYTES))
 		state = state_edit(s->current, name, value, local);
 	if (state)
 		replace(&s->current, state);
@@ -186,7 +250,7 @@ void session_settings_base(struct session_settings *s, const char *name, struct 
 	if (state)
 		replace(&s->base, state);
 	else
-		session_settings_doubt(s);
+		session_settings_doubt_base(s);
 	free(text);
 }
 
@@ -219,7 +283,7 @@ static void drop_local(struct session_settings *s)
 		session_settings_doubt(s);
 		return;
 	}
-	state->unknown = s->current->unknown;
+	copy_flags(state, s->current);
 	replace(&s->current, state);
 }
 
@@ -255,13 +319,20 @@ void session_settings_savepoint(struct session_settings *s, const char *name)
 	s->depth++;
 }
 
+size_t session_settings_savepoint_depth(const struct session_settings *s, const char *name)
+{
+	size_t depth = s->depth;
+
+	for (const struct savepoint *p = s->savepoints; p; p = p->outer, depth--)
+		if (strcmp(p->name, name) == 0)
+			return depth;
+
+	return 0;
+}
+
 static bool has_savepoint(const struct session_settings *s, const char *name)
 {
-	for (const struct savepoint *p = s->savepoints; p; p = p->outer)
-		if (strcmp(p->name, name) == 0)
-			return true;
-
-	return false;
+	return session_settings_savepoint_depth(s, name) > 0;
 }
 
 static void pop_savepoint(struct session_settings *s)
@@ -311,32 +382,51 @@ void session_settings_reset(struct session_settings *s, const char *name)
 	edit(s, name, NULL, false);
 }
 
-void session_settings_reset_all(struct session_settings *s)
+void session_settings_reset_all(struct session_settings *s, bool identity)
 {
-	edit(s, NULL, NULL, false);
+	struct settings_state *state = state_new(s->current->count);
+
+	if (!state) {
+		session_settings_doubt(s);
+		return;
+	}
+	for (size_t i = 0; i < s->current->count && !identity; i++) {
+		const struct settings_entry *e = &s->current->entries[i];
+
+		if (is_identity(e->name) && !state_add(state, e->name, e->value, e->local))
+			state->unknown = true;
+	}
+	state->temporary = s->current->temporary;
+	state->identity_unknown = !identity && s->current->identity_unknown;
+	replace(&s->current, state);
 }
 
-const char *settings_state_get(const struct settings_state *state, const char *name)
+const struct settings_entry *settings_state_find(
+	const struct settings_state *state, const char *name)
 {
-	const char *found = NULL;
+	const struct settings_entry *found = NULL;
 
-	/* A local entry was set after the session's and shadows it. */
 	for (size_t i = 0; i < state->count; i++)
 		if (strcasecmp(state->entries[i].name, name) == 0 &&
 			(!found || state->entries[i].local))
-			found = state->entries[i].value;
+			found = &state->entries[i];
 
 	return found;
 }
 
 const char *session_settings_get(const struct session_settings *s, const char *name)
 {
-	const char *value = settings_state_get(s->current, name);
+	const struct settings_entry *e = settings_state_find(s->current, name);
 
-	return value ? value : settings_state_get(s->base, name);
+	if (!e || !e->value)
+		e = settings_state_find(s->base, name);
+	if (e)
+		return e->value;
+
+	return knows_custom(s, name) ? "" : NULL;
 }
 
 bool session_settings_unknown(const struct session_settings *s)
 {
-	return s->current->unknown || s->base->unknown;
+	return s->current->unknown || s->current->identity_unknown || s->base->unknown;
 }

@@ -5,9 +5,11 @@
  *
  * Worker thread only. Out of memory makes the state `unknown`, never wrong.
  *
- * S1 after a rollback the state is the very one from before; S2 `unknown` is part of the state: a
- * rolled back CALL leaves no doubt behind; S3 names are kept in lower case, values as set_config
- * would take them.
+ * S1 after a rollback the state is the very one from before; S2 what is unknown and whether there
+ * are temporary relations is part of the state: a rolled back DO leaves no doubt behind; S3 names
+ * are kept in lower case, values as set_config would take them; S4 a custom setting (with a dot in
+ * its name) that was ever set is '' where nothing sets it, through rollbacks and RESET, never
+ * absent again. (One that only a rolled back DO or CALL set is taken for absent.)
  */
 #ifndef PGUMBRA_SHADOW_SESSION_SETTINGS_H
 #define PGUMBRA_SHADOW_SESSION_SETTINGS_H
@@ -18,13 +20,15 @@
 
 struct settings_entry {
 	char *name;
-	char *value;
-	bool local; /* SET LOCAL: shadows the session's entry until the transaction ends */
+	char *value; /* NULL (only if local): the value that RESET gives */
+	bool local;  /* SET LOCAL: shadows the session's entry until the transaction ends */
 };
 
 struct settings_state {
 	unsigned references;
-	bool unknown; /* something not modelled may have changed settings */
+	bool unknown;	       /* something not modelled may have changed settings */
+	bool identity_unknown; /* ... role or session authorization, which RESET ALL leaves alone */
+	bool temporary;	       /* there may be temporary relations */
 	size_t count;
 	struct settings_entry *entries;
 };
@@ -36,6 +40,8 @@ struct session_settings {
 	struct settings_state *before;	/* when the open transaction began; NULL outside */
 	struct savepoint *savepoints;	/* innermost first */
 	size_t depth;
+	char **customs; /* S4 */
+	size_t ncustoms;
 };
 
 bool session_settings_init(struct session_settings *s);
@@ -50,16 +56,25 @@ void session_settings_rollback(struct session_settings *s);
 void session_settings_savepoint(struct session_settings *s, const char *name);
 void session_settings_release_savepoint(struct session_settings *s, const char *name);
 void session_settings_rollback_to(struct session_settings *s, const char *name);
+/* How many savepoints there are down to the one called `name`, itself included; 0: none. */
+size_t session_settings_savepoint_depth(const struct session_settings *s, const char *name);
 
+/* value NULL: TO DEFAULT. */
 void session_settings_set(
 	struct session_settings *s, const char *name, const char *value, bool local);
 void session_settings_reset(struct session_settings *s, const char *name);
-void session_settings_reset_all(struct session_settings *s); /* also clears `unknown` */
+/* RESET ALL, which also clears `unknown`; with `identity`, as DISCARD ALL does, role and session
+ * authorization and the doubt about them too. */
+void session_settings_reset_all(struct session_settings *s, bool identity);
 void session_settings_doubt(struct session_settings *s);
+void session_settings_doubt_base(struct session_settings *s); /* for the session's life */
+void session_settings_temporary(struct session_settings *s, bool temporary);
 
 /* The value in force as far as the session set it; NULL when it never did. */
 const char *session_settings_get(const struct session_settings *s, const char *name);
-const char *settings_state_get(const struct settings_state *state, const char *name);
+/* The entry in force: a local one hides the session's. NULL: none. */
+const struct settings_entry *settings_state_find(
+	const struct settings_state *state, const char *name);
 bool session_settings_unknown(const struct session_settings *s);
 struct settings_state *settings_state_ref(struct settings_state *state);
 void settings_state_unref(struct settings_state *state);

@@ -133,10 +133,50 @@ static void reset_all_keeps_the_role_and_clears_doubt(void **state)
 	session_settings_set(s, "role", "admin", false);
 	session_settings_set(s, "x", "1", false);
 	session_settings_doubt(s);
-	session_settings_reset_all(s);
+	session_settings_reset_all(s, false);
 	assert_value(s, "role", "admin");
 	assert_value(s, "x", NULL);
+	assert_false(s->current->unknown);
+	assert_true(session_settings_unknown(s)); /* who the session is, RESET ALL does not say */
+	session_settings_reset_all(s, true);
+	assert_value(s, "role", NULL);
 	assert_false(session_settings_unknown(s));
+}
+
+static void a_local_default_ends_with_the_transaction(void **state)
+{
+	struct session_settings *s = *state;
+
+	session_settings_set(s, "TimeZone", "UTC", false);
+	session_settings_begin(s);
+	session_settings_set(s, "TimeZone", NULL, true);
+	assert_value(s, "timezone", "Asia/Tokyo");
+	session_settings_commit(s);
+	assert_value(s, "timezone", "UTC");
+}
+
+static void a_custom_setting_is_never_absent_again(void **state) /* S4 */
+{
+	struct session_settings *s = *state;
+
+	assert_value(s, "app.tenant", NULL);
+	session_settings_begin(s);
+	session_settings_set(s, "app.tenant", "a", false);
+	session_settings_rollback(s);
+	assert_value(s, "app.tenant", "");
+	session_settings_reset_all(s, true);
+	assert_value(s, "App.Tenant", "");
+}
+
+static void temporary_relations_go_with_a_rollback(void **state) /* S2 */
+{
+	struct session_settings *s = *state;
+
+	session_settings_begin(s);
+	session_settings_temporary(s, true);
+	assert_true(s->current->temporary);
+	session_settings_rollback(s);
+	assert_false(s->current->temporary);
 }
 
 static void an_unknown_savepoint_is_doubt(void **state)
@@ -173,6 +213,9 @@ int main(void)
 		T(releasing_a_savepoint_keeps_what_was_set_since),
 		T(reset_goes_back_to_the_startup_packet),
 		T(reset_all_keeps_the_role_and_clears_doubt),
+		T(a_local_default_ends_with_the_transaction),
+		T(a_custom_setting_is_never_absent_again),
+		T(temporary_relations_go_with_a_rollback),
 		T(an_unknown_savepoint_is_doubt),
 		T(too_many_settings_are_doubt_not_growth),
 	};

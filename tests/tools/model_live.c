@@ -1,0 +1,1009 @@
+/* Random sessions against a real server, to test the session model:
+ *
+ *     model_live HOST PORT DATABASE SEED SESSIONS
+ *
+ * The server must let postgres, model_app and model_side in without a password; roles, schemas and
+ * tables are made anew. Each session runs up to 40 random steps, simple and extended, pipelined, in
+ * and out of transactions and savepoints, with errors and failing commits, and an observer follows
+ * its bytes. It fails when, after a step,
+ *
+ * - the settings that a dark read would carry are not those of current_setting,
+ * - the named statements and portals are not those of pg_prepared_statements and pg_cursors,
+ * - a dark read, run with nothing but its own settings on another connection of another role, gives
+ *   other rows than the session got,
+ * - the observer lost the session or its books do not balance.
+ *
+ * What the model calls unknown is allowed, and counted. */
+#include "compare/books.h"
+#include "protocol/pairing.h"
+#include "proxy/shadow/observed.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libpq-fe.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STEPS_MAX = 40, BYTES_MAX = 1 << 20, DEADLINE_MS = 20000, READS_MAX = 256 };
+
+struct totals {
+	unsigned long sessions, closed, crashes, steps, compared, settings, unknown, statements,
+		statements_unknown;
+	unsigned long disagreements, reads, rows, skipped[REASON_COUNT];
+};
+
+struct session {
+	int fd;
+	struct observer *observer;
+	struct books books;
+	struct classifier *classifier;
+	struct database_view view;
+	struct pairing *pairing; /* of our own: tells when the server has answered everything */
+	struct assembler assembler;
+	struct buffer out, diary;
+	uint8_t status;	    /* of the last ReadyForQuery */
+	struct buffer row;  /* last DataRow while asking */
+	bool closed, fatal; /* closed without a FATAL: the server crashed */
+	struct dark_read *reads[READS_MAX];
+	size_t nreads;
+	char failure[4096];
+};
+
+static struct totals totals;
+static PGconn *admin, *side;
+static const char *host, *port, *database;
+
+/* Chance: splitmix64, so that a seed means the same everywhere. */
+
+static uint64_t chance_state;
+
+static unsigned below(unsigned n)
+{
+	uint64_t z = (chance_state += 0x9e3779b97f4a7c15u);
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+
+	return (unsigned)((z ^ z >> 31) % n);
+}
+
+static bool percent(unsigned n)
+{
+	return below(100) < n;
+}
+
+#define PICK(table) ((table)[below(sizeof(table) / sizeof((table)[0]))])
+
+/* --- what sessions do ------------------------------------------------------------------------- */
+
+static const char *const set_texts[] = {"set extra_float_digits = 0", "set extra_float_digits to 3",
+	"set extra_float_digits = -5", "set local extra_float_digits = 2",
+	"set bytea_output = 'escape'", "set bytea_output = hex", "set local bytea_output = 'hex'",
+	"reset bytea_output", "reset extra_float_digits", "reset all", "discard all",
+	"set TimeZone = 'Asia/Tokyo'", "set time zone 'UTC'",
+	"set local timezone = 'Europe/Berlin'", "set timezone to default",
+	"set local timezone to default", "set local extra_float_digits to default",
+	"set datestyle = 'SQL, DMY'", "set datestyle = 'German'", "set datestyle = iso, ymd",
+	"set local datestyle = 'sql'", "reset datestyle", "set search_path = s1",
+	"set search_path to s2, public", "set local search_path = s2", "reset search_path",
+	"set schema 's1'", "set app.tenant = 'a'", "set local app.tenant = 'b'", "reset app.tenant",
+	"set app.tenant to default", "select set_config('app.tenant', 'c', false)",
+	"select set_config('app.tenant', 'd', true)",
+	"select set_config('extra_float_digits', null, false)",
+	"select set_config('extra_float_digits', null, true)",
+	"select set_config('search_path', 's2, s1', true)",
+	"select set_config('TimeZone', 'UTC', true)", "set work_mem = '4MB'",
+	"set local work_mem = '8MB'", "set intervalstyle = 'iso_8601'",
+	"set local intervalstyle to 'postgres_verbose'", "set role model_helper", "reset role",
+	"set role none", "set local role model_helper",
+	"set session characteristics as transaction isolation level repeatable read",
+	"set default_transaction_isolation = 'read committed'",
+	"reset default_transaction_isolation", "set session authorization default",
+	"reset session authorization", "set application_name = 'x'", "set app.region = 'east'",
+	"set local app.region = 'west'", "discard plans"};
+static const char *const block_texts[] = {"begin", "begin", "begin",
+	"begin isolation level repeatable read", "start transaction isolation level serializable",
+	"commit", "commit", "end", "rollback", "commit and chain", "rollback and chain",
+	"savepoint a", "savepoint a", "savepoint b", "rollback to a", "rollback to b", "release a",
+	"release b", "set transaction isolation level repeatable read",
+	"set transaction isolation level read committed", "set transaction read only"};
+static const char *const read_texts[] = {"select 1", "select a, b from t order by a",
+	"select a, b from t order by a limit 3",
+	("select timestamptz '2024-01-15 12:00:00+00', interval '1 day 2 hours', "
+	 "0.1::float8 + 0.2::float8, '\\x4142ff'::bytea, date '2024-02-03'"),
+	"select timestamptz '2024-01-15 12:00:00', 1.1::float4::float8",
+	"select b from t where current_setting('app.tenant', true) is null order by a",
+	"select coalesce(current_setting('app.tenant', true), 'none')",
+	"select current_setting('app.region', true)", "values (1, '2'), (3, '4')"};
+static const char *const error_texts[] = {"select 1/0", "bogus", "set extra_float_digits = 99",
+	"set nosuch = 1", "set local timezone = 'no such zone'", "select a/0 from t",
+	"select b from nosuch", "set role nosuch", "call fail_after_set()",
+	"select 1/(a-3) from t order by a"};
+static const char *const other_texts[] = {
+	"do $$begin perform set_config('bytea_output', 'escape', false); end$$", "call set_some()",
+	"call commit_and_fail()", "select set_by_function()", "create temp table t (a int, b text)",
+	"discard temp", "drop table if exists pg_temp.t", "insert into w values (1)",
+	"insert into dfk values (999)", "prepare s1 as select a from t order by a",
+	"prepare s3 as select 1", "prepare s3 as insert into w values (3)", "execute s1",
+	"execute s2", "execute s3", "deallocate s1", "deallocate s3", "deallocate all",
+	"declare c1 cursor for select a from t order by a",
+	"declare c2 cursor with hold for select a, b from t order by a", "fetch 2 from c1",
+	"fetch all from c2", "move 1 in c1", "close c1", "close c2", "close all",
+	"explain select 1", "show timezone", "lock table w in access share mode", "listen x",
+	"copy (select a from t order by a) to stdout", "vacuum w", "", ";",
+	"lock table w in access share mode"};
+static const char *const alone_texts[] = {"select count(*) from w"};
+static const char *const statement_names[] = {"", "s1", "s2"};
+static const char *const portal_names[] = {"", "", "p1", "p2"};
+static const char *const cursor_names[] = {"", "p1", "p2", "c1", "c2"};
+
+static const char *any_text(void)
+{
+	unsigned r = below(100);
+
+	if (r < 30)
+		return PICK(set_texts);
+	if (r < 55)
+		return PICK(read_texts);
+	if (r < 78)
+		return PICK(block_texts);
+	if (r < 92)
+		return PICK(other_texts);
+	return PICK(error_texts);
+}
+
+static void note(struct session *s, const char *what, const char *name, const char *more)
+{
+	buffer_printf(&s->diary, "  %s %s%s%s\n", what, name, more[0] ? " | " : "", more);
+}
+
+static void put_query(struct session *s, const char *text)
+{
+	build_query(&s->out, text);
+	note(s, "Q", text, "");
+}
+
+static void put_parse(struct session *s, const char *name, const char *text)
+{
+	build_parse(&s->out, span_cstr(name), span_cstr(text), 0, NULL);
+	note(s, "P", name, text);
+}
+
+static void put_bind(struct session *s, const char *portal, const char *name)
+{
+	build_bind(&s->out, span_cstr(portal), span_cstr(name), 0, NULL, 0, NULL, 0, NULL);
+	note(s, "B", portal, name);
+}
+
+static void put_execute(struct session *s, const char *portal)
+{
+	uint32_t max = percent(70) ? 0 : 1 + below(3);
+
+	build_execute(&s->out, span_cstr(portal), max);
+	note(s, "E", portal, max ? "limited" : "");
+}
+
+static void put_target(struct session *s, bool describe)
+{
+	bool statement = percent(50);
+	const char *name = statement ? PICK(statement_names) : PICK(cursor_names);
+
+	if (describe)
+		build_describe(&s->out, statement ? 'S' : 'P', span_cstr(name));
+	else
+		build_close(&s->out, statement ? 'S' : 'P', span_cstr(name));
+	note(s, describe ? "D" : "C", statement ? "S" : "P", name);
+}
+
+static void put_parameters(struct session *s)
+{
+	struct span value = span_cstr(percent(50) ? "2" : "4");
+
+	put_parse(s, "", "select a, b from t where a <= $1 order by a");
+	build_bind(&s->out, span_cstr(""), span_cstr(""), 0, NULL, 1, &value, 0, NULL);
+	note(s, "B", "", "with a value");
+	put_execute(s, "");
+}
+
+static void put_piece(struct session *s)
+{
+	const char *name = PICK(statement_names), *portal = PICK(portal_names);
+	unsigned r = below(100);
+
+	if (r < 60) {
+		put_parse(s, name, any_text());
+		put_bind(s, portal, name);
+		if (percent(50)) {
+			build_describe(&s->out, 'P', span_cstr(portal));
+			note(s, "D", "P", portal);
+		}
+		put_execute(s, portal);
+	} else if (r < 68) {
+		put_bind(s, portal, name);
+		put_execute(s, portal);
+	} else if (r < 74) {
+		put_parameters(s);
+	} else if (r < 84) {
+		put_execute(s, PICK(cursor_names));
+	} else if (r < 92) {
+		put_target(s, percent(30));
+	} else {
+		put_parse(s, name, any_text());
+	}
+}
+
+static void put_several(struct session *s)
+{
+	char text[1024] = "";
+
+	for (unsigned n = 2 + below(3); n > 0; n--) {
+		strncat(text, any_text(), sizeof text - strlen(text) - 3);
+		strncat(text, "; ", sizeof text - strlen(text) - 1);
+	}
+	put_query(s, text);
+}
+
+static void put_step(struct session *s)
+{
+	unsigned r = below(100);
+
+	if (r < 8) {
+		put_query(s, PICK(alone_texts));
+	} else if (r < 50) {
+		put_query(s, any_text());
+	} else if (r < 62) {
+		put_several(s);
+	} else {
+		for (unsigned n = 1 + below(4); n > 0; n--)
+			put_piece(s);
+		build_simple(&s->out, FRONT_SYNC);
+		note(s, "S", "", "");
+	}
+}
+
+/* --- the wire --------------------------------------------------------------------------------- */
+
+static void fail(struct session *s, const char *what, const char *more)
+{
+	if (!s->failure[0])
+		snprintf(s->failure, sizeof s->failure, "%s: %s", what, more);
+}
+
+static void record(struct session *s, enum tape_kind kind, const void *data, size_t len)
+{
+	struct tape_record r = {.kind = (uint16_t)kind,
+		.payload_len = (uint32_t)len,
+		.session = {1, 1},
+		.time_us = 1};
+
+	observer_record(s->observer, 0, &r, span_of(data, len));
+}
+
+/* In random pieces, so that the cut never matters. How much the server sends at once is not in the
+ * seed, so the pieces must not take from its chances. */
+static void record_bytes(struct session *s, enum tape_kind kind, const uint8_t *data, size_t len)
+{
+	uint64_t chances = chance_state;
+
+	while (len > 0) {
+		size_t n = percent(80) ? len : 1 + below((unsigned)len);
+
+		record(s, kind, data, n);
+		data += n;
+		len -= n;
+	}
+	chance_state = chances;
+}
+
+static void take_message(struct session *s, const struct message *m)
+{
+	if (m->type == BACK_READY && m->body.len > 0)
+		s->status = m->body.data[0];
+	if (m->type == BACK_DATA_ROW) {
+		buffer_clear(&s->row);
+		buffer_add_span(&s->row, m->body);
+	}
+	switch (pairing_back(s->pairing, m->type, m->body)) {
+	case PAIRING_LOST: fail(s, "the tool's own pairing was lost", ""); break;
+	case PAIRING_CLOSED: s->fatal = true; break;
+	case PAIRING_OK: break;
+	}
+}
+
+static void receive(struct session *s)
+{
+	struct pollfd p = {.fd = s->fd, .events = POLLIN};
+	uint8_t bytes[16384];
+	struct span rest;
+	struct message m;
+	ssize_t n;
+
+	if (poll(&p, 1, DEADLINE_MS) <= 0) {
+		fail(s, "no answer within the deadline", "");
+		return;
+	}
+	n = recv(s->fd, bytes, sizeof bytes, 0);
+	if (n <= 0) {
+		s->closed = true; /* a FATAL, or a server that crashed */
+		return;
+	}
+	record_bytes(s, TAPE_BACK, bytes, (size_t)n);
+	rest = span_of(bytes, (size_t)n);
+	while (assembler_next(&s->assembler, &rest, &m) == ASSEMBLE_MESSAGE)
+		take_message(s, &m);
+}
+
+/* Tells both pairings of what is sent, sends it and waits for all answers. */
+static void converse(struct session *s)
+{
+	struct span rest = buffer_span(&s->out);
+	struct assembler front;
+	struct message m;
+	uint32_t number;
+	size_t sent = 0;
+
+	record_bytes(s, TAPE_FRONT, s->out.data, s->out.len);
+	assembler_init(&front, BYTES_MAX);
+	while (assembler_next(&front, &rest, &m) == ASSEMBLE_MESSAGE) {
+		uint8_t sub =
+			m.type == FRONT_DESCRIBE || m.type == FRONT_CLOSE ? m.body.data[0] : 0;
+
+		(void)pairing_front(s->pairing, m.type, sub, &number);
+	}
+	assembler_release(&front);
+	while (sent < s->out.len && !s->closed) {
+		ssize_t n = send(s->fd, s->out.data + sent, s->out.len - sent, MSG_NOSIGNAL);
+
+		s->closed = n < 0;
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	buffer_clear(&s->out);
+	while (!s->failure[0] && !s->closed && !pairing_idle(s->pairing))
+		receive(s);
+}
+
+/* --- checks ----------------------------------------------------------------------------------- */
+
+static const char *const names[] = {"timezone", "datestyle", "intervalstyle", "extra_float_digits",
+	"bytea_output", "search_path", "app.tenant", "app.region", "work_mem", "role",
+	"default_transaction_isolation", "client_encoding"};
+
+enum { NAMES = sizeof names / sizeof *names };
+
+static char defaults[NAMES][128]; /* of a role without settings of its own; "~": not set */
+
+static struct observed *model(struct session *s)
+{
+	return s->observer->tables[0].count > 1 ? s->observer->tables[0].slot[1] : NULL;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void join(char *out, size_t size, const char **list, size_t n)
+{
+	qsort(list, n, sizeof *list, by_text);
+	out[0] = '\0';
+	for (size_t i = 0; i < n; i++) {
+		strncat(out, list[i], size - strlen(out) - 2);
+		strncat(out, " ", size - strlen(out) - 1);
+	}
+}
+
+static void expected_names(struct observed *m, char *statements, char *portals, size_t size)
+{
+	const char *list[64];
+	size_t n = 0;
+
+	for (struct prepared *p = m->statements; p && n < 64; p = p->hh.next)
+		if (p->name[0])
+			list[n++] = p->name;
+	join(statements, size, list, n);
+	n = 0;
+	for (struct portal *p = m->portals; p && n < 64; p = p->hh.next)
+		if (p->name[0])
+			list[n++] = p->name;
+	join(portals, size, list, n);
+}
+
+static bool expected_settings(struct observed *m, char values[NAMES][128])
+{
+	struct dark_read *read = dark_read_new();
+	bool known = read != NULL;
+
+	if (read) {
+		read->database = strdup(database);
+		known = !session_settings_unknown(&m->settings) && observed_settings(m, read);
+	}
+	for (size_t i = 0; known && i < NAMES; i++) {
+		const char *value = defaults[i];
+
+		for (size_t j = 0; j < read->nsettings; j++)
+			if (strcmp(read->settings[j].name, names[i]) == 0)
+				value = read->settings[j].value;
+		snprintf(values[i], 128, "%s", value);
+	}
+	dark_read_unref(read);
+
+	return known;
+}
+
+static void question(struct buffer *b)
+{
+	char text[4096] = "select ";
+
+	for (size_t i = 0; i < NAMES; i++)
+		snprintf(text + strlen(text), sizeof text - strlen(text),
+			"coalesce(pg_catalog.current_setting('%s', true), '~'), ", names[i]);
+	snprintf(text + strlen(text), sizeof text - strlen(text), "%s",
+		"(select coalesce(string_agg(name, ' ' order by name collate \"C\") || ' ', '') "
+		"from "
+		"pg_catalog.pg_prepared_statements), (select coalesce(string_agg(name, ' ' order "
+		"by "
+		"name collate \"C\") || ' ', '') from pg_catalog.pg_cursors where name <> '')");
+	build_query(b, text);
+}
+
+static void check_value(struct session *s, const char *what, const char *expected, struct span got)
+{
+	char more[1024];
+
+	if (got.len == strlen(expected) && memcmp(got.data, expected, got.len) == 0)
+		return;
+	snprintf(more, sizeof more, "%s is \"%.*s\", the model says \"%s\"", what, (int)got.len,
+		(const char *)got.data, expected);
+	fail(s, "the model is wrong", more);
+}
+
+static void compare_model(struct session *s)
+{
+	char values[NAMES][128], statements[1024], portals[1024];
+	struct observed *m = model(s);
+	bool known = expected_settings(m, values);
+	struct reader r;
+
+	expected_names(m, statements, portals, sizeof statements);
+	question(&s->out);
+	converse(s);
+	if (s->failure[0] || s->closed)
+		return;
+	totals.compared++;
+	r = reader_over(buffer_span(&s->row));
+	(void)read_u16(&r);
+	for (size_t i = 0; i < NAMES; i++) {
+		struct span got = read_value(&r);
+
+		if (known)
+			check_value(s, names[i], values[i], got);
+		totals.settings += known;
+		totals.unknown += !known;
+	}
+	if (m->statements_unknown) {
+		totals.statements_unknown++;
+		return;
+	}
+	check_value(s, "pg_prepared_statements", statements, read_value(&r));
+	check_value(s, "pg_cursors", portals, read_value(&r));
+	totals.statements++;
+}
+
+static bool side_command(const char *text)
+{
+	PGresult *r = PQexec(side, text);
+	bool ok = PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK;
+
+	if (!ok)
+		fprintf(stderr, "%s: %s", text, PQerrorMessage(side));
+	PQclear(r);
+
+	return ok;
+}
+
+static bool side_alive(void)
+{
+	PGresult *r = PQexec(side, "rollback");
+	bool alive = PQresultStatus(r) == PGRES_COMMAND_OK;
+
+	PQclear(r);
+
+	return alive;
+}
+
+static bool side_settings(const struct dark_read *read)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < read->nsettings && ok; i++) {
+		const char *values[] = {read->settings[i].name, read->settings[i].value};
+		PGresult *r = PQexecParams(side, "select pg_catalog.set_config($1, $2, true)", 2,
+			NULL, values, NULL, NULL, 0);
+
+		ok = PQresultStatus(r) == PGRES_TUPLES_OK;
+		if (!ok)
+			fprintf(stderr, "set_config(%s, %s): %s", values[0], values[1],
+				PQerrorMessage(side));
+		PQclear(r);
+	}
+
+	return ok;
+}
+
+static PGresult *side_read(const struct dark_read *read)
+{
+	const char *values[8] = {NULL};
+	PGresult *r;
+
+	for (uint16_t i = 0; i < read->nparams && i < 8; i++)
+		values[i] = strndup((const char *)read->params[i].data, read->params[i].len);
+	r = PQexecParams(side, read->sql, read->nparams, NULL, values, NULL, NULL, 0);
+	for (size_t i = 0; i < 8; i++)
+		free((char *)values[i]);
+
+	return r;
+}
+
+static bool same_value(const PGresult *r, int row, int column, struct span value)
+{
+	const char *text = PQgetvalue(r, row, column);
+
+	if (PQgetisnull(r, row, column) || !value.data)
+		return PQgetisnull(r, row, column) && !value.data;
+	return strlen(text) == value.len && memcmp(text, value.data, value.len) == 0;
+}
+
+static void compare_row(struct session *s, const struct dark_read *read, const PGresult *r, int row,
+	struct span bytes)
+{
+	struct reader values = reader_over(bytes);
+	int n = read_u16(&values);
+
+	for (int c = 0; c < n; c++) {
+		struct span value = read_value(&values);
+		char more[1024];
+
+		if (same_value(r, row, c, value))
+			continue;
+		snprintf(more, sizeof more, "%s: \"%s\" instead of \"%.*s\"", read->sql,
+			PQgetvalue(r, row, c), (int)value.len,
+			value.data ? (const char *)value.data : "null");
+		fail(s, "a dark read gives other rows", more);
+	}
+	totals.rows++;
+}
+
+static void compare_rows(struct session *s, const struct dark_read *read, const PGresult *r)
+{
+	uint64_t rows = (uint64_t)PQntuples(r);
+	size_t at = 0;
+	struct span row;
+
+	if (read->row_limit && rows > read->row_limit)
+		rows = read->row_limit;
+	if (rows != read->primary.rows) {
+		fail(s, "a dark read gives another number of rows", read->sql);
+		return;
+	}
+	for (int i = 0; result_kept_row(&read->primary, &at, &row); i++)
+		compare_row(s, read, r, i, row);
+}
+
+static bool has_custom(const struct dark_read *read)
+{
+	for (size_t i = 0; i < read->nsettings; i++)
+		if (strchr(read->settings[i].name, '.'))
+			return true;
+
+	return false;
+}
+
+/* Runs a dark read as a candidate's connection would. */
+static void run_read(struct session *s, const struct dark_read *read)
+{
+	PGresult *r;
+	const char *state;
+
+	if (!side_command("begin read only") || !side_settings(read)) {
+		fail(s, "a dark read's settings do not apply", read->sql);
+		side_command("rollback");
+		return;
+	}
+	r = side_read(read);
+	state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+	if (state && read->primary.end == RESULT_ERROR) {
+		if (strcmp(state, read->primary.sqlstate) != 0)
+			fail(s, "a dark read fails otherwise", read->sql);
+	} else if (state || read->primary.end == RESULT_ERROR) {
+		fail(s, "a dark read fails on one side", read->sql);
+	} else {
+		compare_rows(s, read, r);
+	}
+	PQclear(r);
+	side_command("rollback");
+	if (has_custom(read))
+		PQreset(side); /* a custom setting leaves '' behind where there was nothing */
+	totals.reads++;
+}
+
+static void run_reads(struct session *s)
+{
+	for (size_t i = 0; i < s->nreads; i++) {
+		if (!s->failure[0])
+			run_read(s, s->reads[i]);
+		dark_read_unref(s->reads[i]);
+	}
+	s->nreads = 0;
+}
+
+static const struct database_view *on_database(void *self, const char *name)
+{
+	(void)name;
+	return &((struct session *)self)->view;
+}
+
+static void on_begin(void *self)
+{
+	books_seen(&((struct session *)self)->books, 0);
+}
+
+static void on_end(
+	void *self, const struct statement *statement, enum outcome outcome, enum reason reason)
+{
+	struct session *s = self;
+
+	(void)statement;
+	books_end(&s->books, 0, outcome, reason);
+	totals.skipped[reason]++;
+}
+
+static void on_read(void *self, struct dark_read *read)
+{
+	struct session *s = self;
+
+	books_end(&s->books, 0, OUTCOME_MATCHED, REASON_NONE);
+	if (s->nreads < READS_MAX)
+		s->reads[s->nreads++] = read;
+	else
+		dark_read_unref(read);
+}
+
+static void check_books(struct session *s)
+{
+	const struct books *b = &s->books;
+
+	if (books_pending(&b->candidate[0]) != 0 || observer_frames_open(s->observer) != 0 ||
+		b->observed != b->frames_execution + b->frames_continuation + b->frames_discarded)
+		fail(s, "the books do not balance", "");
+	if (observer_desyncs(s->observer) > 0)
+		fail(s, "the observer lost the session", "");
+}
+
+/* --- a session -------------------------------------------------------------------------------- */
+
+static void connect_to(struct session *s)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+
+	address.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
+	inet_pton(AF_INET, host, &address.sin_addr);
+	s->fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&address, sizeof address) != 0)
+		fail(s, "cannot connect", strerror(errno));
+}
+
+static const struct {
+	const char *name, *value;
+} startup_settings[] = {{"TimeZone", "America/New_York"}, {"DateStyle", "ISO, DMY"},
+	{"extra_float_digits", "2"}, {"search_path", "s2"}, {"app.tenant", "startup"},
+	{"options", "-c search_path=s1,\\ public --bytea-output=hex -cTimeZone=Asia/Seoul"},
+	{"options", "--app.region=south -c extra_float_digits=1 -c work_mem=2MB"},
+	{"role", "model_helper"}, {"client_encoding", "UTF8"}, {"datestyle", "German"},
+	{"options", "-c default_transaction_isolation=repeatable\\ read"}};
+
+static void startup_packet(struct buffer *b)
+{
+	buffer_add_u32(b, PROTOCOL_3_0);
+	buffer_add_cstr(b, "user");
+	buffer_add_cstr(b, "model_app");
+	buffer_add_cstr(b, "database");
+	buffer_add_cstr(b, database);
+	for (unsigned n = below(4); n > 0; n--) {
+		size_t i = below(sizeof startup_settings / sizeof *startup_settings);
+
+		buffer_add_cstr(b, startup_settings[i].name);
+		buffer_add_cstr(b, startup_settings[i].value);
+	}
+	buffer_add_u8(b, 0);
+}
+
+/* The tape begins behind authentication: R and K never reach it. */
+static void take_start(struct session *s)
+{
+	uint8_t header[MESSAGE_HEADER], body[8192];
+
+	do {
+		uint32_t length;
+
+		if (recv(s->fd, header, sizeof header, MSG_WAITALL) != sizeof header)
+			break;
+		memcpy(&length, header + 1, 4);
+		length = ntohl(length) - 4;
+		if (length > sizeof body ||
+			recv(s->fd, body, length, MSG_WAITALL) != (ssize_t)length)
+			break;
+		if (header[0] == BACK_ERROR)
+			fail(s, "no session", (const char *)body);
+		if (header[0] == BACK_AUTHENTICATION || header[0] == BACK_KEY_DATA)
+			continue;
+		record(s, TAPE_BACK, header, sizeof header);
+		record(s, TAPE_BACK, body, length);
+		if (header[0] == BACK_READY)
+			return;
+	} while (!s->failure[0]);
+	fail(s, "no session", "the server closed");
+}
+
+static void start(struct session *s)
+{
+	struct tape_open open = {0};
+	struct buffer packet, payload;
+	uint8_t length[4];
+
+	buffer_init(&packet, STARTUP_LENGTH_MAX);
+	buffer_init(&payload, BYTES_MAX);
+	startup_packet(&packet);
+	open.startup_len = (uint32_t)packet.len;
+	buffer_add(&payload, &open, sizeof open);
+	buffer_add_span(&payload, buffer_span(&packet));
+	record(s, TAPE_OPEN, payload.data, payload.len);
+	for (size_t at = 8; at < packet.len; at++)
+		buffer_printf(&s->diary, "%c", packet.data[at] ? packet.data[at] : '\n');
+	connect_to(s);
+	length[0] = length[1] = 0;
+	length[2] = (uint8_t)((packet.len + 4) >> 8);
+	length[3] = (uint8_t)(packet.len + 4);
+	if (!s->failure[0] &&
+		(send(s->fd, length, 4, 0) != 4 ||
+			send(s->fd, packet.data, packet.len, 0) != (ssize_t)packet.len))
+		fail(s, "cannot send", strerror(errno));
+	if (!s->failure[0])
+		take_start(s);
+	buffer_release(&packet);
+	buffer_release(&payload);
+}
+
+static void ignore_event(void *self, const struct pairing_event *event)
+{
+	(void)self;
+	(void)event;
+}
+
+/* What the tables' settings give model_app: as the control's catalogue would say. */
+static struct base_setting base[] = {
+	{(char *)"model_app", (char *)"bytea_output", (char *)"escape"},
+	{(char *)"model_app", (char *)"search_path", (char *)"s1, public"},
+	{(char *)"other", (char *)"search_path", (char *)"s2"},
+	{(char *)"model_app", (char *)"app.region", (char *)"north"}};
+
+static struct session *session_new(void)
+{
+	struct session *s = calloc(1, sizeof *s);
+	struct observer_options options = {.max_sessions = 10,
+		.max_message_bytes = BYTES_MAX,
+		.keep_limit_bytes = BYTES_MAX,
+		.memory_limit_bytes = 64 << 20,
+		.sample = 1};
+	struct classifier_options classifier = {
+		.cache_entries = 1000, .max_sql_bytes = 65536, .allow_functions = ""};
+	struct observer_sink sink = {s, on_database, on_begin, on_end, on_read};
+
+	if (!s)
+		exit(3);
+	s->classifier = classifier_new(&classifier);
+	s->view = (struct database_view){
+		.classifier = s->classifier, .base = base, .nbase = sizeof base / sizeof *base};
+	s->observer = observer_new(&options, &s->books, &sink);
+	s->pairing = pairing_new(10000, ignore_event, s);
+	if (!s->classifier || !s->observer || !s->pairing)
+		exit(3);
+	assembler_init(&s->assembler, BYTES_MAX);
+	buffer_init(&s->out, BYTES_MAX);
+	buffer_init(&s->diary, BYTES_MAX);
+	buffer_init(&s->row, BYTES_MAX);
+	s->fd = -1;
+	s->status = 'I';
+
+	return s;
+}
+
+static void session_free(struct session *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	observer_free(s->observer);
+	run_reads(s);
+	classifier_free(s->classifier);
+	pairing_free(s->pairing);
+	assembler_release(&s->assembler);
+	buffer_release(&s->out);
+	buffer_release(&s->diary);
+	buffer_release(&s->row);
+	free(s);
+}
+
+/* Some sequences crash a server of version 18: then all its connections go, and come back. */
+static void revive(void)
+{
+	while (side_alive())
+		poll(NULL, 0, 1);
+	for (int tries = 0; tries < DEADLINE_MS / 10 && !side_alive(); tries++) {
+		poll(NULL, 0, 10);
+		PQreset(side);
+	}
+	PQreset(admin);
+	totals.crashes++;
+}
+
+static void step(struct session *s)
+{
+	put_step(s);
+	converse(s);
+	run_reads(s);
+	totals.steps++;
+	if (!s->failure[0] && !s->closed && (s->status == 'I' || (s->status == 'T' && percent(50))))
+		compare_model(s);
+	/* Somebody else writes: an old snapshot must not be compared with the present. */
+	if (percent(10))
+		side_command("insert into w values (2)");
+}
+
+static bool run_session(unsigned long seed)
+{
+	struct session *s = session_new();
+	bool good;
+
+	chance_state = seed;
+	start(s);
+	for (unsigned n = 1 + below(STEPS_MAX); n > 0 && !s->failure[0] && !s->closed; n--)
+		step(s);
+	totals.closed += s->closed;
+	if (s->closed && !s->fatal)
+		revive();
+	observer_end(s->observer);
+	run_reads(s);
+	check_books(s);
+	totals.sessions++;
+	totals.disagreements += observer_disagreements(s->observer);
+	good = !s->failure[0];
+	if (!good)
+		fprintf(stderr, "seed %lu: %s\n%.*s", seed, s->failure, (int)s->diary.len,
+			(const char *)s->diary.data);
+	session_free(s);
+
+	return good;
+}
+
+/* --- the server ------------------------------------------------------------------------------- */
+
+static PGconn *connection(const char *user)
+{
+	const char *keys[] = {"host", "port", "dbname", "user", NULL};
+	const char *values[] = {host, port, database, user, NULL};
+	PGconn *c = PQconnectdbParams(keys, values, 0);
+
+	if (PQstatus(c) != CONNECTION_OK) {
+		fprintf(stderr, "model_live: %s", PQerrorMessage(c));
+		exit(3);
+	}
+
+	return c;
+}
+
+static void make_everything(void)
+{
+	static const char text[] =
+		"set client_min_messages = error;"
+		"drop schema if exists s1, s2 cascade; drop table if exists w, dfk, dparent "
+		"cascade;"
+		"drop role if exists model_app, model_side, model_helper;"
+		"create role model_app login; create role model_side login;"
+		"create role model_helper; grant model_helper to model_app;"
+		"create schema s1; create schema s2;"
+		"create table s1.t as select a, 'one ' || a as b from generate_series(1, 5) a;"
+		"create table s2.t as select a, 'two ' || a as b from generate_series(2, 8) a;"
+		"create table w (a int);"
+		"create table dparent (id int primary key);"
+		"create table dfk (a int references dparent deferrable initially deferred);"
+		"create or replace procedure set_some() language plpgsql as "
+		"$$begin perform set_config('extra_float_digits', '0', false);"
+		" perform set_config('timezone', 'Asia/Tokyo', false); end$$;"
+		"create or replace procedure fail_after_set() language plpgsql as "
+		"$$begin perform set_config('extra_float_digits', '0', false); "
+		"raise exception 'no'; end$$;"
+		"create or replace procedure commit_and_fail() language plpgsql as "
+		"$$begin perform set_config('extra_float_digits', '0', false); commit; "
+		"raise exception 'no'; end$$;"
+		"create or replace function set_by_function() returns int language plpgsql "
+		"volatile as "
+		"$$begin perform set_config('bytea_output', 'hex', false); return 1; end$$;"
+		"grant usage on schema s1, s2 to public;"
+		"grant all on all tables in schema s1, s2, public to public;"
+		"alter role model_app set bytea_output = 'escape';"
+		"alter role model_app set search_path = s1, public;"
+		"alter role model_app set app.region = 'north'";
+	PGresult *r = PQexec(admin, "revoke model_helper from model_app");
+
+	PQclear(r);
+	r = PQexec(admin, text);
+	if (PQresultStatus(r) != PGRES_COMMAND_OK) {
+		fprintf(stderr, "model_live: %s", PQerrorMessage(admin));
+		exit(3);
+	}
+	PQclear(r);
+	r = PQexec(
+		admin, "select format('grant temp on database %I to public', current_database())");
+	PQclear(PQexec(admin, PQgetvalue(r, 0, 0)));
+	PQclear(r);
+}
+
+static void learn_defaults(void)
+{
+	for (size_t i = 0; i < NAMES; i++) {
+		const char *values[] = {names[i]};
+		PGresult *r = PQexecParams(side, "select coalesce(current_setting($1, true), '~')",
+			1, NULL, values, NULL, NULL, 0);
+
+		snprintf(defaults[i], sizeof defaults[i], "%s", PQgetvalue(r, 0, 0));
+		PQclear(r);
+	}
+}
+
+static void report(unsigned long seed, unsigned long sessions)
+{
+	printf("seeds %lu to %lu: %lu sessions (%lu closed by the server, %lu of them by a crash), "
+	       "%lu steps, %lu comparisons\n",
+		seed, seed + sessions - (sessions > 0), totals.sessions, totals.closed,
+		totals.crashes, totals.steps, totals.compared);
+	printf("settings: %lu equal, %lu unknown; statements and cursors: %lu tables equal, %lu "
+	       "unknown; disagreements with ParameterStatus: %lu\n",
+		totals.settings, totals.unknown, totals.statements, totals.statements_unknown,
+		totals.disagreements);
+	printf("dark reads: %lu equal, %lu rows; not read:", totals.reads, totals.rows);
+	for (size_t i = 0; i < REASON_COUNT; i++)
+		if (totals.skipped[i])
+			printf(" %s %lu", reason_name((enum reason)i), totals.skipped[i]);
+	printf("\n");
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long seed, sessions, i;
+
+	if (argc != 6) {
+		fprintf(stderr, "usage: model_live HOST PORT DATABASE SEED SESSIONS\n");
+		return 2;
+	}
+	host = argv[1];
+	port = argv[2];
+	database = argv[3];
+	seed = strtoul(argv[4], NULL, 10);
+	sessions = strtoul(argv[5], NULL, 10);
+	admin = connection("postgres");
+	make_everything();
+	side = connection("model_side");
+	learn_defaults();
+	for (i = 0; i < sessions; i++)
+		if (!run_session(seed + i))
+			break;
+	report(seed, i);
+	PQfinish(admin);
+	PQfinish(side);
+
+	return i == sessions ? 0 : 1;
+}
