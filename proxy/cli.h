@@ -38,6 +38,7 @@ struct cli_settings {
 	struct config *config;	 /* owned */
 	const char *config_path; /* borrowed from argv; NULL: none */
 	bool ini;		 /* --ini, `config` only */
+	bool json;		 /* --format json, `check` only */
 };
 
 /* Reads file and flags and, when `check`, checks them. True: go on. False: return *code. Release in
@@ -52,10 +53,10 @@ void cli_settings_release(struct cli_settings *s);
  * primary.allow_trust is on or only this machine can reach the listen addresses. `reached` counts
  * the addresses that answered. */
 void cli_check_primary(const struct config *c, struct preflight_findings *f, unsigned *reached);
-/* Candidates' roles (unless allow_unsafe_role turns what forbids into warnings), then their
- * settings against the control's. */
-void cli_check_candidates(const struct config *c, struct preflight_findings *f);
-void cli_check_control(const struct config *c, struct preflight_findings *f);
+/* All findings: the primary, each candidate (its role, then what differs from the control), the
+ * control, what the configuration leaves out. The servers are looked at side by side; limit_ms ends
+ * it. must_reach: a primary that can't be reached forbids. */
+void cli_find(const struct config *c, bool must_reach, int limit_ms, struct preflight_findings *f);
 /* Can every client reach the listen addresses only from this machine? */
 bool cli_listens_locally(const struct config *c);
 

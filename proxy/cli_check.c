@@ -1,117 +1,106 @@
 #include "proxy/cli.h"
 
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* --- candidates and control --- */
+enum { CHECK_LIMIT_MS = 300000 };
 
-static void lower_to_warnings(struct preflight_findings *f, size_t from)
+static size_t count_of(
+	const struct preflight_findings *f, const char *kind, enum preflight_level level)
 {
-	for (; from < f->count; from++)
-		f->list[from].level = PREFLIGHT_WARNING;
-}
-
-/* A database that both may be asked about: a name that one string gives, or the usual one. */
-static void compare_with_control(const struct config *c, const char *conninfo, const char *where,
-	struct preflight_findings *f)
-{
-	const char *control = config_text(c, "control", NULL, "conninfo");
-	PGconn *a, *b = NULL;
-	char why[300];
-
-	a = preflight_connect(
-		control, conninfo_has_dbname(control) ? NULL : "postgres", why, sizeof why);
-	if (a)
-		b = preflight_connect(
-			conninfo, conninfo_has_dbname(conninfo) ? NULL : PQdb(a), why, sizeof why);
-	if (a && b)
-		preflight_compare_settings(a, b, where, f);
-	PQfinish(a);
-	PQfinish(b);
-}
-
-static void check_candidate(const struct config *c, const char *name, struct preflight_findings *f)
-{
-	const char *conninfo = config_text(c, "candidate", name, "conninfo");
-	size_t before = f->count;
-	char where[100];
-
-	snprintf(where, sizeof where, "candidate %s", name);
-	if (!preflight_server(conninfo, where, f))
-		return;
-	if (config_bool(c, "candidate", name, "allow_unsafe_role"))
-		lower_to_warnings(f, before);
-	if (*config_text(c, "control", NULL, "conninfo"))
-		compare_with_control(c, conninfo, where, f);
-}
-
-void cli_check_candidates(const struct config *c, struct preflight_findings *f)
-{
-	const char *names[CONF_MAX_CANDIDATES];
-	size_t count = config_names(c, "candidate", names, CONF_MAX_CANDIDATES);
-
-	for (size_t i = 0; i < count; i++)
-		check_candidate(c, names[i], f);
-}
-
-void cli_check_control(const struct config *c, struct preflight_findings *f)
-{
-	const char *conninfo = config_text(c, "control", NULL, "conninfo");
-	size_t before = f->count;
-
-	if (!*conninfo) {
-		preflight_add(f, PREFLIGHT_WARNING, "control",
-			"--control with a role on the primary that can only read",
-			"is not set: no difference can be verified");
-		return;
-	}
-	preflight_server(conninfo, "control", f);
-	lower_to_warnings(f, before);
-}
-
-/* --- the command --- */
-
-static void print_findings(const struct preflight_findings *f)
-{
-	for (int level = PREFLIGHT_FORBIDS; level >= PREFLIGHT_WARNING; level--) {
-		for (size_t i = 0; i < f->count; i++) {
-			const struct preflight_finding *p = &f->list[i];
-
-			if ((int)p->level != level)
-				continue;
-			printf("%-8s %s: %s\n", level == PREFLIGHT_FORBIDS ? "forbids" : "warning",
-				p->where, p->what);
-			if (*p->mend)
-				printf("         mend: %s\n", p->mend);
-		}
-	}
-}
-
-static int count_level(const struct preflight_findings *f, enum preflight_level level)
-{
-	int count = 0;
+	size_t count = 0;
 
 	for (size_t i = 0; i < f->count; i++)
-		count += f->list[i].level == level;
+		count += f->list[i].level == level && (!kind || strcmp(f->list[i].kind, kind) == 0);
 
 	return count;
 }
 
-static void find_all(const struct config *c, struct preflight_findings *f)
-{
-	unsigned reached;
+/* --- for people --- */
 
-	cli_check_primary(c, f, &reached);
-	if (reached == 0)
-		preflight_add(f, PREFLIGHT_FORBIDS, "primary", "start it, or mend primary.conninfo",
-			"none of its addresses can be reached");
-	if (config_bool(c, "shadow", NULL, "enabled")) {
-		cli_check_candidates(c, f);
-		cli_check_control(c, f);
+static void print_finding(const struct preflight_finding *p)
+{
+	printf("%-11s  %s: %s\n", preflight_level_name(p->level), p->where, p->what);
+	if (*p->effect)
+		printf("             effect: %s\n", p->effect);
+	if (*p->mend)
+		printf("             mend: %s\n", p->mend);
+}
+
+static bool seen_before(const struct preflight_findings *f, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (strcmp(f->list[i].kind, f->list[at].kind) == 0)
+			return true;
+
+	return false;
+}
+
+/* How many of each kind and level: the whole at a glance. */
+static void print_table(const struct preflight_findings *f)
+{
+	if (f->count == 0)
+		return;
+	printf("\n%-20s %8s %8s %12s\n", "kind", "forbids", "warning", "information");
+	for (size_t i = 0; i < f->count; i++) {
+		const char *kind = f->list[i].kind;
+
+		if (!seen_before(f, i))
+			printf("%-20s %8zu %8zu %12zu\n", kind,
+				count_of(f, kind, PREFLIGHT_FORBIDS),
+				count_of(f, kind, PREFLIGHT_WARNING),
+				count_of(f, kind, PREFLIGHT_INFORMATION));
 	}
-	if (!*config_text(c, "discrepancies", NULL, "path"))
-		preflight_add(f, PREFLIGHT_WARNING, "discrepancies", "--log FILE",
-			"path is not set: no discrepancy log is written");
+	printf("\n");
+}
+
+static void print_text(const struct preflight_findings *f)
+{
+	for (int level = PREFLIGHT_FORBIDS; level >= PREFLIGHT_INFORMATION; level--)
+		for (size_t i = 0; i < f->count; i++)
+			if ((int)f->list[i].level == level)
+				print_finding(&f->list[i]);
+	print_table(f);
+	printf("%zu that forbid running, %zu warnings, %zu for information\n",
+		count_of(f, NULL, PREFLIGHT_FORBIDS), count_of(f, NULL, PREFLIGHT_WARNING),
+		count_of(f, NULL, PREFLIGHT_INFORMATION));
+}
+
+/* --- for programs --- */
+
+/* Names from a server need not be UTF-8. */
+static json_t *text(const char *bytes)
+{
+	json_t *string = json_string(bytes);
+
+	return string ? string : json_string("(not UTF-8)");
+}
+
+static bool print_json(const struct preflight_findings *f)
+{
+	json_t *list = json_array(), *all;
+	bool good;
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct preflight_finding *p = &f->list[i];
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "level",
+				      preflight_level_name(p->level), "kind", p->kind, "where",
+				      text(p->where), "what", text(p->what), "effect",
+				      text(p->effect), "mend", text(p->mend)));
+	}
+	all = json_pack("{s:b, s:I, s:I, s:I, s:o}", "runs", !preflight_forbids(f), "forbids",
+		(json_int_t)count_of(f, NULL, PREFLIGHT_FORBIDS), "warnings",
+		(json_int_t)count_of(f, NULL, PREFLIGHT_WARNING), "informations",
+		(json_int_t)count_of(f, NULL, PREFLIGHT_INFORMATION), "findings", list);
+	good = all && json_array_size(list) == f->count &&
+	       json_dumpf(all, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF;
+	json_decref(all);
+
+	return good;
 }
 
 int cli_check(int argc, char **argv)
@@ -121,12 +110,12 @@ int cli_check(int argc, char **argv)
 	int code;
 
 	if (cli_settings_read(argc, argv, true, &settings, &code)) {
-		find_all(settings.config, &findings);
-		print_findings(&findings);
-		printf("%d that forbid running, %d warnings\n",
-			count_level(&findings, PREFLIGHT_FORBIDS),
-			count_level(&findings, PREFLIGHT_WARNING));
+		cli_find(settings.config, true, CHECK_LIMIT_MS, &findings);
 		code = preflight_forbids(&findings) ? EXIT_FINDING : EXIT_GOOD;
+		if (!settings.json)
+			print_text(&findings);
+		else if (!print_json(&findings))
+			code = EXIT_RUNTIME;
 	}
 	preflight_release(&findings);
 	cli_settings_release(&settings);

@@ -65,9 +65,11 @@ static const struct help {
 		"challenge\n"
 		"(then it refuses, see primary.allow_trust) and each candidate whether the role "
 		"there\n"
-		"can write (then it refuses, see --allow-unsafe-role). A candidate that can't be "
-		"reached\n"
-		"is a warning only.\n",
+		"can write (then it refuses, see --allow-unsafe-role). What `pgumbra check` finds "
+		"stands in\n"
+		"the discrepancy log's start record. A server that can't be reached is a warning "
+		"only and\n"
+		"delays the start by less than 5 s.\n",
 		"  pgumbra run -c pgumbra.conf\n"
 		"  pgumbra run --primary host=db1 --candidate 'host=db2 user=shadow' \\\n"
 		"      --control 'host=db1 user=shadow' --log discrepancies.jsonl\n"
@@ -77,11 +79,16 @@ static const struct help {
 		"\n"
 		"Validates the configuration, connects to primary, candidates and control, looks "
 		"at the\n"
-		"candidate roles' privileges, and prints findings with what mends them. Exit code "
-		"1 when\n"
-		"a finding forbids running.\n",
+		"candidate roles' rights, compares each candidate with the control (settings, "
+		"roles,\n"
+		"schema, replication), and prints findings: level, what differs, the likely effect "
+		"on\n"
+		"results, what mends it. Exit code 1 when a finding forbids running.\n"
+		"\n"
+		"      --format FORMAT        text (default), json\n",
 		"  pgumbra check -c pgumbra.conf\n"
-		"  pgumbra check --primary host=db1 --candidate 'host=db2 user=shadow'\n"},
+		"  pgumbra check --primary host=db1 --candidate 'host=db2 user=shadow'\n"
+		"  pgumbra check --format json -c pgumbra.conf\n"},
 	{"report", false,
 		"usage: pgumbra report [OPTIONS] LOG...\n"
 		"\n"

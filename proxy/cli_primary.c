@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOSTS_MAX = 16, PROBE_TIMEOUT_MS = 5000, ANSWER_BYTES = 2048 };
+enum { HOSTS_MAX = 16, PROBE_TIMEOUT_MS = 4000, ANSWER_BYTES = 2048 };
 
 static const char default_socket_directory[] = "/var/run/postgresql";
 
@@ -287,11 +287,12 @@ static void add_trust(
 {
 	bool allowed = config_bool(c, "primary", NULL, "allow_trust") || cli_listens_locally(c);
 
-	preflight_add(f, allowed ? PREFLIGHT_WARNING : PREFLIGHT_FORBIDS, where,
+	const struct preflight_topic topic = {allowed ? PREFLIGHT_WARNING : PREFLIGHT_FORBIDS,
+		"trust", "whoever reaches pgumbra is in",
 		"ask for a password (scram-sha-256) from pgumbra's host in the primary's "
-		"pg_hba.conf; or listen on loopback only; or primary.allow_trust=on",
-		"lets role %s in from this host without a challenge: whoever reaches pgumbra is in",
-		user);
+		"pg_hba.conf; or listen on loopback only; or primary.allow_trust=on"};
+
+	preflight_say(f, &topic, where, "lets role %s in from this host without a challenge", user);
 }
 
 /* Names a pg_hba.conf is likely to have lines for; authentication comes before the role is looked
@@ -301,10 +302,12 @@ static const char *const strangers[] = {"pgumbra_stranger", "postgres"};
 static void check_host(const struct config *c, const struct host *h, struct preflight_findings *f,
 	unsigned *reached)
 {
+	static const struct preflight_topic unreached = {PREFLIGHT_WARNING, "connection",
+		"it is not known whether it asks for passwords", ""};
 	char where[320], why[300] = "";
 	bool answered = false;
 
-	snprintf(where, sizeof where, "primary %s port %s", h->host, h->port);
+	snprintf(where, sizeof where, "primary %.255s port %.15s", h->host, h->port);
 	for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
 		enum answer answer = probe(h, strangers[i], why, sizeof why);
 
@@ -318,9 +321,7 @@ static void check_host(const struct config *c, const struct host *h, struct pref
 	}
 	*reached += answered;
 	if (!answered)
-		preflight_add(f, PREFLIGHT_WARNING, where, "",
-			"cannot be reached, so it is not known whether it asks for passwords: %s",
-			why);
+		preflight_say(f, &unreached, where, "cannot be reached: %s", why);
 }
 
 void cli_check_primary(const struct config *c, struct preflight_findings *f, unsigned *reached)

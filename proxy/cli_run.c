@@ -4,6 +4,9 @@
 #include "proxy/relay/relay.h"
 #include <string.h>
 
+/* A server that doesn't answer delays the start by less than 5 s. */
+enum { START_LIMIT_MS = 4500 };
+
 static void start_log(const struct config *c)
 {
 	enum log_level level = LOG_LEVEL_INFO;
@@ -15,32 +18,34 @@ static void start_log(const struct config *c)
 
 static void log_findings(const struct preflight_findings *f)
 {
+	size_t informations = 0;
+
 	for (size_t i = 0; i < f->count; i++) {
 		const struct preflight_finding *p = &f->list[i];
 		bool forbids = p->level == PREFLIGHT_FORBIDS;
 
-		log_line(forbids ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s: %s%s%s", p->where,
-			p->what, *p->mend ? "; mend: " : "", p->mend);
+		if (p->level == PREFLIGHT_INFORMATION)
+			informations++;
+		else
+			log_line(forbids ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s: %s%s%s",
+				p->where, p->what, *p->mend ? "; mend: " : "", p->mend);
 	}
+	if (informations > 0)
+		log_info("%zu findings for information: `pgumbra check` shows them", informations);
 }
 
-/* Refuses what would be dangerous (trust, a role that can write); the rest is said and left. */
+/* Refuses what would be dangerous (trust, a role that can write); the rest is said, handed to the
+ * discrepancy log, and left. */
 static bool safe_to_run(const struct config *c)
 {
 	struct preflight_findings findings = {0};
-	bool shadow = config_bool(c, "shadow", NULL, "enabled"), safe;
-	unsigned reached;
+	char lines[RELAY_FINDINGS_BYTES];
+	bool safe;
 
-	cli_check_primary(c, &findings, &reached);
-	if (shadow)
-		cli_check_candidates(c, &findings);
-	if (shadow && !*config_text(c, "control", NULL, "conninfo"))
-		preflight_add(&findings, PREFLIGHT_WARNING, "control", "--control",
-			"is not set: no difference can be verified");
-	if (shadow && !*config_text(c, "discrepancies", NULL, "path"))
-		preflight_add(&findings, PREFLIGHT_WARNING, "discrepancies", "--log FILE",
-			"path is not set: no discrepancy log is written");
+	cli_find(c, false, START_LIMIT_MS, &findings);
 	log_findings(&findings);
+	preflight_lines(&findings, lines, sizeof lines);
+	relay_set_findings(lines);
 	safe = !preflight_forbids(&findings);
 	if (!safe)
 		log_error(

@@ -6,7 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_SET = 1000, OPTION_LISTEN, OPTION_UNSAFE, OPTION_INI, OPTION_FIRST_KEY };
+enum {
+	OPTION_SET = 1000,
+	OPTION_LISTEN,
+	OPTION_UNSAFE,
+	OPTION_INI,
+	OPTION_FORMAT,
+	OPTION_FIRST_KEY
+};
 
 /* Flags that are other names of settings: option OPTION_FIRST_KEY + index. */
 static const char *const flag_targets[] = {"primary.conninfo", "candidate.candidate.conninfo",
@@ -16,7 +23,7 @@ static const struct option options[] = {{"config", required_argument, NULL, 'c'}
 	{"set", required_argument, NULL, OPTION_SET},
 	{"listen", required_argument, NULL, OPTION_LISTEN},
 	{"allow-unsafe-role", no_argument, NULL, OPTION_UNSAFE},
-	{"ini", no_argument, NULL, OPTION_INI},
+	{"ini", no_argument, NULL, OPTION_INI}, {"format", required_argument, NULL, OPTION_FORMAT},
 	{"primary", required_argument, NULL, OPTION_FIRST_KEY},
 	{"candidate", required_argument, NULL, OPTION_FIRST_KEY + 1},
 	{"control", required_argument, NULL, OPTION_FIRST_KEY + 2},
@@ -71,6 +78,7 @@ static bool take_flag(struct flags *flags, int option)
 	case OPTION_LISTEN: return add_listen(flags, optarg);
 	case OPTION_UNSAFE: flags->allow_unsafe_role = true; return true;
 	case OPTION_INI: flags->settings->ini = true; return true;
+	case OPTION_FORMAT: flags->settings->json = strcmp(optarg, "json") == 0; return true;
 	default: return add_assignment(flags, flag_targets[option - OPTION_FIRST_KEY], optarg);
 	}
 }
@@ -87,6 +95,20 @@ int cli_bad_option(const char *command, int result, char **argv)
 	return cli_usage(command, "there is no option %s, or it takes no value", word);
 }
 
+/* Options of one command only. 0: fine. */
+static int misplaced(const char *command, int option)
+{
+	if (option == OPTION_INI && strcmp(command, "config") != 0)
+		return cli_usage(command, "--ini belongs to `pgumbra config`");
+	if (option == OPTION_FORMAT && strcmp(command, "check") != 0)
+		return cli_usage(
+			command, "--format belongs to `pgumbra check` and `pgumbra report`");
+	if (option == OPTION_FORMAT && strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
+		return cli_usage(command, "--format %s: allowed are text, json", optarg);
+
+	return 0;
+}
+
 /* 0: go on; otherwise the exit code. */
 static int parse_flags(int argc, char **argv, struct flags *flags)
 {
@@ -96,8 +118,8 @@ static int parse_flags(int argc, char **argv, struct flags *flags)
 	while ((option = getopt_long(argc, argv, ":c:", options, NULL)) != -1) {
 		if (option == '?' || option == ':')
 			return cli_bad_option(argv[0], option, argv);
-		if (option == OPTION_INI && strcmp(argv[0], "config") != 0)
-			return cli_usage(argv[0], "--ini belongs to `pgumbra config`");
+		if (misplaced(argv[0], option) != 0)
+			return EXIT_USAGE;
 		if (!take_flag(flags, option))
 			return EXIT_RUNTIME;
 	}

@@ -38,6 +38,7 @@ struct shadow_page {
 				     the parser is poison */
 	uint64_t poison[16][2];	  /* such texts, filled by the next start */
 	uint32_t poison_count;
+	char findings[16384]; /* preflight's: lines, each with its NUL, an empty one at the end */
 };
 
 /* Entry of the shadow process; returns the exit code. */

@@ -1,92 +1,12 @@
 #define _GNU_SOURCE 1 /* asprintf */
 #include "proxy/preflight.h"
 
-#include <stdarg.h>
+#include "proxy/preflight_questions.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* --- findings --- */
-
-void preflight_release(struct preflight_findings *f)
-{
-	for (size_t i = 0; i < f->count; i++) {
-		free(f->list[i].where);
-		free(f->list[i].what);
-		free(f->list[i].mend);
-	}
-	free(f->list);
-	*f = (struct preflight_findings){0};
-}
-
-bool preflight_forbids(const struct preflight_findings *f)
-{
-	for (size_t i = 0; i < f->count; i++)
-		if (f->list[i].level == PREFLIGHT_FORBIDS)
-			return true;
-
-	return f->failed;
-}
-
-void preflight_add(struct preflight_findings *f, enum preflight_level level, const char *where,
-	const char *mend, const char *format, ...)
-{
-	struct preflight_finding *grown = realloc(f->list, (f->count + 1) * sizeof *grown);
-	struct preflight_finding new = {
-		.level = level, .where = strdup(where), .mend = strdup(mend)};
-	va_list args;
-
-	if (grown)
-		f->list = grown;
-	va_start(args, format);
-	if (vasprintf(&new.what, format, args) < 0)
-		new.what = NULL;
-	va_end(args);
-	if (!grown || !new.where || !new.mend || !new.what) {
-		free(new.where);
-		free(new.mend);
-		free(new.what);
-		f->failed = true;
-		return;
-	}
-	f->list[f->count++] = new;
-}
-
 /* --- asking --- */
-
-static void one_line(char *text)
-{
-	size_t length = strlen(text);
-
-	while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' '))
-		text[--length] = '\0';
-	for (char *p = text; *p; p++)
-		if (*p == '\n')
-			*p = ' ';
-}
-
-/* A read-only transaction in which only pg_catalog is searched. Nothing of it outlasts
- * end_questions(): the connection may be meant for dark reads. */
-static bool begin_questions(PGconn *conn)
-{
-	static const char *const steps[] = {"BEGIN READ ONLY", "SET LOCAL search_path = ''",
-		"SET LOCAL statement_timeout = '30s'"};
-	bool good = true;
-
-	for (size_t i = 0; good && i < sizeof steps / sizeof *steps; i++) {
-		PGresult *answer = PQexec(conn, steps[i]);
-
-		good = PQresultStatus(answer) == PGRES_COMMAND_OK;
-		PQclear(answer);
-	}
-
-	return good;
-}
-
-static void end_questions(PGconn *conn)
-{
-	PQclear(PQexec(conn, "ROLLBACK"));
-}
 
 /* NULL when the question failed: then that is a finding. */
 static PGresult *ask(PGconn *conn, const char *sql, const char *subject, const char *where,
@@ -97,14 +17,14 @@ static PGresult *ask(PGconn *conn, const char *sql, const char *subject, const c
 
 	if (PQresultStatus(answer) == PGRES_TUPLES_OK)
 		return answer;
-	snprintf(why, sizeof why, "%s", PQerrorMessage(conn));
-	one_line(why);
+	questions_error(conn, why, sizeof why);
 	preflight_add(f, PREFLIGHT_FORBIDS, where,
 		"make sure by hand that the role can only read, then --allow-unsafe-role",
 		"%s could not be checked: %s", subject, why);
 	PQclear(answer);
-	end_questions(conn);
-	begin_questions(conn); /* if not, the next question says so */
+	questions_end(conn);
+	if (!questions_begin(conn))
+		questions_end(conn); /* the next question says so */
 
 	return NULL;
 }
@@ -113,11 +33,10 @@ static void cannot_begin(PGconn *conn, const char *where, struct preflight_findi
 {
 	char why[300];
 
-	snprintf(why, sizeof why, "%s", PQerrorMessage(conn));
-	one_line(why);
+	questions_error(conn, why, sizeof why);
 	preflight_add(f, PREFLIGHT_FORBIDS, where, "",
 		"the role could not be checked: no read-only transaction to be had: %s", why);
-	end_questions(conn);
+	questions_end(conn);
 }
 
 static bool is_true(const PGresult *answer, int row, int column)
@@ -214,14 +133,14 @@ bool preflight_role(PGconn *conn, const char *where, struct preflight_findings *
 {
 	bool ordinary;
 
-	if (!begin_questions(conn)) {
+	if (!questions_begin(conn)) {
 		cannot_begin(conn, where, f);
 		return false;
 	}
 	ordinary = check_attributes(conn, where, f);
 	if (ordinary)
 		check_memberships(conn, where, f);
-	end_questions(conn);
+	questions_end(conn);
 
 	return ordinary;
 }
@@ -415,13 +334,13 @@ static void check_objects(PGconn *conn, const struct object_check *check, const 
 
 void preflight_database(PGconn *conn, const char *where, struct preflight_findings *f)
 {
-	if (!begin_questions(conn)) {
+	if (!questions_begin(conn)) {
 		cannot_begin(conn, where, f);
 		return;
 	}
 	for (size_t i = 0; i < sizeof object_checks / sizeof *object_checks; i++)
 		check_objects(conn, &object_checks[i], where, f);
-	end_questions(conn);
+	questions_end(conn);
 }
 
 void preflight_candidate_role(PGconn *conn, const char *where, struct preflight_findings *f)

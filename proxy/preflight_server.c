@@ -1,11 +1,12 @@
 #define _GNU_SOURCE 1 /* asprintf */
 #include "proxy/preflight.h"
 
+#include "proxy/preflight_compare.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYWORDS_MAX = 100, DATABASES_MAX = 100 };
+enum { KEYWORDS_MAX = 100, DATABASES_MAX = 100, COMPARED_MAX = 20 };
 
 /* --- connecting --- */
 
@@ -55,7 +56,7 @@ PGconn *preflight_connect(const char *conninfo, const char *dbname, char *why, s
 	}
 	if (!own_value(options, "connect_timeout")) {
 		keywords[n] = "connect_timeout";
-		values[n++] = "5";
+		values[n++] = "4";
 	}
 	if (dbname) {
 		keywords[n] = "dbname";
@@ -156,53 +157,106 @@ bool preflight_server(const char *conninfo, const char *where, struct preflight_
 	return true;
 }
 
-/* --- settings of two servers --- */
+/* --- against the control --- */
 
-static const char settings_sql[] =
-	"SELECT name, setting, false FROM pg_catalog.pg_settings WHERE name IN ('server_encoding', "
-	"'TimeZone', 'DateStyle', 'IntervalStyle', 'extra_float_digits', 'bytea_output', "
-	"'lc_monetary', 'lc_numeric', 'lc_time', 'standard_conforming_strings', "
-	"'default_text_search_config', 'xmlbinary', 'xmloption', 'array_nulls', "
-	"'transform_null_equals', 'timezone_abbreviations', 'integer_datetimes', 'search_path') "
-	"UNION ALL SELECT p.key, p.value, true FROM pg_catalog.pg_database d "
-	"CROSS JOIN LATERAL pg_catalog.jsonb_each_text(pg_catalog.to_jsonb(d)) p "
-	"WHERE d.datname = pg_catalog.current_database() "
-	"AND p.key IN ('datcollate', 'datctype', 'datcollversion', 'datlocprovider') ORDER BY 1";
+static const struct preflight_topic not_compared = {
+	PREFLIGHT_WARNING, "connection", "what differs there is not known", ""};
 
-static void compare_setting(const PGresult *a, int row, const PGresult *b, const char *where,
-	struct preflight_findings *f)
+/* dbname NULL: the string's own. NULL: said why. */
+static PGconn *connect_or_say(const char *conninfo, const char *dbname, const char *who,
+	const char *where, struct preflight_findings *f)
 {
-	const char *name = PQgetvalue(a, row, 0), *value = PQgetvalue(a, row, 1);
-	bool of_database = PQgetvalue(a, row, 2)[0] == 't';
-	char mend[300];
+	char why[300];
+	PGconn *conn = preflight_connect(conninfo, dbname, why, sizeof why);
 
-	for (int i = 0; i < PQntuples(b); i++) {
-		if (strcmp(PQgetvalue(b, i, 0), name) != 0 ||
-			strcmp(PQgetvalue(b, i, 1), value) == 0)
-			continue;
-		if (of_database)
-			snprintf(mend, sizeof mend,
-				"expect other orders and comparisons of text, or make the "
-				"candidate's database with the same");
-		else
-			snprintf(mend, sizeof mend, "ALTER SYSTEM SET %s = '%s' on the candidate",
-				name, value);
-		preflight_add(f, PREFLIGHT_WARNING, where, mend, "%s is %s, on the control %s",
-			name, PQgetvalue(b, i, 1), value);
-	}
+	if (!conn)
+		preflight_say(f, &not_compared, where, "%s cannot be connected to: %s", who, why);
+
+	return conn;
 }
 
-void preflight_compare_settings(
-	PGconn *control, PGconn *candidate, const char *where, struct preflight_findings *f)
+static void compare_database(const char *control, const char *candidate, const char *dbname,
+	const char *where, struct preflight_findings *f)
 {
-	PGresult *a = PQexec(control, settings_sql), *b = PQexec(candidate, settings_sql);
+	PGconn *a, *b = NULL;
+	char *place = NULL;
 
-	if (PQresultStatus(a) != PGRES_TUPLES_OK || PQresultStatus(b) != PGRES_TUPLES_OK)
-		preflight_add(f, PREFLIGHT_WARNING, where, "",
-			"settings could not be compared with the control's");
-	else
-		for (int row = 0; row < PQntuples(a); row++)
-			compare_setting(a, row, b, where, f);
-	PQclear(a);
-	PQclear(b);
+	if (asprintf(&place, "%s, database %s", where, dbname) < 0) {
+		f->failed = true;
+		return;
+	}
+	a = connect_or_say(control, dbname, "the control", place, f);
+	if (a)
+		b = connect_or_say(candidate, dbname, "the candidate", place, f);
+	if (a && b)
+		compare_scope(SCOPE_DATABASE, a, b, place, f);
+	PQfinish(a);
+	PQfinish(b);
+	free(place);
+}
+
+static bool has_row(const PGresult *answer, const char *name)
+{
+	for (int i = 0; i < PQntuples(answer); i++)
+		if (strcmp(PQgetvalue(answer, i, 0), name) == 0)
+			return true;
+
+	return false;
+}
+
+static const char connectable_sql[] =
+	"SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate AND "
+	"pg_catalog.has_database_privilege(session_user, oid, 'CONNECT') ORDER BY datname";
+
+/* Those that both sides have; a missing one is a finding of its own. */
+static void compare_databases(PGconn *a, PGconn *b, const char *control, const char *candidate,
+	const char *where, struct preflight_findings *f)
+{
+	PGresult *ours = PQexec(a, connectable_sql), *theirs = PQexec(b, connectable_sql);
+	int compared = 0, unseen = 0;
+
+	if (PQresultStatus(ours) != PGRES_TUPLES_OK || PQresultStatus(theirs) != PGRES_TUPLES_OK)
+		preflight_say(f, &not_compared, where, "databases could not be listed");
+	for (int i = 0; i < PQntuples(ours); i++) {
+		const char *dbname = PQgetvalue(ours, i, 0);
+
+		if (!has_row(theirs, dbname))
+			continue;
+		if (compared == COMPARED_MAX) {
+			unseen++;
+			continue;
+		}
+		compare_database(control, candidate, dbname, where, f);
+		compared++;
+	}
+	if (unseen > 0)
+		preflight_say(
+			f, &not_compared, where, "%d databases more were not compared", unseen);
+	PQclear(ours);
+	PQclear(theirs);
+}
+
+void preflight_compare(
+	const char *control, const char *candidate, const char *where, struct preflight_findings *f)
+{
+	bool one = conninfo_has_dbname(candidate), ours = conninfo_has_dbname(control);
+	char why[300];
+	PGconn *b = connect_first(candidate, why, sizeof why), *a = NULL;
+
+	if (!b) {
+		preflight_say(f, &not_compared, where, "cannot be connected to: %s", why);
+		return;
+	}
+	a = connect_or_say(control, ours ? NULL : PQdb(b), "the control", where, f);
+	if (a) {
+		compare_scope(SCOPE_SERVER, a, b, where, f);
+		if (one) {
+			compare_scope(SCOPE_DATABASE, a, b, where, f);
+		} else {
+			compare_scope(SCOPE_DATABASES, a, b, where, f);
+			compare_databases(a, b, control, candidate, where, f);
+		}
+	}
+	PQfinish(a);
+	PQfinish(b);
 }

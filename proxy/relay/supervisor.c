@@ -3,6 +3,7 @@
 
 #include "proxy/handover.h"
 #include "proxy/log.h"
+#include "proxy/relay/relay.h"
 #include "proxy/tape.h"
 #include <assert.h>
 #include <errno.h>
@@ -97,15 +98,30 @@ static int configuration_fd(const struct config *config)
 	return fd;
 }
 
+static char findings[RELAY_FINDINGS_BYTES]; /* set once, before relay_run */
+
+_Static_assert(sizeof findings == sizeof((struct shadow_page *)0)->findings, "one size");
+
+void relay_set_findings(const char *lines)
+{
+	size_t used = 0;
+
+	while (lines[used])
+		used += strlen(lines + used) + 1;
+	assert(used < sizeof findings);
+	memcpy(findings, lines, used + 1);
+}
+
 static int books_page_fd(void)
 {
 	int fd = memfd_create("pgumbra-books", MFD_CLOEXEC);
 	char run[37];
 
 	make_uuid7(run);
-	if (fd >= 0 &&
-		(ftruncate(fd, sizeof(struct shadow_page)) < 0 ||
-			pwrite(fd, run, sizeof run, offsetof(struct shadow_page, run)) < 0)) {
+	if (fd >= 0 && (ftruncate(fd, sizeof(struct shadow_page)) < 0 ||
+			       pwrite(fd, run, sizeof run, offsetof(struct shadow_page, run)) < 0 ||
+			       pwrite(fd, findings, sizeof findings,
+				       offsetof(struct shadow_page, findings)) < 0)) {
 		close(fd);
 		fd = -1;
 	}

@@ -55,7 +55,7 @@ struct mirror_answer {
 	enum reason reason; /* MIRROR_FAILED */
 	struct result
 		result; /* MIRROR_ANSWERED; on_done may move it out (leave it result_init'ed) */
-	char text[160]; /* MIRROR_FAILED: why, for the operator */
+	char text[176]; /* MIRROR_FAILED: why, for the operator */
 	bool cold;	/* first reads on a new connection */
 	uint64_t round_trip_us; /* of the connection, bare Sync */
 };

@@ -537,14 +537,31 @@ static bool make_events(struct worker *w, int wake_fd)
 	       event_add(w->refresh, &refresh) == 0 && event_add(w->retry, &retry) == 0;
 }
 
+/* The page's lines; how many. */
+static size_t findings_of(const struct shadow_page *page, const char **lines, size_t max)
+{
+	const char *at = page->findings, *end = at + sizeof page->findings;
+	size_t count = 0;
+
+	while (count < max && at < end && *at && memchr(at, 0, (size_t)(end - at))) {
+		lines[count++] = at;
+		at += strlen(at) + 1;
+	}
+
+	return count;
+}
+
 static void say_start(struct worker *w)
 {
+	const char *findings[512];
 	char digest[17];
 	struct journal_start start = {.version = PGUMBRA_VERSION,
 		.settings_digest = digest,
 		.primary = config_text(w->config, "primary", NULL, "conninfo"),
 		.candidates = w->names,
 		.ncandidates = w->ncandidates,
+		.findings = findings,
+		.nfindings = findings_of(w->page, findings, sizeof findings / sizeof *findings),
 		.restarted = w->page->starts > 0};
 
 	config_digest(w->config, digest);

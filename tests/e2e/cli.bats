@@ -182,7 +182,7 @@ said() {
 		for cluster in $(clusters); do
 			check_role "$cluster" "$role"
 			[ "$status" = 1 ] || { echo "$role: $status"; echo "$output"; false; }
-			said "forbids  candidate candidate: $finding"
+			said "forbids      candidate candidate: $finding"
 			said "mend: $mend"
 		done
 	done <<-'ROLES'
@@ -211,7 +211,7 @@ said() {
 		for role in super inserts sneaks counts creates founds groups attributes; do
 			check_role "$cluster" $role
 			[ "$status" = 1 ]
-			sed -n '/^forbids  candidate/{n;s/^ *mend: //;s/; or .*//;s/$/;/;p}' <<<"$output" >mend.sql
+			sed -n '/^forbids      candidate/{n;s/^ *mend: //;s/; or .*//;s/$/;/;p}' <<<"$output" >mend.sql
 			[ -s mend.sql ]
 			(echo "begin;"; cat mend.sql; echo "commit;") | cluster_psql "$cluster" shop
 			check_role "$cluster" $role
@@ -236,7 +236,7 @@ said() {
 	[ "$status" = 1 ]
 	said "PUBLIC may write tables or views (DELETE): public.t"
 	said "mend: REVOKE DELETE ON public.t FROM PUBLIC"
-	said "warning  candidate candidate: PUBLIC may make temporary tables"
+	said "warning      candidate candidate: PUBLIC may make temporary tables"
 	cluster_psql "$P15" shop -c 'revoke delete on t from public; revoke temporary on database shop from public'
 }
 
@@ -244,7 +244,7 @@ said() {
 	run "$PGUMBRA" check --primary "$(address "$P15")" --log x \
 		--candidate "$(address "$P15") user=inserts password=inserts"
 	[ "$status" = 1 ]
-	said "forbids  candidate candidate, database shop: role inserts may write"
+	said "forbids      candidate candidate, database shop: role inserts may write"
 }
 
 @test "an unsafe role keeps run from starting; --allow-unsafe-role makes it a warning" {
@@ -254,7 +254,7 @@ said() {
 	said "not started"
 	run -0 "$PGUMBRA" check --primary "$(address "$P15")" --allow-unsafe-role \
 		--candidate "$(address "$P15") user=inserts password=inserts dbname=shop"
-	said "warning  candidate candidate: role inserts may write"
+	said "warning      candidate candidate: role inserts may write"
 }
 
 # --- servers ---
@@ -262,7 +262,7 @@ said() {
 @test "an unreachable candidate is a warning, an unreachable primary forbids" {
 	nobody="host=127.0.0.1 port=$(free_port)"
 	run -0 "$PGUMBRA" check --primary "$(address "$P15")" --candidate "$nobody"
-	said "warning  candidate candidate: cannot be connected to"
+	said "warning      candidate candidate: cannot be connected to"
 	run -1 "$PGUMBRA" check --primary "$nobody" --set shadow.enabled=off
 	said "none of its addresses can be reached"
 }
@@ -271,14 +271,14 @@ said() {
 	cluster_hba "$P15" "host all all 127.0.0.1/32 trust"
 	set -- --primary "$(address "$P15")" --set shadow.enabled=off
 	run -1 "$PGUMBRA" check "$@" --listen 0.0.0.0:6432
-	said "forbids  primary 127.0.0.1"
+	said "forbids      primary 127.0.0.1"
 	said "without a challenge"
 	run -2 "$PGUMBRA" run "$@" --listen 0.0.0.0:0
 	said "without a challenge"
 	run -0 "$PGUMBRA" check "$@" --listen '127.0.0.1:6432' --listen '[::1]:6432' --listen /tmp:1
-	said "warning  primary 127.0.0.1"
+	said "warning      primary 127.0.0.1"
 	run -0 "$PGUMBRA" check "$@" --listen 0.0.0.0:6432 --set primary.allow_trust=on
-	said "warning  primary 127.0.0.1"
+	said "warning      primary 127.0.0.1"
 	cluster_hba "$P15" "host all postgres 127.0.0.1/32 trust" "host all all 127.0.0.1/32 scram-sha-256"
 	run -1 "$PGUMBRA" check "$@" --listen 0.0.0.0:6432
 	said "lets role postgres in"
@@ -308,8 +308,8 @@ hba_loaded() {
 		--candidate "$(address "$P15") user=safe password=safe dbname=ger" \
 		--control "$(address "$P15") user=safe password=safe dbname=shop"
 	[ "$status" = 0 ] || { echo "$output"; false; }
-	said "DateStyle is German, DMY, on the control ISO, MDY"
-	said "datcollate is C, on the control C.UTF-8"
+	said "DateStyle is German, DMY (set for the database user), on the control ISO, MDY"
+	said "database collation is C, on the control C.UTF-8"
 	cluster_psql "$P15" postgres -c 'drop database ger'
 }
 

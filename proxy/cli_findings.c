@@ -1,0 +1,90 @@
+#include "proxy/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What a job's process looks at. */
+struct subject {
+	const struct config *config;
+	const char *candidate; /* NULL elsewhere */
+	bool must_reach;       /* the primary */
+};
+
+/* --- what the configuration alone says --- */
+
+static void look_at_configuration(const struct config *c, struct preflight_findings *f)
+{
+	static const struct preflight_topic no_control = {PREFLIGHT_WARNING, "configuration",
+		"no difference can be verified, nothing is compared before the start",
+		"--control with a role on the primary that can only read"};
+	static const struct preflight_topic no_log = {
+		PREFLIGHT_WARNING, "configuration", "no discrepancy log is written", "--log FILE"};
+
+	if (config_bool(c, "shadow", NULL, "enabled") &&
+		!*config_text(c, "control", NULL, "conninfo"))
+		preflight_say(f, &no_control, "control", "is not set");
+	if (!*config_text(c, "discrepancies", NULL, "path"))
+		preflight_say(f, &no_log, "discrepancies", "path is not set");
+}
+
+/* --- servers --- */
+
+static void look_at_primary(const struct preflight_job *job, struct preflight_findings *f)
+{
+	static const struct preflight_topic unreached = {
+		PREFLIGHT_FORBIDS, "connection", "", "start it, or mend primary.conninfo"};
+	const struct subject *s = job->arg;
+	unsigned reached;
+
+	cli_check_primary(s->config, f, &reached);
+	if (reached == 0 && s->must_reach)
+		preflight_say(f, &unreached, "primary", "none of its addresses can be reached");
+}
+
+static void look_at_candidate(const struct preflight_job *job, struct preflight_findings *f)
+{
+	const struct subject *s = job->arg;
+	const char *conninfo = config_text(s->config, "candidate", s->candidate, "conninfo");
+	const char *control = config_text(s->config, "control", NULL, "conninfo");
+
+	f->forbids_as_warnings =
+		config_bool(s->config, "candidate", s->candidate, "allow_unsafe_role");
+	if (!preflight_server(conninfo, job->name, f))
+		return;
+	f->forbids_as_warnings = false;
+	if (*control)
+		preflight_compare(control, conninfo, job->name, f);
+}
+
+static void look_at_control(const struct preflight_job *job, struct preflight_findings *f)
+{
+	const struct subject *s = job->arg;
+
+	f->forbids_as_warnings = true;
+	preflight_server(config_text(s->config, "control", NULL, "conninfo"), job->name, f);
+}
+
+void cli_find(const struct config *c, bool must_reach, int limit_ms, struct preflight_findings *f)
+{
+	enum { JOBS = 2 + CONF_MAX_CANDIDATES };
+	const char *names[CONF_MAX_CANDIDATES];
+	char where[CONF_MAX_CANDIDATES][100];
+	struct subject subjects[JOBS];
+	struct preflight_job jobs[JOBS];
+	size_t count = 0, candidates = 0;
+
+	if (config_bool(c, "shadow", NULL, "enabled"))
+		candidates = config_names(c, "candidate", names, CONF_MAX_CANDIDATES);
+	subjects[0] = (struct subject){.config = c, .must_reach = must_reach};
+	jobs[count++] = (struct preflight_job){"primary", look_at_primary, &subjects[0]};
+	for (size_t i = 0; i < candidates; i++) {
+		snprintf(where[i], sizeof where[i], "candidate %s", names[i]);
+		subjects[count] = (struct subject){.config = c, .candidate = names[i]};
+		jobs[count] = (struct preflight_job){where[i], look_at_candidate, &subjects[count]};
+		count++;
+	}
+	if (candidates > 0 && *config_text(c, "control", NULL, "conninfo"))
+		jobs[count++] = (struct preflight_job){"control", look_at_control, &subjects[0]};
+	preflight_gather(jobs, count, limit_ms, f);
+	look_at_configuration(c, f);
+}
