@@ -59,7 +59,7 @@ struct connection {
 	uint64_t reads;
 	bool draining;	   /* the owner wants it closed after what it does now */
 	bool close_after;  /* the read calls something not known to be harmless */
-	char trouble[160]; /* CLOSED: why */
+	char trouble[176]; /* CLOSED: why */
 	const struct connection_events *events;
 	void *self;	       /* of the callbacks */
 	uint8_t *scratch;      /* owned, CONNECTION_READ_SIZE */
