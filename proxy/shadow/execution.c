@@ -90,7 +90,7 @@ struct execution *execution_begin_part(
 
 	if (!e)
 		return NULL;
-	if (!part && e->skip == REASON_SESSION_UNKNOWN)
+	if (!part && !q->unreadable && e->skip == REASON_SESSION_UNKNOWN)
 		e->skip = REASON_NOT_A_READ; /* an empty text */
 	if (q->too_long)
 		e->skip = REASON_TOO_LONG;
@@ -178,7 +178,7 @@ struct execution *execution_begin_portal(
 	e->began_us = request->time_us;
 	if (p && p->cursor)
 		e->skip = REASON_NOT_A_READ;
-	if (prepared && !prepared->statement)
+	if (prepared && prepared->sql[0] == '\0')
 		e->skip = REASON_NOT_A_READ; /* an empty text */
 	if (e->skip != REASON_NONE ||
 		!read_begin(s, e, prepared->sql, strlen(prepared->sql), request->time_us))
@@ -241,8 +241,16 @@ static bool sampled_out(struct observed *s, const struct execution *e)
 	return (double)(o->random >> 11) * 0x1p-53 >= o->options.sample;
 }
 
+/* The server's word against the parser's: an INSERT that was taken for a read is none. */
+static bool is_read_tag(struct span tag)
+{
+	return tag.len > 7 && memcmp(tag.data, "SELECT ", 7) == 0;
+}
+
 void execution_complete(struct observed *s, struct execution *e, struct span tag, uint64_t time_us)
 {
+	if (e->read && !is_read_tag(tag))
+		forgo(e, REASON_LOST_PAIRING);
 	if (e->dropped == REASON_NONE && sampled_out(s, e))
 		forgo(e, REASON_SAMPLED_OUT);
 	if (e->read) {

@@ -409,7 +409,7 @@ void observed_front(struct observed *s, const struct message *m, uint64_t time_u
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void query_parts(struct observed *s, const struct request *q)
+static void query_parts(struct observed *s, struct request *q)
 {
 	struct span sql;
 
@@ -417,8 +417,10 @@ static void query_parts(struct observed *s, const struct request *q)
 		return;
 	s->part = 0;
 	s->parts = (struct text_parts){0};
-	s->parts_valid = !q->too_long && parse_query(span_of(q->body, q->len), &sql) &&
-			 classify_text(s->view->classifier, sql, &s->parts);
+	if (q->too_long || !parse_query(span_of(q->body, q->len), &sql))
+		return;
+	q->unreadable = observed_unreadable(s, sql);
+	s->parts_valid = !q->unreadable && classify_text(s->view->classifier, sql, &s->parts);
 }
 
 static const struct text_part *current_part(const struct observed *s)
@@ -787,10 +789,25 @@ static void execute_ended(struct observed *s, struct request *r)
 	observed_apply(s, NULL, span_cstr(""), true);
 }
 
+/* The large-object functions, which drivers call this way: they act on data only. */
+static bool is_large_object_call(const struct request *r)
+{
+	static const uint32_t oids[] = {
+		715, 952, 953, 954, 955, 956, 957, 958, 964, 1004, 3170, 3171, 3172};
+	struct reader reader = reader_over(span_of(r->body, r->len));
+	uint32_t oid = r->too_long ? 0 : read_u32(&reader);
+
+	for (size_t i = 0; i < sizeof oids / sizeof *oids; i++)
+		if (oids[i] == oid)
+			return true;
+
+	return false;
+}
+
 static void function_ended(struct observed *s, struct request *r)
 {
 	end_unbegun(s, r, OUTCOME_SKIPPED, REASON_NOT_A_READ);
-	observed_apply(s, NULL, span_cstr(""), true);
+	observed_apply(s, NULL, span_cstr(is_large_object_call(r) ? "SELECT" : ""), true);
 }
 
 static void request_done(struct observed *s, struct request *r, bool ok)

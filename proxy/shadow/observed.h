@@ -68,9 +68,10 @@ struct portal {
 
 struct request {
 	uint8_t type, sub;
-	bool counted;  /* a Query, Execute or FunctionCall frame whose fate is not booked yet */
-	bool begun;    /* the first answer to it came */
-	bool too_long; /* its body was not taken */
+	bool counted;	 /* a Query, Execute or FunctionCall frame whose fate is not booked yet */
+	bool begun;	 /* the first answer to it came */
+	bool too_long;	 /* its body was not taken */
+	bool unreadable; /* its encoding would mislead the parser */
 	uint8_t *body;
 	size_t len;
 	uint64_t time_us;
@@ -168,6 +169,8 @@ void portal_free(struct observed *s, struct portal *p);
 void observed_apply(
 	struct observed *s, const struct statement *statement, struct span tag, bool succeeded);
 void observed_ready(struct observed *s, uint8_t status);
+/* Bytes of this text may look like ASCII and be none. */
+bool observed_unreadable(const struct observed *s, struct span sql);
 enum reason observed_decide(struct observed *s, const struct statement *statement);
 /* Settings of a dark read. False: they are not known for certain, or out of memory. */
 bool observed_settings(struct observed *s, struct dark_read *read);

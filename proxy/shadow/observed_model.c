@@ -12,6 +12,19 @@
 static const char *const unsafe_encodings[] = {
 	"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "GB18030", "JOHAB"};
 
+static bool encoding_unsafe(const struct observed *s)
+{
+	const char *encoding;
+
+	if (!observed_reported_now(s, "client_encoding", &encoding))
+		return true;
+	for (size_t i = 0; encoding && i < sizeof unsafe_encodings / sizeof *unsafe_encodings; i++)
+		if (strcasecmp(encoding, unsafe_encodings[i]) == 0)
+			return true;
+
+	return false;
+}
+
 static void transaction_over(struct observed *s, bool committed)
 {
 	s->in_block = false;
@@ -232,6 +245,8 @@ void observed_apply(struct observed *s, const struct statement *st, struct span 
 	session_settings_begin(&s->settings);
 	if (!st) {
 		s->tainted = true;
+		if (succeeded && encoding_unsafe(s)) /* perhaps not read for that */
+			doubt(s, NULL);
 		if (succeeded)
 			apply_tag(s, tag);
 		return;
@@ -270,14 +285,12 @@ void observed_ready(struct observed *s, uint8_t status)
 	s->settings_at_ready = settings_state_ref(s->settings.current);
 }
 
-static bool encoding_unsafe(const struct observed *s)
+bool observed_unreadable(const struct observed *s, struct span sql)
 {
-	const char *encoding;
-
-	if (!observed_reported_now(s, "client_encoding", &encoding))
-		return true;
-	for (size_t i = 0; encoding && i < sizeof unsafe_encodings / sizeof *unsafe_encodings; i++)
-		if (strcasecmp(encoding, unsafe_encodings[i]) == 0)
+	if (!encoding_unsafe(s))
+		return false;
+	for (size_t i = 0; i < sql.len; i++)
+		if (sql.data[i] >= 0x80)
 			return true;
 
 	return false;

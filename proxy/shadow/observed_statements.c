@@ -82,7 +82,8 @@ void observed_define(struct observed *s, struct span name, struct span sql, uint
 	}
 	for (p->ntypes = 0; p->ntypes < ntypes; p->ntypes++)
 		p->types[p->ntypes] = types[p->ntypes];
-	p->statement = classify_one(s, sql); /* NULL for an empty text: never a read */
+	if (!observed_unreadable(s, sql))
+		p->statement = classify_one(s, sql); /* NULL for an empty text: never a read */
 	HASH_ADD_KEYPTR(hh, s->statements, p->name, strlen(p->name), p);
 }
 

@@ -11,8 +11,8 @@
  * (bits of enum tape_gap_flags) ! rows REASON    rows were not taken ! close          the session
  * ends = read "SQL" rows N END [limit N] [SETTINGS...]      a dark read, in order = skipped REASON
  * | = dropped REASON = books observed N execution N continuation N discarded N open N = lost the
- * session is not observed any more A line "% settings" makes reads show the settings that the
- * session chose itself. */
+ * session is not observed any more = disagreements N A line "% settings" makes reads show the
+ * settings that the session chose itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -277,8 +277,10 @@ static void back_error(struct buffer *b, char *rest)
 	buffer_add_u8(b, 0);
 	buffer_printf(b, "V%s", severity);
 	buffer_add_u8(b, 0);
-	buffer_printf(b, "C%s", rest);
-	buffer_add_u8(b, 0);
+	if (*rest) {
+		buffer_printf(b, "C%s", rest);
+		buffer_add_u8(b, 0);
+	}
 	buffer_printf(b, "Mmessage");
 	buffer_add_u8(b, 0);
 	buffer_add_u8(b, 0);
@@ -351,6 +353,9 @@ static void expect(struct run *r, const char *line)
 			(unsigned)observer_frames_open(r->observer));
 		if (r->first != r->count)
 			fail_run(r, "not expected", r->events[r->first % 64]);
+	} else if (strncmp(line, "disagreements ", 14) == 0) {
+		snprintf(got, sizeof got, "disagreements %u",
+			(unsigned)observer_disagreements(r->observer));
 	} else if (strcmp(line, "lost") == 0) {
 		snprintf(got, sizeof got, "%s",
 			observer_desyncs(r->observer) > 0 ? "lost" : "still observed");
