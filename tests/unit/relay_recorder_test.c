@@ -585,46 +585,41 @@ static void a_sync_that_copy_swallows_is_not_owed(void **state)
 	fixture_release(f);
 }
 
-static void replication_sessions_are_counted_and_never_taken(void **state)
+/* A session that its startup packet keeps off the tape for good. */
+static void is_counted_and_never_taken(const char *startup, size_t len, enum unobserved why)
 {
 	struct fixture fixture, *f = &fixture;
 	struct buffer packet;
 
-	(void)state;
 	fixture_init(f, RING);
 	recorder_release(&f->recorder);
 	assert_true(recorder_init(&f->recorder, &f->recording,
 		(struct tape_session){.slot = 3, .generation = 1},
-		STARTUP("user\0me\0replication\0database\0"), 5));
+		startup_of(startup, len, &packet), 5));
 	log_in(f);
 	FRONT('Q', "IDENTIFY_SYSTEM\0");
 	recorder_announce(&f->recorder);
 	recorder_close(&f->recorder);
 	saw(f, "");
-	assert_int_equal(f->recording.counters.unobserved[UNOBSERVED_REPLICATION], 1);
+	assert_int_equal(f->recording.counters.unobserved[why], 1);
 	buffer_release(&packet);
 	fixture_release(f);
 }
 
-static void our_own_connections_are_counted_and_never_taken(void **state)
+static void replication_sessions_are_counted_and_never_taken(void **state)
 {
-	struct fixture fixture, *f = &fixture;
-	struct buffer packet;
+	static const char startup[] = "user\0me\0replication\0database\0";
 
 	(void)state;
-	fixture_init(f, RING);
-	recorder_release(&f->recorder);
-	assert_true(recorder_init(&f->recorder, &f->recording,
-		(struct tape_session){.slot = 3, .generation = 1},
-		STARTUP("user\0me\0application_name\0pgumbra\0"), 5));
-	log_in(f);
-	FRONT('Q', "IDENTIFY_SYSTEM\0");
-	recorder_announce(&f->recorder);
-	recorder_close(&f->recorder);
-	saw(f, "");
-	assert_int_equal(f->recording.counters.unobserved[UNOBSERVED_OWN_READS], 1);
-	buffer_release(&packet);
-	fixture_release(f);
+	is_counted_and_never_taken(startup, sizeof startup, UNOBSERVED_REPLICATION);
+}
+
+static void our_own_connections_are_counted_and_never_taken(void **state)
+{
+	static const char startup[] = "user\0me\0application_name\0pgumbra\0";
+
+	(void)state;
+	is_counted_and_never_taken(startup, sizeof startup, UNOBSERVED_OWN_READS);
 }
 
 static void replication_is_asked_for_as_the_server_reads_it(void **state)
