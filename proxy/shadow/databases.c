@@ -171,6 +171,7 @@ static void settle_candidate(struct database *db, struct load *load)
 	c->types = (struct type_names){type_name, c->catalogue};
 	c->generation = ++db->generation;
 	classifier_set_catalogue(c->classifier, c->catalogue, c->generation);
+	db->view.generation = db->candidate[0].generation;
 	log_line(c->ready ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 		"candidate %d: database \"%s\": catalogue read, %zu functions", load->candidate + 1,
 		db->name, catalogue_functions(c->catalogue));

@@ -52,6 +52,12 @@ static void forgo(struct execution *e, enum reason reason)
 		e->dropped = reason;
 }
 
+void execution_mixed(struct execution *e)
+{
+	if (e->skip == REASON_NONE)
+		forgo(e, REASON_PARTIAL);
+}
+
 static bool read_begin(
 	struct observed *s, struct execution *e, const char *sql, size_t sql_len, uint64_t time_us)
 {
@@ -171,7 +177,7 @@ struct execution *execution_begin_portal(
 	struct observed *s, struct portal *p, const struct request *request)
 {
 	struct prepared *prepared = p ? p->prepared : NULL;
-	struct execution *e = execution_new(s, prepared ? prepared->statement : NULL);
+	struct execution *e = execution_new(s, prepared ? observed_decision(s, prepared) : NULL);
 
 	if (!e)
 		return NULL;

@@ -14,6 +14,23 @@ static bool is_execution_frame(uint8_t type)
 	return type == FRONT_QUERY || type == FRONT_EXECUTE || type == FRONT_FUNCTION_CALL;
 }
 
+struct observed *observed_new_unfollowed(
+	struct observer *o, struct tape_session id, enum unobserved why)
+{
+	struct observed *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->observer = o;
+	s->id = id;
+	s->state = SESSION_LOST;
+	s->why = why;
+	assembler_init(&s->front, o->options.max_message_bytes + MESSAGE_HEADER);
+	assembler_init(&s->back, o->options.max_message_bytes + MESSAGE_HEADER);
+
+	return s;
+}
+
 struct observed *observed_new(struct observer *o, struct tape_session id)
 {
 	struct observed *s = calloc(1, sizeof *s);
@@ -23,6 +40,7 @@ struct observed *observed_new(struct observer *o, struct tape_session id)
 		return NULL;
 	s->observer = o;
 	s->id = id;
+	s->why = UNOBSERVED_DESYNC;
 	s->first = s->next = 1;
 	assembler_init(&s->front, o->options.max_message_bytes + MESSAGE_HEADER);
 	assembler_init(&s->back, o->options.max_message_bytes + MESSAGE_HEADER);
@@ -388,7 +406,7 @@ void observed_front(struct observed *s, const struct message *m, uint64_t time_u
 	if (counts)
 		o->frames_read++;
 	if (counts && s->state == SESSION_LOST)
-		o->books->unobserved[UNOBSERVED_DESYNC]++;
+		o->books->unobserved[s->why]++;
 	if (counts && s->state == SESSION_ENDING)
 		frame_without_answer(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
 	if (s->state == SESSION_LOST || s->state == SESSION_ENDING || m->type == FRONT_FLUSH ||
@@ -497,9 +515,11 @@ static bool without_effect(const struct observed *s, const struct request *r)
 
 	if (r->type == FRONT_QUERY)
 		return s->parts_valid && s->parts.count == 0;
-	return s->current_continues || (p && p->applied) ||
-	       (p && ((!p->prepared && !p->bind) || (p->prepared && !p->prepared->statement &&
-							    p->prepared->sql[0] == '\0')));
+	if (!p)
+		return s->current_continues;
+
+	return s->current_continues || p->applied || p->cursor ||
+	       (p->prepared && !p->prepared->statement && p->prepared->sql[0] == '\0');
 }
 
 /* Ends the current execution, then lets the statement act on the session (which may close the

@@ -35,6 +35,8 @@ struct prepared {
 	uint8_t *columns; /* RowDescription body of a Describe, NULL until one was seen */
 	size_t columns_len;
 	bool no_data;
+	struct observer *observer; /* borrowed: whose memory `charged` counts against */
+	size_t charged;
 	UT_hash_handle hh;
 };
 
@@ -88,6 +90,7 @@ struct observed {
 	struct observer *observer;
 	struct tape_session id;
 	enum session_state state;
+	enum unobserved why; /* SESSION_LOST: what its frames count as */
 	char uuid[37];
 	char *user, *database, *application_name;
 	const struct database_view *view; /* borrowed from the sink, for good */
@@ -135,6 +138,9 @@ struct observed {
 
 /* observed.c */
 struct observed *observed_new(struct observer *o, struct tape_session id);
+/* A session that is only counted. */
+struct observed *observed_new_unfollowed(
+	struct observer *o, struct tape_session id, enum unobserved why);
 void observed_free(struct observed *s); /* ends what is open: skipped(unanswered) */
 bool observed_start(struct observed *s, const struct tape_open *open, struct span startup,
 	struct span reported);
@@ -153,6 +159,9 @@ void observed_define(struct observed *s, struct span name, struct span sql, uint
 void observed_undefine(struct observed *s, const char *name, size_t len);
 void observed_forget_statements(struct observed *s);
 void prepared_unref(struct prepared *p);
+const struct statement *observed_decision(struct observed *s, struct prepared *p);
+/* NULL: any portal. */
+void observed_mix_portals(struct observed *s, const char *name);
 struct portal *observed_portal(struct observed *s, const char *name, size_t len);
 void observed_bind(struct observed *s, struct span name, struct span statement, struct span body);
 void observed_declare(struct observed *s, const char *name, bool hold);
@@ -199,6 +208,7 @@ void execution_complete(struct observed *s, struct execution *e, struct span tag
 void execution_failed(struct observed *s, struct execution *e, struct span body, uint64_t time_us);
 void execution_abandon(
 	struct observed *s, struct execution *e, enum outcome outcome, enum reason reason);
+void execution_mixed(struct execution *e);
 /* Ends a suspended portal's execution: it fetched `rows` rows and no more. */
 void execution_limited(struct observed *s, struct execution *e);
 

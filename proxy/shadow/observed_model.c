@@ -25,6 +25,16 @@ static bool encoding_unsafe(const struct observed *s)
 	return false;
 }
 
+/* Off, a backslash in a string escapes the quote behind it, which our parser takes for the end. */
+static bool strings_unsafe(const struct observed *s)
+{
+	const char *value;
+
+	return !observed_reported_now(s, "standard_conforming_strings", &value) ||
+	       (value && strcasecmp(value, "on") != 0 && strcasecmp(value, "true") != 0 &&
+		       strcmp(value, "1") != 0);
+}
+
 static void transaction_over(struct observed *s, bool committed)
 {
 	s->in_block = false;
@@ -231,10 +241,10 @@ static void apply_success(struct observed *s, const struct statement *st, struct
 	case EFFECT_DECLARE:
 	case EFFECT_CLOSE: apply_cursor(s, st); break;
 	case EFFECT_UNKNOWN_SETTINGS: doubt(s, st); break;
+	case EFFECT_FETCH: observed_mix_portals(s, st->name); break;
 	case EFFECT_NONE:
 	case EFFECT_TAINT:
 	case EFFECT_COPY:
-	case EFFECT_FETCH:
 	case EFFECT_DISCARD_OTHER: break;
 	}
 }
@@ -245,7 +255,8 @@ void observed_apply(struct observed *s, const struct statement *st, struct span 
 	session_settings_begin(&s->settings);
 	if (!st) {
 		s->tainted = true;
-		if (succeeded && encoding_unsafe(s)) /* perhaps not read for that */
+		if (succeeded &&
+			(encoding_unsafe(s) || strings_unsafe(s))) /* perhaps not read for that */
 			doubt(s, NULL);
 		if (succeeded)
 			apply_tag(s, tag);
@@ -287,10 +298,10 @@ void observed_ready(struct observed *s, uint8_t status)
 
 bool observed_unreadable(const struct observed *s, struct span sql)
 {
-	if (!encoding_unsafe(s))
-		return false;
-	for (size_t i = 0; i < sql.len; i++)
-		if (sql.data[i] >= 0x80)
+	bool bytes = encoding_unsafe(s), strings = strings_unsafe(s);
+
+	for (size_t i = 0; (bytes || strings) && i < sql.len; i++)
+		if ((bytes && sql.data[i] >= 0x80) || (strings && sql.data[i] == '\\'))
 			return true;
 
 	return false;
@@ -324,7 +335,8 @@ enum reason observed_decide(struct observed *s, const struct statement *st)
 		return REASON_OLD_SNAPSHOT;
 	if (s->settings.current->temporary && st->reads_relations)
 		return REASON_TEMPORARY_RELATION;
-	if (session_settings_unknown(&s->settings) || identity_changed(s) || encoding_unsafe(s))
+	if (session_settings_unknown(&s->settings) || identity_changed(s) || encoding_unsafe(s) ||
+		strings_unsafe(s))
 		return REASON_SESSION_UNKNOWN;
 
 	return REASON_NONE;

@@ -9,6 +9,8 @@ void prepared_unref(struct prepared *p)
 {
 	if (!p || --p->references > 0)
 		return;
+	if (p->observer)
+		p->observer->memory -= p->charged;
 	statement_unref(p->statement);
 	free(p->name);
 	free(p->sql);
@@ -66,7 +68,8 @@ void observed_define(struct observed *s, struct span name, struct span sql, uint
 	struct prepared *p;
 
 	observed_undefine(s, (const char *)name.data, name.len);
-	if (HASH_COUNT(s->statements) >= SESSION_STATEMENTS_MAX)
+	if (HASH_COUNT(s->statements) >= SESSION_STATEMENTS_MAX ||
+		s->observer->memory + sql.len > s->observer->options.memory_limit_bytes)
 		return; /* binding it later is session_unknown */
 	p = calloc(1, sizeof *p);
 	if (!p)
@@ -75,6 +78,9 @@ void observed_define(struct observed *s, struct span name, struct span sql, uint
 	p->from_sql = from_sql;
 	p->name = strndup((const char *)name.data, name.len);
 	p->sql = strndup((const char *)sql.data, sql.len);
+	p->observer = s->observer;
+	p->charged = sql.len;
+	p->observer->memory += p->charged;
 	p->types = calloc(ntypes ? ntypes : 1, sizeof *p->types);
 	if (!p->name || !p->sql || !p->types) {
 		prepared_unref(p);
@@ -218,4 +224,31 @@ void observed_declare(struct observed *s, const char *name, bool hold)
 		return;
 	p->cursor = true;
 	p->hold = hold;
+}
+
+/* The text's decision, made again when it was made with an older catalogue. */
+const struct statement *observed_decision(struct observed *s, struct prepared *p)
+{
+	if (p->statement && p->statement->catalogue_generation != s->view->generation) {
+		struct span sql = span_cstr(p->sql);
+		const struct statement *statement =
+			observed_unreadable(s, sql) ? NULL : classify_one(s, sql);
+
+		statement_unref(p->statement);
+		p->statement = statement;
+	}
+
+	return p->statement;
+}
+
+/* FETCH or MOVE moves a portal that is also read by Execute: what those fetched is no answer of its
+ * own any more. */
+void observed_mix_portals(struct observed *s, const char *name)
+{
+	struct portal *p, *next;
+
+	HASH_ITER (hh, s->portals, p, next) {
+		if (p->execution && (!name || strcmp(name, p->name) == 0))
+			execution_mixed(p->execution);
+	}
 }

@@ -70,34 +70,45 @@ static void session_over(struct observer *o, struct observed **slot)
 	}
 }
 
+static struct observed *follow(struct observer *o, struct tape_session id, struct span payload)
+{
+	struct tape_open open;
+	struct observed *s;
+
+	if (payload.len < sizeof open)
+		return NULL;
+	memcpy(&open, payload.data, sizeof open);
+	payload = span_of(payload.data + sizeof open, payload.len - sizeof open);
+	if (open.startup_len > payload.len || open.reported_len > payload.len - open.startup_len)
+		return NULL;
+	s = observed_new(o, id);
+	if (s && !observed_start(s, &open, span_of(payload.data, open.startup_len),
+			 span_of(payload.data + open.startup_len, open.reported_len))) {
+		observed_free(s);
+		s = NULL;
+	}
+
+	return s;
+}
+
 static void open_session(struct observer *o, struct session_table *t,
 	const struct tape_record *record, struct span payload)
 {
 	struct observed **slot = slot_of(t, record->session.slot, true);
-	struct tape_open open;
-	struct span startup, reported;
-	struct observed *s;
 
 	if (!slot)
 		return;
 	session_over(o, slot);
-	if (payload.len < sizeof open || o->sessions >= o->options.max_sessions)
-		return;
-	memcpy(&open, payload.data, sizeof open);
-	payload = span_of(payload.data + sizeof open, payload.len - sizeof open);
-	if (open.startup_len > payload.len || open.reported_len > payload.len - open.startup_len)
-		return;
-	startup = span_of(payload.data, open.startup_len);
-	reported = span_of(payload.data + open.startup_len, open.reported_len);
-	s = observed_new(o, record->session);
-	if (!s)
-		return;
-	if (!observed_start(s, &open, startup, reported)) {
-		observed_free(s);
-		return;
+	if (o->sessions >= o->options.max_sessions) {
+		*slot = observed_new_unfollowed(o, record->session, UNOBSERVED_SESSION_LIMIT);
+	} else {
+		*slot = follow(o, record->session, payload);
+		if (!*slot)
+			*slot = observed_new_unfollowed(
+				o, record->session, UNOBSERVED_SESSION_UNKNOWN);
 	}
-	*slot = s;
-	o->sessions++;
+	if (*slot)
+		o->sessions++;
 }
 
 /* Bytes of a session whose start was not seen: whole frames are counted, that is all. */
@@ -162,7 +173,10 @@ static void resume(struct observed *s, struct span payload)
 	if (payload.len < sizeof r)
 		return;
 	memcpy(&r, payload.data, sizeof r);
-	if (r.reported_len <= payload.len - sizeof r && s->state != SESSION_LOST)
+	if (s->state == SESSION_LOST) {
+		assembler_reset(&s->front);
+		assembler_reset(&s->back);
+	} else if (r.reported_len <= payload.len - sizeof r)
 		observed_resume(s, r.flags, span_of(payload.data + sizeof r, r.reported_len));
 }
 

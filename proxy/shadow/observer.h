@@ -30,6 +30,7 @@ struct database_view {
 	struct classifier *classifier;
 	const struct base_setting *base; /* in order of precedence, lowest first */
 	size_t nbase;
+	uint32_t generation; /* of the catalogue that the classifier decides with */
 };
 
 struct observer_sink {

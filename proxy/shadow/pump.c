@@ -101,8 +101,9 @@ static void hand_over(struct pump *p)
 		log_debug("the worker has been woken already");
 }
 
-/* False: out of memory, try again later. */
-static bool keep(struct pump *p, unsigned tape, const struct tape_record *record)
+/* The record has been taken off the tape: without memory the pump waits, and the tape fills by the
+ * relay's rules. */
+static void keep(struct pump *p, unsigned tape, const struct tape_record *record)
 {
 	struct pump_block *b = p->open;
 
@@ -111,15 +112,12 @@ static bool keep(struct pump *p, unsigned tape, const struct tape_record *record
 		b = p->open;
 	}
 	if (!b) {
-		b = p->open = block_new(p, record->size);
-		if (!b)
-			return false;
+		while (!(b = p->open = block_new(p, record->size)))
+			poll(NULL, 0, 10);
 		b->tape = tape;
 	}
 	memcpy(b->data + b->len, record, record->size);
 	b->len += record->size;
-
-	return true;
 }
 
 /* Moves what is there, up to the limit; true if anything was moved. */
@@ -133,8 +131,7 @@ static bool drain(struct pump *p, unsigned tape)
 	room = room < p->limit_bytes ? p->limit_bytes - room : 0;
 	while (moved < room && !p->broken[tape] &&
 		tape_reader_next(p->tapes[tape], &record, &payload, &p->broken[tape])) {
-		if (!keep(p, tape, record))
-			break;
+		keep(p, tape, record);
 		moved += record->size;
 	}
 	if (p->broken[tape])

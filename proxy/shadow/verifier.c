@@ -8,7 +8,8 @@
 #include <time.h>
 #include <xxhash.h>
 
-enum { ATTEMPTS_MAX = 16 }; /* sandwiches, moving data and failures included */
+enum { KEPT_BYTES_MAX = 256 << 20 }; /* of rows, over all verifications */
+enum { ATTEMPTS_MAX = 16 };	     /* sandwiches, moving data and failures included */
 static const uint64_t backoff_limit_us = 5000000; /* between two attempts */
 static const uint64_t rate_horizon_us =
 	60000000; /* a verification that would wait longer is not begun */
@@ -22,8 +23,9 @@ struct verifier {
 	struct books *books;
 	struct shapes *shapes;
 	struct journal *journal;
-	size_t open;	  /* trials */
-	size_t verifying; /* of those: past the first look */
+	size_t open;	   /* trials */
+	size_t kept_bytes; /* of rows in results of trials */
+	size_t verifying;  /* of those: past the first look */
 	uint64_t next_slot_us;
 	bool stopping;
 };
@@ -97,16 +99,41 @@ void verifier_stop(struct verifier *v)
 
 /* --- ends ------------------------------------------------------------------------------------- */
 
+/* Rows kept by verifications count against one limit: a candidate that floods must not cost memory
+ * (L4). */
+static void drop_result(struct trial *t, struct result *r)
+{
+	t->verifier->kept_bytes -= r->kept.cap;
+	result_release(r);
+}
+
+static void keep_result(struct trial *t, struct result *to, struct result *from)
+{
+	drop_result(t, to);
+	*to = *from;
+	result_init(from, 0);
+	t->verifier->kept_bytes += to->kept.cap;
+}
+
+/* Of the attempt before only the digests are needed. */
+static void keep_digest(struct trial *t, struct result *to, struct result *from)
+{
+	t->verifier->kept_bytes -= from->kept.cap;
+	buffer_release(&from->kept);
+	from->kept_all = false;
+	keep_result(t, to, from);
+}
+
 static void trial_free(struct trial *t)
 {
 	t->verifier->open--;
 	if (t->verifying)
 		t->verifier->verifying--;
-	result_release(&t->before);
-	result_release(&t->answer);
-	result_release(&t->after);
-	result_release(&t->last);
-	result_release(&t->last_answer);
+	drop_result(t, &t->before);
+	drop_result(t, &t->answer);
+	drop_result(t, &t->after);
+	drop_result(t, &t->last);
+	drop_result(t, &t->last_answer);
 	dark_read_unref(t->read);
 	free(t);
 }
@@ -265,20 +292,13 @@ static void verify(struct trial *t)
 {
 	struct verifier *v = t->verifier;
 
-	if (v->verifying >= v->options.queue_reads) {
+	if (v->verifying >= v->options.queue_reads || v->kept_bytes > KEPT_BYTES_MAX) {
 		trial_end(t, OUTCOME_UNVERIFIABLE, REASON_VERIFY_RATE);
 		return;
 	}
 	t->verifying = true;
 	v->verifying++;
 	attempt(t);
-}
-
-static void move_result(struct result *to, struct result *from)
-{
-	result_release(to);
-	*to = *from;
-	result_init(from, 0);
 }
 
 static enum reason undecided_reason(
@@ -369,8 +389,9 @@ static void weigh_sandwich(struct trial *t)
 		conclude(t, &c, reproduced ? &t->read->primary : &t->after);
 		return;
 	}
-	move_result(&t->last, &t->after);
-	move_result(&t->last_answer, &t->answer);
+	keep_digest(t, &t->last, &t->after);
+	keep_digest(t, &t->last_answer, &t->answer);
+	drop_result(t, &t->before);
 	t->have_last = true;
 	undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
 }
@@ -395,7 +416,7 @@ static void weigh_alone(struct trial *t)
 		conclude(t, &c, &t->read->primary);
 		return;
 	}
-	move_result(&t->last_answer, &t->answer);
+	keep_digest(t, &t->last_answer, &t->answer);
 	t->have_last = true;
 	undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
 }
@@ -439,18 +460,18 @@ static void on_answer(void *self, struct mirror_answer *answer)
 	switch (t->step) {
 	case STEP_FIRST: first_look(t, answer); break;
 	case STEP_P1:
-		move_result(&t->before, &answer->result);
+		keep_result(t, &t->before, &answer->result);
 		ask(t, STEP_CANDIDATE, 0);
 		break;
 	case STEP_CANDIDATE:
-		move_result(&t->answer, &answer->result);
+		keep_result(t, &t->answer, &answer->result);
 		if (t->verifier->control)
 			ask(t, STEP_P2, 0);
 		else
 			weigh_alone(t);
 		break;
 	case STEP_P2:
-		move_result(&t->after, &answer->result);
+		keep_result(t, &t->after, &answer->result);
 		weigh_sandwich(t);
 		break;
 	}
