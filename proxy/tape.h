@@ -133,6 +133,9 @@ void tape_reader_free(struct tape_reader *r);
  * size makes no sense sets *broken: stop using this tape. */
 bool tape_reader_next(struct tape_reader *r, const struct tape_record **record,
 	struct span *payload, bool *broken);
+/* Has the producer begun this reader's epoch? From then on relay_counters.epoch_taken_base is the
+ * epoch's. */
+bool tape_reader_attached(struct tape_reader *r);
 void tape_reader_release(struct tape_reader *r); /* frees what was read so far for the producer */
 void tape_reader_counters(struct tape_reader *r, struct relay_counters *out);
 size_t tape_reader_backlog(const struct tape_reader *r); /* bytes not yet read */

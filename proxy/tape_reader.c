@@ -111,6 +111,11 @@ bool tape_reader_next(struct tape_reader *r, const struct tape_record **record,
 	return true;
 }
 
+bool tape_reader_attached(struct tape_reader *r)
+{
+	return atomic_load_explicit(&r->control->epoch, memory_order_acquire) == r->epoch;
+}
+
 void tape_reader_release(struct tape_reader *r)
 {
 	if (r->attached)

@@ -3,8 +3,9 @@
 #include "proxy/log.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { DATABASES_MAX = 256 };
+enum { DATABASES_MAX = 256, PATIENCE_US = 2000000 };
 
 struct databases {
 	struct databases_options options;
@@ -23,6 +24,14 @@ struct load {
 	size_t nbase;
 	struct error error;
 };
+
+static uint64_t monotonic_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
 
 struct databases *databases_new(
 	const struct databases_options *options, struct connector *connector)
@@ -84,7 +93,7 @@ struct database *databases_find(struct databases *d, const char *name)
 bool databases_loading(const struct databases *d)
 {
 	for (const struct database *db = d->first; db; db = db->next)
-		if (db->loading > 0 && !db->tried)
+		if (db->loading > 0 && !db->tried && monotonic_us() - db->since_us < PATIENCE_US)
 			return true;
 
 	return false;
@@ -288,6 +297,7 @@ struct database *databases_get(struct databases *d, const char *name)
 		return NULL;
 	}
 	db->owner = d;
+	db->since_us = monotonic_us();
 	for (size_t i = 0; i < d->options.ncandidates; i++) {
 		db->candidate[i].classifier = classifier_new(&d->options.classifier);
 		if (!db->candidate[i].classifier) {

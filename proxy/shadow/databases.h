@@ -27,8 +27,9 @@ struct database {
 	struct database_candidate candidate[BOOKS_MAX_CANDIDATES];
 	struct catalogue *primary; /* read on the control; NULL without one */
 	struct type_names primary_types;
-	unsigned loading; /* loads under way */
-	bool tried;	  /* the first loads have come to an end, well or not */
+	unsigned loading;  /* loads under way */
+	uint64_t since_us; /* monotonic: when its first loads began */
+	bool tried;	   /* the first loads have come to an end, well or not */
 	uint32_t generation;
 	struct databases *owner;
 	struct database *next;
@@ -53,7 +54,8 @@ struct database *databases_get(struct databases *d, const char *name);
 struct database *databases_find(struct databases *d, const char *name);
 void databases_refresh(struct databases *d); /* loads each again */
 void databases_retry(struct databases *d);   /* loads what could not be read so far */
-/* Is a database being read for the first time? */
+/* Is a database being read for the first time? Its sessions wait for that, but for two seconds at
+ * most: a candidate that does not answer must not stop the observation of all. */
 bool databases_loading(const struct databases *d);
 
 #endif

@@ -20,6 +20,7 @@ enum {
 	MEMORY_LIMIT_BYTES = 256 << 20,
 	DIFF_LIMIT_BYTES = 16 << 10,
 	CONTROL_POOL = 2,
+	HURRY_SECONDS = 1,     /* the same after SIGTERM */
 	FINISH_SECONDS = 20,   /* for open verifications after the relay has gone */
 	REFRESH_SECONDS = 300, /* of catalogues */
 	RETRY_SECONDS = 5,     /* of catalogues that could not be read */
@@ -32,8 +33,9 @@ struct worker {
 	unsigned ntapes;
 	struct pump *pump;
 	struct event_base *base;
-	struct event *wake, *tick, *refresh, *retry, *finish;
-	atomic_bool reopen;
+	struct event *wake, *tick, *refresh, *retry, *again, *finish;
+	atomic_bool reopen, hurry;
+	int wake_fd;
 
 	const char *names[BOOKS_MAX_CANDIDATES];
 	const char *conninfo[BOOKS_MAX_CANDIDATES];
@@ -52,6 +54,7 @@ struct worker {
 	 * time. */
 	struct pump_block *block;
 	size_t block_at;
+	bool tapes_settled;
 	bool ending;
 	bool telling; /* page->told is on its way to the log's file */
 };
@@ -131,6 +134,26 @@ static uint64_t frames_booked(const struct books *b)
 	return sum;
 }
 
+/* Frames that were on the tapes when an earlier shadow process died. What they were is known once
+ * every producer has begun this epoch; nothing of it has been followed before that. */
+static bool settle_tapes(struct worker *w)
+{
+	struct relay_counters c;
+	struct books *b = &w->page->books;
+
+	if (w->tapes_settled)
+		return true;
+	for (unsigned i = 0; i < w->ntapes; i++)
+		if (!tape_reader_attached(w->tapes[i]))
+			return false;
+	sum_counters(w, &c);
+	if (c.epoch_taken_base > frames_booked(b))
+		b->unobserved[UNOBSERVED_SHADOW_RESTART] += c.epoch_taken_base - frames_booked(b);
+	w->tapes_settled = true;
+
+	return true;
+}
+
 static void settle_books(struct worker *w)
 {
 	if (w->telling && journal_settled(w->journal)) {
@@ -191,6 +214,7 @@ static void on_tick(evutil_socket_t fd, short what, void *self)
 		journal_reopen(w->journal);
 		databases_refresh(w->databases);
 	}
+	settle_tapes(w);
 	settle_books(w);
 	if (!w->telling)
 		tell_books(w, false);
@@ -200,8 +224,7 @@ static void on_tick(evutil_socket_t fd, short what, void *self)
 static void close_earlier(struct worker *w)
 {
 	struct books *b = &w->page->books;
-	struct relay_counters c;
-	uint64_t open, lost;
+	uint64_t open;
 
 	/* The last record may have reached the file without the earlier process learning of it. */
 	if (w->page->told.number == w->page->logged.number + 1 &&
@@ -214,10 +237,6 @@ static void close_earlier(struct worker *w)
 		for (uint64_t n = books_pending(&b->candidate[i]); n > 0; n--)
 			books_end(b, i, OUTCOME_DROPPED, REASON_SHADOW_RESTART);
 	}
-	sum_counters(w, &c);
-	lost = c.epoch_taken_base - frames_booked(b);
-	if (c.epoch_taken_base > frames_booked(b))
-		b->unobserved[UNOBSERVED_SHADOW_RESTART] += lost;
 }
 
 /* --- the tape -----------------------------------------------------------------------------------
@@ -234,7 +253,7 @@ static void on_finish(evutil_socket_t fd, short what, void *self)
 
 static void begin_ending(struct worker *w)
 {
-	struct timeval limit = {FINISH_SECONDS, 0};
+	struct timeval limit = {atomic_load(&w->hurry) ? HURRY_SECONDS : FINISH_SECONDS, 0};
 
 	w->ending = true;
 	observer_end(w->observer);
@@ -257,6 +276,24 @@ static bool follow_block(struct worker *w)
 	} while (true);
 }
 
+static void hurry_up(struct worker *w)
+{
+	struct timeval limit = {HURRY_SECONDS, 0};
+
+	event_add(w->finish, &limit);
+}
+
+static const struct timeval AGAIN = {0, 50000};
+
+static void on_again(evutil_socket_t fd, short what, void *self)
+{
+	struct worker *w = self;
+
+	(void)fd;
+	(void)what;
+	event_active(w->wake, EV_READ, 0);
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *self)
 {
 	struct worker *w = self;
@@ -269,8 +306,14 @@ static void on_wake(evutil_socket_t fd, short what, void *self)
 		w->block = pump_take(w->pump);
 		w->block_at = 0;
 	}
-	if (!w->block || !follow_block(w))
+	if (w->ending && atomic_load(&w->hurry))
+		hurry_up(w);
+	if (!w->block)
 		return;
+	if (!settle_tapes(w) || !follow_block(w)) {
+		event_add(w->again, &AGAIN);
+		return;
+	}
 	if (w->block->last)
 		begin_ending(w);
 	pump_recycle(w->pump, w->block);
@@ -530,9 +573,10 @@ static bool make_events(struct worker *w, int wake_fd)
 	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
 	w->refresh = event_new(w->base, -1, EV_PERSIST, on_refresh, w);
 	w->retry = event_new(w->base, -1, EV_PERSIST, on_retry, w);
+	w->again = event_new(w->base, -1, 0, on_again, w);
 	w->finish = event_new(w->base, -1, 0, on_finish, w);
 
-	return w->wake && w->tick && w->refresh && w->retry && w->finish &&
+	return w->wake && w->tick && w->refresh && w->retry && w->again && w->finish &&
 	       event_add(w->wake, NULL) == 0 && event_add(w->tick, &tick) == 0 &&
 	       event_add(w->refresh, &refresh) == 0 && event_add(w->retry, &retry) == 0;
 }
@@ -582,6 +626,7 @@ struct worker *worker_new(const struct config *config, struct shadow_page *page,
 	w->tapes = tapes;
 	w->ntapes = ntapes;
 	w->pump = pump;
+	w->wake_fd = wake_fd;
 	w->base = event_base_new();
 	if (!w->base || !(w->connector = connector_new(w->base, error)) || !make_candidates(w) ||
 		!make_databases(w) || !make_journal(w, error) || !make_verdicts(w) ||
@@ -659,11 +704,22 @@ void worker_free(struct worker *w)
 		event_free(w->refresh);
 	if (w->retry)
 		event_free(w->retry);
+	if (w->again)
+		event_free(w->again);
 	if (w->finish)
 		event_free(w->finish);
 	if (w->base)
 		event_base_free(w->base);
 	free(w);
+}
+
+void worker_hurry(struct worker *w)
+{
+	uint64_t one = 1;
+
+	atomic_store(&w->hurry, true);
+	if (write(w->wake_fd, &one, sizeof one) < 0)
+		return; /* it is awake */
 }
 
 void worker_reopen_log(struct worker *w)

@@ -16,6 +16,8 @@ struct worker *worker_new(const struct config *config, struct shadow_page *page,
 	struct error *error);
 void worker_run(struct worker *w); /* until the pump said its last */
 void worker_free(struct worker *w);
+/* Once the relay is gone, open verifications get a second instead of twenty. Async-signal-safe. */
+void worker_hurry(struct worker *w);
 void worker_reopen_log(
 	struct worker *w); /* and reads all catalogues again; from any thread: SIGHUP */
 
