@@ -62,6 +62,7 @@ static void database_free(struct database *db)
 		classifier_free(db->candidate[i].classifier);
 		catalogue_free(db->candidate[i].catalogue);
 	}
+	classifier_free(db->primary_classifier);
 	catalogue_free(db->primary);
 	base_free((struct base_setting *)db->view.base, db->view.nbase);
 	free(db->name);
@@ -193,6 +194,7 @@ static void settle_control(struct database *db, struct load *load)
 	struct catalogue *old = db->primary;
 
 	db->primary = load->catalogue;
+	classifier_set_catalogue(db->primary_classifier, db->primary, ++db->generation);
 	db->primary_types = (struct type_names){type_name, db->primary};
 	catalogue_free(old);
 	base_free((struct base_setting *)db->view.base, db->view.nbase);
@@ -304,6 +306,11 @@ struct database *databases_get(struct databases *d, const char *name)
 			database_free(db);
 			return NULL;
 		}
+	}
+	db->primary_classifier = classifier_new(&d->options.classifier);
+	if (!db->primary_classifier) {
+		database_free(db);
+		return NULL;
 	}
 	db->view.classifier = db->candidate[0].classifier;
 	db->next = d->first;

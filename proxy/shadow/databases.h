@@ -26,6 +26,8 @@ struct database {
 	struct database_view view;
 	struct database_candidate candidate[BOOKS_MAX_CANDIDATES];
 	struct catalogue *primary; /* read on the control; NULL without one */
+	struct classifier
+		*primary_classifier; /* decides with it: what may be asked of the control */
 	struct type_names primary_types;
 	unsigned loading;  /* loads under way */
 	uint64_t since_us; /* monotonic: when its first loads began */

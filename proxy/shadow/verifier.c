@@ -45,8 +45,9 @@ struct trial {
 	struct shape *shape;
 	enum step step;
 	bool verifying;
-	unsigned attempts;		     /* finished ones */
-	unsigned stable;		     /* equal differing sandwiches in a row */
+	bool alone;	   /* without a control, or with one that must not be asked this */
+	unsigned attempts; /* finished ones */
+	unsigned stable;   /* equal differing sandwiches in a row */
 	struct result before, answer, after; /* P1, C, P2 of this attempt */
 	struct result last, last_answer;     /* P2 and C of the attempt before */
 	bool have_last;
@@ -194,7 +195,7 @@ static void log_difference(struct trial *t, enum outcome outcome, enum reason re
 		.attempts = t->attempts,
 		.fence = "none",
 		.stable = t->stable > 0,
-		.verified = t->verifier->control != NULL,
+		.verified = !t->alone,
 	};
 
 	rules_of(t, &rules);
@@ -285,7 +286,22 @@ static void attempt(struct trial *t)
 		trial_end(t, OUTCOME_UNVERIFIABLE, REASON_VERIFY_RATE);
 		return;
 	}
-	ask(t, v->control ? STEP_P1 : STEP_CANDIDATE, when);
+	ask(t, t->alone ? STEP_CANDIDATE : STEP_P1, when);
+}
+
+/* The candidate's catalogue let the read pass; the control is asked only if its own does too. */
+static bool control_may_be_asked(const struct trial *t)
+{
+	struct text_parts parts;
+	bool may;
+
+	if (!t->verifier->control || !t->database->primary ||
+		!classify_text(t->database->primary_classifier, span_cstr(t->read->sql), &parts))
+		return false;
+	may = parts.count == 1 && parts.part[0].statement->skip == REASON_NONE;
+	text_parts_release(&parts);
+
+	return may;
 }
 
 static void verify(struct trial *t)
@@ -297,6 +313,7 @@ static void verify(struct trial *t)
 		return;
 	}
 	t->verifying = true;
+	t->alone = !control_may_be_asked(t);
 	v->verifying++;
 	attempt(t);
 }
@@ -465,7 +482,7 @@ static void on_answer(void *self, struct mirror_answer *answer)
 		break;
 	case STEP_CANDIDATE:
 		keep_result(t, &t->answer, &answer->result);
-		if (t->verifier->control)
+		if (!t->alone)
 			ask(t, STEP_P2, 0);
 		else
 			weigh_alone(t);
