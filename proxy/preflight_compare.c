@@ -101,17 +101,14 @@ static void ask_failed(PGconn *conn, const char *kind, const char *subject, cons
 		questions_end(conn); /* the next question says so */
 }
 
-static bool side_read(struct side *s, const struct comparison *c, PGconn *conn, const char *sql,
-	const char *const names[2], const char *where, struct preflight_findings *f)
+/* Takes the answer, which may be NULL. False: it can't be compared; said why. */
+static bool side_take(struct side *s, PGresult *answer, const struct comparison *c,
+	const char *where, struct preflight_findings *f)
 {
 	const struct preflight_topic topic = {
 		PREFLIGHT_WARNING, c->kind, "what differs there is not known", ""};
 
-	s->answer = ask(conn, sql, names);
-	if (PQresultStatus(s->answer) != PGRES_TUPLES_OK) {
-		ask_failed(conn, c->kind, *c->thing ? c->thing : c->kind, where, f);
-		return false;
-	}
+	s->answer = answer;
 	s->count = PQntuples(s->answer);
 	if (s->count > COMPARE_ROWS_MAX) {
 		preflight_say(f, &topic, where, "more than %d entries: %s not compared",
@@ -283,20 +280,48 @@ static bool applies(const struct comparison *c, PGconn *control, PGconn *candida
 	       (!c->same_major || a / 10000 == b / 10000);
 }
 
+void compare_answers(const struct comparison *c, PGresult *control, PGresult *candidate,
+	const char *where, struct preflight_findings *f)
+{
+	struct comparing g = {.c = c, .where = where, .f = f};
+	bool good = side_take(&g.control, control, c, "control", f);
+
+	if (side_take(&g.candidate, candidate, c, where, f) && good)
+		merge(&g);
+	side_release(&g.control);
+	side_release(&g.candidate);
+}
+
+/* NULL: said why. */
+static PGresult *ask_or_say(PGconn *conn, const struct comparison *c, const char *sql,
+	const char *const names[2], const char *where, struct preflight_findings *f)
+{
+	PGresult *answer = ask(conn, sql, names);
+
+	if (PQresultStatus(answer) == PGRES_TUPLES_OK)
+		return answer;
+	PQclear(answer);
+	ask_failed(conn, c->kind, *c->thing ? c->thing : c->kind, where, f);
+
+	return NULL;
+}
+
 void compare_one(const struct comparison *c, PGconn *control, PGconn *candidate, const char *where,
 	struct preflight_findings *f)
 {
 	const char *names[2] = {PQuser(control), PQuser(candidate)};
-	struct comparing g = {.c = c, .where = where, .f = f};
+	const char *sql = c->candidate_sql ? c->candidate_sql : c->control_sql;
+	PGresult *a, *b = NULL;
 
 	if (!applies(c, control, candidate))
 		return;
-	if (side_read(&g.control, c, control, c->control_sql, names, "control", f) &&
-		side_read(&g.candidate, c, candidate,
-			c->candidate_sql ? c->candidate_sql : c->control_sql, names, where, f))
-		merge(&g);
-	side_release(&g.control);
-	side_release(&g.candidate);
+	a = ask_or_say(control, c, c->control_sql, names, "control", f);
+	if (a)
+		b = ask_or_say(candidate, c, sql, names, where, f);
+	if (b)
+		compare_answers(c, a, b, where, f);
+	else
+		PQclear(a);
 }
 
 void observe_one(

@@ -55,6 +55,10 @@ struct observation {
 extern const struct observation observations[];
 extern const size_t observation_count;
 
+/* Merges two answers by key; they are taken and cleared. */
+void compare_answers(const struct comparison *c, PGresult *control, PGresult *candidate,
+	const char *where, struct preflight_findings *f);
+
 /* Inside questions_begin() on both. */
 void compare_one(const struct comparison *c, PGconn *control, PGconn *candidate, const char *where,
 	struct preflight_findings *f);

@@ -379,3 +379,35 @@ second_start_record() {
 	stop || { cat operator.log; kill "$silent"; false; }
 	kill "$silent"
 }
+
+@test "15 against 18: nothing but what the versions differ in" {
+	[ -d "$PF_DIR/18-control" ] || skip "PostgreSQL 18 is not there"
+	reset_servers 15 control
+	reset_servers 18 candidate
+	run "$PGUMBRA" check --primary "$(primary_of 15)" --log x \
+		--control "$(address 15 control same)" --candidate "$(address 18 candidate same)" \
+		--format json
+	"$PYTHON" - "$output" <<-'PYTHON'
+		import json, sys
+		found = {(f["kind"], f["level"], f["what"].split(" is ")[0]) for f in json.loads(sys.argv[1])["findings"]}
+		print(*sorted(found), sep="\n")
+		assert ("version", "information", "server version") in found
+		# the builds need not have the same ICU
+		assert {what for _, _, what in found} <= {"server version", "collation app.german"}, found
+	PYTHON
+}
+
+# What the test of all kinds left on the servers.
+reset_servers() { # VERSION SIDE
+	cluster_psql "$PF_DIR/$1-$2" postgres -c 'drop database if exists shop' \
+		-c 'drop role if exists boss' -c 'drop role if exists unknown_there' \
+		-c 'alter role readers nobypassrls' -c 'alter role app reset datestyle' \
+		-c 'alter role app reset app.secret' -c 'alter role app reset statement_timeout' \
+		-c 'alter system reset all' -c 'select pg_reload_conf()' >/dev/null
+	wait_for 30 "the settings" settings_are_reset "$1" "$2"
+}
+
+settings_are_reset() {
+	[ "$(cluster_psql "$PF_DIR/$1-$2" postgres -At -c 'show intervalstyle')" = postgres ] &&
+		[ "$(cluster_psql "$PF_DIR/$1-$2" postgres -At -c 'show enable_hashjoin')" = on ]
+}

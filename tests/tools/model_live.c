@@ -271,7 +271,7 @@ static void put_step(struct session *s)
 static void fail(struct session *s, const char *what, const char *more)
 {
 	if (!s->failure[0])
-		snprintf(s->failure, sizeof s->failure, "%s: %s", what, more);
+		snprintf(s->failure, sizeof s->failure, "%.80s: %.4000s", what, more);
 }
 
 static void record(struct session *s, enum tape_kind kind, const void *data, size_t len)
@@ -428,7 +428,7 @@ static bool expected_settings(struct observed *m, char values[NAMES][128])
 		for (size_t j = 0; j < read->nsettings; j++)
 			if (strcmp(read->settings[j].name, names[i]) == 0)
 				value = read->settings[j].value;
-		snprintf(values[i], 128, "%s", value);
+		snprintf(values[i], 128, "%.127s", value);
 	}
 	dark_read_unref(read);
 
