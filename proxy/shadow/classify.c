@@ -68,6 +68,12 @@ void statement_unref(const struct statement *s)
 	free(own->name);
 	free(own->value);
 	free(own->body);
+	for (size_t i = 0; i < own->nitems; i++) {
+		free(own->items[i].name.text);
+		free(own->items[i].value.text);
+		free(own->items[i].local.text);
+	}
+	free(own->items);
 	free(own);
 }
 

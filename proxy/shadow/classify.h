@@ -39,6 +39,17 @@ enum statement_effect {
 	EFFECT_COPY,		 /* taints unless copy_out */
 	EFFECT_UNKNOWN_SETTINGS, /* may have changed settings in a way not modelled (CALL, DO,
 				    set_config with computed arguments, unparsed): taints too */
+	EFFECT_SET_CONFIG,	 /* SELECT of nothing but set_config() calls, several or with
+				    parameters: items */
+};
+
+/* One argument of set_config(): a literal, or the number of a parameter (from 1). */
+struct config_argument {
+	char *text; /* owned; NULL: SQL NULL, if param is 0 */
+	uint16_t param;
+};
+struct config_item {
+	struct config_argument name, value, local;
 };
 
 /* Immutable, reference-counted within the worker thread. */
@@ -66,14 +77,16 @@ struct statement {
 	bool isolation_snapshot; /* BEGIN or SET TRANSACTION with REPEATABLE READ or SERIALIZABLE */
 	bool isolation_given;	 /* ... with any isolation level */
 	bool chain;		 /* COMMIT/ROLLBACK AND CHAIN */
-	bool no_snapshot; /* SET, SHOW, LISTEN and the like: may stand before the first read of a
-			     REPEATABLE READ transaction without fixing what it sees */
-	bool may_commit;  /* CALL, DO: outside a block it may commit, and fail thereafter */
-	bool hold;	  /* EFFECT_DECLARE: WITH HOLD */
-	bool harmless_only;	 /* calls only known harmless built-in functions: the candidate
-				    connection may be reused */
-	bool copy_out;		 /* EFFECT_COPY: to stdout, of a table or a clean query */
-	char *body;		 /* EFFECT_PREPARE: text of the prepared statement; owned */
+	bool no_snapshot;   /* SET, SHOW, LISTEN and the like: may stand before the first read of a
+			       REPEATABLE READ transaction without fixing what it sees */
+	bool may_commit;    /* CALL, DO: outside a block it may commit, and fail thereafter */
+	bool hold;	    /* EFFECT_DECLARE: WITH HOLD */
+	bool harmless_only; /* calls only known harmless built-in functions: the candidate
+			       connection may be reused */
+	bool copy_out;	    /* EFFECT_COPY: to stdout, of a table or a clean query */
+	size_t nitems;	    /* EFFECT_SET_CONFIG */
+	struct config_item *items;     /* owned */
+	char *body;		       /* EFFECT_PREPARE: text of the prepared statement; owned */
 	uint32_t catalogue_generation; /* decided with this catalogue */
 };
 

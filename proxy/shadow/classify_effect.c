@@ -296,26 +296,25 @@ static void decide_discard(struct decision *d, const ProtobufCMessage *m)
 
 /* ---- reads ---- */
 
-static bool only_one_target(const PgQuery__SelectStmt *s)
+static bool only_targets(const PgQuery__SelectStmt *s)
 {
-	return s->n_target_list == 1 && !s->into_clause && s->n_distinct_clause == 0 &&
+	return s->n_target_list > 0 && !s->into_clause && s->n_distinct_clause == 0 &&
 	       s->n_from_clause == 0 && !s->where_clause && s->n_group_clause == 0 &&
 	       !s->having_clause && s->n_window_clause == 0 && s->n_values_lists == 0 &&
 	       s->n_sort_clause == 0 && !s->limit_offset && !s->limit_count && !s->with_clause &&
 	       !s->larg && s->n_locking_clause == 0;
 }
 
-static const PgQuery__FuncCall *sole_set_config(const PgQuery__SelectStmt *s)
+/* The call of set_config(name, value, is_local) that a target is, or NULL. */
+static const PgQuery__FuncCall *set_config_call(const PgQuery__Node *target)
 {
 	const PgQuery__FuncCall *f;
 	const char *name, *schema;
 
-	if (!only_one_target(s) ||
-		s->target_list[0]->node_case != PG_QUERY__NODE__NODE_RES_TARGET ||
-		!s->target_list[0]->res_target->val ||
-		s->target_list[0]->res_target->val->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
+	if (target->node_case != PG_QUERY__NODE__NODE_RES_TARGET || !target->res_target->val ||
+		target->res_target->val->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
 		return NULL;
-	f = s->target_list[0]->res_target->val->func_call;
+	f = target->res_target->val->func_call;
 	name = list_name(f->funcname, f->n_funcname, &schema);
 	if (strcmp(name, "set_config") != 0 || f->n_args != 3 ||
 		(schema && strcmp(schema, "pg_catalog") != 0))
@@ -354,13 +353,78 @@ static const char *string_constant(const PgQuery__Node *node)
 	return node->a_const->sval->sval;
 }
 
+static bool casts_to_text(const PgQuery__Node *node)
+{
+	while (node && node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST) {
+		const PgQuery__TypeName *type = node->type_cast->type_name;
+		const char *schema, *name = list_name(type->names, type->n_names, &schema);
+
+		if ((strcmp(name, "text") != 0 && strcmp(name, "varchar") != 0) ||
+			type->n_typmods > 0)
+			return false;
+		node = node->type_cast->arg;
+	}
+	return true;
+}
+
+/* False: neither a literal nor a parameter. */
+static bool config_argument(
+	struct decision *d, const PgQuery__Node *node, struct config_argument *out)
+{
+	const PgQuery__Node *below = below_casts(node);
+	char number[16];
+	const char *text;
+
+	if (!below)
+		return false;
+	if (below->node_case == PG_QUERY__NODE__NODE_PARAM_REF) {
+		out->param = (uint16_t)below->param_ref->number;
+		return below->param_ref->number > 0 && below->param_ref->number <= UINT16_MAX &&
+		       casts_to_text(node);
+	}
+	text = constant(below, number, sizeof number);
+	if (text)
+		keep(d, &out->text, text);
+	return text || is_null(below);
+}
+
+/* SELECT set_config(...), set_config(...) of literals and parameters: what is set is known when it
+ * runs. */
+static void settle_set_configs(struct decision *d, const PgQuery__SelectStmt *s)
+{
+	struct statement *out = d->out;
+
+	if (!set_config_call(s->target_list[0]))
+		return;
+	out->items = calloc(s->n_target_list, sizeof *out->items);
+	if (!out->items) {
+		d->walk.no_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < s->n_target_list; i++) {
+		const PgQuery__FuncCall *f = set_config_call(s->target_list[i]);
+		struct config_item *item = &out->items[i];
+
+		out->nitems++;
+		if (!f || !config_argument(d, f->args[0], &item->name) ||
+			!config_argument(d, f->args[1], &item->value) ||
+			!config_argument(d, f->args[2], &item->local))
+			return;
+	}
+	out->effect = EFFECT_SET_CONFIG;
+}
+
 /* SELECT set_config(literal, literal, literal) alone is a SET. */
 static void settle_set_config(struct decision *d, const PgQuery__SelectStmt *s)
 {
-	const PgQuery__FuncCall *f = sole_set_config(s);
+	const PgQuery__FuncCall *f;
 	const char *name, *value;
 	int local;
 
+	if (!only_targets(s))
+		return;
+	settle_set_configs(d, s);
+	f = s->n_target_list == 1 ? set_config_call(s->target_list[0]) : NULL;
 	if (!f)
 		return;
 	name = string_constant(below_casts(f->args[0]));

@@ -541,9 +541,11 @@ static void end_current(struct observed *s, uint32_t number, struct span tag,
 		execution_failed(s, s->current, error->body, time_us);
 	else if (s->current)
 		execution_complete(s, s->current, tag, time_us);
+	s->applying = s->current_portal;
 	current_clear(s);
 	if (!quiet)
 		observed_apply(s, statement, tag, !error);
+	s->applying = NULL;
 	if (statement)
 		statement_unref(statement);
 	if (r->type == FRONT_QUERY && !error)
@@ -559,8 +561,10 @@ static void suspended(struct observed *s, uint32_t number)
 
 	if (s->current && !s->current_portal)
 		execution_limited(s, s->current); /* not known: nothing continues it */
+	s->applying = s->current_portal;
 	if (!without_effect(s, r))
 		observed_apply(s, statement, span_cstr("SELECT"), true);
+	s->applying = NULL;
 	if (s->current_portal)
 		s->current_portal->applied = true;
 	current_clear(s);

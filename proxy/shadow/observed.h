@@ -133,7 +133,8 @@ struct observed {
 	bool parts_valid;
 	struct execution *current; /* of the head Query's part, or of the Execute being answered */
 	struct portal *current_portal;
-	bool current_continues; /* an Execute on a finished portal: no execution */
+	const struct portal *applying; /* whose statement takes effect; NULL: no parameters known */
+	bool current_continues;	       /* an Execute on a finished portal: no execution */
 };
 
 /* observed.c */
@@ -177,12 +178,17 @@ void portal_free(struct observed *s, struct portal *p);
 /* observed_model.c */
 void observed_apply(
 	struct observed *s, const struct statement *statement, struct span tag, bool succeeded);
+void observed_set(struct observed *s, const char *name, const char *value, bool local);
 void observed_ready(struct observed *s, uint8_t status);
 /* Bytes of this text may look like ASCII and be none. */
 bool observed_unreadable(const struct observed *s, struct span sql);
 enum reason observed_decide(struct observed *s, const struct statement *statement);
 /* Settings of a dark read. False: they are not known for certain, or out of memory. */
 bool observed_settings(struct observed *s, struct dark_read *read);
+
+/* observed_config.c */
+/* SELECT set_config() takes effect. False: an argument is not known. */
+bool observed_set_config(struct observed *s, const struct statement *statement);
 
 /* observed_reported.c */
 void observed_report(struct observed *s, struct span name, struct span value);

@@ -78,25 +78,25 @@ static void end_block(struct observed *s, const struct statement *st, bool commi
 	}
 }
 
-static void set(struct observed *s, const struct statement *st)
+void observed_set(struct observed *s, const char *name, const char *value, bool local)
 {
-	const char *value = st->value, *before;
+	const char *before;
 	char merged[64];
 
-	if (strcmp(st->name, "transaction_isolation") == 0) {
-		s->snapshot = !st->value || means_snapshot(st->value);
+	if (strcasecmp(name, "transaction_isolation") == 0) {
+		s->snapshot = !value || means_snapshot(value);
 		return;
 	}
-	if (value && strcmp(st->name, "datestyle") == 0) {
-		if (observed_reported_now(s, st->name, &before) && before &&
+	if (value && strcasecmp(name, "datestyle") == 0) {
+		if (observed_reported_now(s, name, &before) && before &&
 			datestyle_merge(before, value, merged, sizeof merged))
 			value = merged;
 		else
 			session_settings_doubt(&s->settings);
 	}
-	session_settings_set(&s->settings, st->name, value, st->local);
-	if (strcmp(st->name, "session_authorization") == 0)
-		session_settings_set(&s->settings, "role", NULL, st->local);
+	session_settings_set(&s->settings, name, value, local);
+	if (strcasecmp(name, "session_authorization") == 0)
+		session_settings_set(&s->settings, "role", NULL, local);
 }
 
 static void reset(struct observed *s, const struct statement *st)
@@ -223,7 +223,11 @@ static void apply_success(struct observed *s, const struct statement *st, struct
 	case EFFECT_SAVEPOINT:
 	case EFFECT_RELEASE:
 	case EFFECT_ROLLBACK_TO: apply_savepoint(s, st); break;
-	case EFFECT_SET: set(s, st); break;
+	case EFFECT_SET: observed_set(s, st->name, st->value, st->local); break;
+	case EFFECT_SET_CONFIG:
+		if (!observed_set_config(s, st))
+			doubt(s, st);
+		break;
 	case EFFECT_RESET: reset(s, st); break;
 	case EFFECT_RESET_ALL: session_settings_reset_all(&s->settings, false); break;
 	case EFFECT_DISCARD_ALL: discard_all(s); break;

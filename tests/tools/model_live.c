@@ -97,6 +97,7 @@ static const char *const set_texts[] = {"set extra_float_digits = 0", "set extra
 	"select set_config('extra_float_digits', null, false)",
 	"select set_config('extra_float_digits', null, true)",
 	"select set_config('search_path', 's2, s1', true)",
+	"select set_config('app.tenant', 'e', true), set_config('timezone', 'UTC', false)",
 	"select set_config('TimeZone', 'UTC', true)", "set work_mem = '4MB'",
 	"set local work_mem = '8MB'", "set intervalstyle = 'iso_8601'",
 	"set local intervalstyle to 'postgres_verbose'", "set role model_helper", "reset role",
@@ -200,10 +201,25 @@ static void put_target(struct session *s, bool describe)
 	note(s, describe ? "D" : "C", statement ? "S" : "P", name);
 }
 
+static void put_config(struct session *s)
+{
+	struct span values[] = {span_cstr(percent(50) ? "app.tenant" : "bytea_output"),
+		span_cstr(percent(50) ? "hex" : "escape"), span_cstr(percent(50) ? "t" : "off")};
+
+	put_parse(s, "", "select set_config($1, $2, $3), set_config('app.region', $2, true)");
+	build_bind(&s->out, span_cstr(""), span_cstr(""), 0, NULL, 3, values, 0, NULL);
+	note(s, "B", (const char *)values[0].data, (const char *)values[1].data);
+	put_execute(s, "");
+}
+
 static void put_parameters(struct session *s)
 {
 	struct span value = span_cstr(percent(50) ? "2" : "4");
 
+	if (percent(40)) {
+		put_config(s);
+		return;
+	}
 	put_parse(s, "", "select a, b from t where a <= $1 order by a");
 	build_bind(&s->out, span_cstr(""), span_cstr(""), 0, NULL, 1, &value, 0, NULL);
 	note(s, "B", "", "with a value");
