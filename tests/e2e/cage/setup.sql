@@ -7,6 +7,7 @@ grant app to boss;
 create table cage (id int primary key, name text, amount numeric, made date);
 insert into cage select g, 'name ' || g, g * 1.5, date '2024-01-01' + g from generate_series(1, 20) g;
 create table trace (note text, at int default 0); -- what the functions below write to
+alter table trace replica identity full; -- there will be publications
 insert into trace values ('before');
 create table scratch (id int primary key, name text);
 insert into scratch values (1, 'a');

@@ -41,5 +41,5 @@ select 'advisory locks: ' || count(*) from pg_locks where locktype = 'advisory';
 select 'temporary schemas: ' || count(*) from pg_class where relpersistence = 't';
 select 'statistics reset at: ' || coalesce(string_agg(stats_reset::text, ','), 'never') from pg_stat_database;
 select 'writers'' statistics reset at: ' || stats_reset from pg_stat_bgwriter;
-select 'rows written: ' || tup_inserted + tup_updated + tup_deleted from pg_stat_database where datname = current_database();
+select 'rows written: ' || coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) from pg_stat_user_tables;
 select 'in recovery: ' || pg_is_in_recovery();
