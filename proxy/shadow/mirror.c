@@ -60,9 +60,15 @@ static void promoted(void *self)
 {
 	struct mirror *m = self;
 
-	log_warning("%s: the server is no longer a standby: all connections are closed and "
-		    "opened anew",
-		m->options.name);
+	if (!m->options.retire_promoted)
+		log_warning("%s: the server is no longer a standby: all connections are closed and "
+			    "opened anew",
+			m->options.name);
+	else if (!m->host.retired)
+		log_error("%s: the server is no longer a standby: nothing more is sent there until "
+			  "pgumbra is started anew",
+			m->options.name);
+	m->host.retired = m->options.retire_promoted;
 	for (struct pool *p = m->pools; p; p = pool_next(p))
 		pool_drain(p);
 }
@@ -177,7 +183,7 @@ static enum reason admit(struct mirror *m, struct pool *p, size_t bytes, uint64_
 		return REASON_SHUTDOWN;
 	if (!p)
 		return REASON_MEMORY;
-	if (!pool_allows(p, now_us))
+	if (m->host.retired || !pool_allows(p, now_us))
 		return REASON_BREAKER;
 	if (m->accepted - m->host.busy >= m->options.queue_reads ||
 		m->accepted_bytes + bytes > m->options.queue_bytes)
@@ -240,8 +246,10 @@ void mirror_state(const struct mirror *m, struct mirror_state *out)
 {
 	uint64_t now = mirror_clock_us();
 
-	*out = (struct mirror_state){
-		.queued = m->accepted - m->host.busy, .reads = m->reads, .failures = m->failures};
+	*out = (struct mirror_state){.queued = m->accepted - m->host.busy,
+		.breaker_open = m->host.retired,
+		.reads = m->reads,
+		.failures = m->failures};
 	for (const struct pool *p = m->pools; p; p = pool_next(p))
 		pool_state(p, now, out);
 }

@@ -38,6 +38,10 @@ struct mirror_options {
 	uint64_t breaker_open_us;  /* how long it stays open */
 	size_t keep_limit_bytes;   /* rows kept per result */
 	bool impersonate;	   /* reserved: set_role */
+	/* A standby that is promoted leaves its cage and its primary: nothing more is sent there
+	 * (dropped(breaker)). Without this it is connected to anew. Told by the parameter
+	 * in_hot_standby, which servers report since PostgreSQL 14. */
+	bool retire_promoted;
 	/* May this server be used (role safety)? Asked on the connector's thread with each new
 	 * connection, blocking; false and why: the breaker opens. May be NULL. accept_self must
 	 * outlive the connector. */

@@ -190,6 +190,18 @@ static void open_one(struct pool *p)
 	connecting_failed(p, false, "out of memory, or too many connections are being opened");
 }
 
+/* A server that was a standby may also have been promoted while nothing was connected to it. */
+static bool left_standby(struct pool_host *host, const struct connection *c)
+{
+	const char *value = c->session.base[REPORTED_IN_HOT_STANDBY];
+
+	if (value && strcmp(value, "on") == 0)
+		host->standby = true;
+
+	return value && strcmp(value, "off") == 0 && host->standby &&
+	       host->options->retire_promoted;
+}
+
 static void on_state(void *self, struct connection *c)
 {
 	struct pool *p = self;
@@ -204,7 +216,7 @@ static void on_state(void *self, struct connection *c)
 	} else {
 		warn(p, "lost an idle connection", c->trouble);
 	}
-	if (c->promoted)
+	if (c->promoted || (c->state == CONNECTION_IDLE && left_standby(p->host, c)))
 		p->host->promoted(p->host->self);
 	p->host->wake(p->host->self);
 }
@@ -370,6 +382,8 @@ uint64_t pool_turn(struct pool *p, uint64_t now_us)
 	unsigned runs = 0;
 
 	reap(p, now_us);
+	if (p->host->retired)
+		drop_waiting(p, REASON_BREAKER, "the server is no longer a standby");
 	if (!breaker_allows(&p->breaker, now_us))
 		drop_waiting(p, REASON_BREAKER, "the circuit breaker is open");
 	while (runs < RUNS_PER_TURN && run_first(p, now_us))

@@ -25,6 +25,8 @@ struct pool_host {
 	const struct mirror_options *options;
 	uint64_t timeout_us;
 	unsigned busy;		  /* reads running now, over all pools */
+	bool standby;		  /* a connection has said that the server is one */
+	bool retired;		  /* promoted: never to be asked again */
 	void (*wake)(void *self); /* pool_turn is wanted soon */
 	/* Ends the ticket: calls on_done and frees it. */
 	void (*ended)(void *self, struct ticket *t, struct mirror_answer *answer);

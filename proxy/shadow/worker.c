@@ -402,6 +402,7 @@ static struct mirror *candidate_mirror(struct worker *w, const char *name)
 		.breaker_open_us =
 			(uint64_t)config_integer(c, "candidate", name, "breaker_open_time"),
 		.keep_limit_bytes = KEEP_LIMIT_BYTES,
+		.retire_promoted = true,
 		.accept =
 			config_bool(c, "candidate", name, "allow_unsafe_role") ? NULL : accept_role,
 	};

@@ -189,3 +189,167 @@ expect_harmless() { # TAG
 		[ "$status" = 1 ]
 	fi
 }
+
+# --- several statements in one text (case 56) ---
+
+# executed NAME: how many statements with this name the candidate ran for us, since mark_log.
+executed() {
+	tail -c "+$((LOG_START + 1))" "$CANDIDATE/server.log" |
+		grep -cE "^pgumbra_ro\|LOG:  (statement|execute [^:]*): .*\b$1\b" || true
+}
+
+@test "case 56: a COMMIT between two statements takes neither out of the cage" {
+	use_candidate 15
+	has_switch "$PGUMBRA" || skip "this build has no switch to turn the classifier off"
+	begin_watch
+	PGUMBRA_UNSAFE_CLASSIFIER=1 start_pgumbra verify.backoff=1ms
+	psql_pgumbra -c "select 1 as part1; commit; insert into trace (note) values ('part3')"
+	wait_for "$DEADLINE" "the reads to end" facts settled
+	# Each part came alone, the commit ended nothing but its connection, the insert was refused.
+	[ "$(executed part1)" -ge 1 ]
+	[ "$(executed part3)" -ge 1 ]
+	[ "$(executed 'part1.*part3')" = 0 ]
+	tail -c "+$((LOG_START + 1))" "$CANDIDATE/server.log" |
+		grep -q 'ERROR:  cannot execute INSERT in a read-only transaction'
+	expect_unchanged
+}
+
+@test "case 56: with the classifier on, what comes after the first statement is reported as refused" {
+	use_candidate 15
+	begin_watch
+	start_pgumbra
+	psql_pgumbra -c "select 1 as part1; commit; insert into trace (note) values ('part3')"
+	expect_outcome matched 1
+	expect_outcome skipped not_a_read 2
+	[ "$(executed part3)" = 0 ]
+	expect_unchanged
+}
+
+# --- functions that change while pgumbra runs ---
+
+catalogues_read() {
+	grep -c 'catalogue read' "$OPERATOR_LOG"
+}
+
+more_catalogues_than() {
+	[ "$(catalogues_read)" -gt "$1" ]
+}
+
+@test "a function that turns volatile is caught after one refresh, prepared statements included" {
+	local before pid
+	use_candidate 15
+	mark_log
+	start_pgumbra pgumbra.log_level=debug
+	coproc SESSION { prepared_session; }
+	pid=$SESSION_PID
+	ask_prepared "select turns(2) as first_time"
+	psql_pgumbra -c "select turns(3) as first_time"
+	wait_for "$DEADLINE" "the reads" executed_at_least 2 first_time
+	on_both "alter function turns(int) volatile"
+	before=$(catalogues_read)
+	kill -HUP "$PGUMBRA_PID"
+	wait_for "$DEADLINE" "the catalogue to be read again" more_catalogues_than "$before"
+	ask_prepared "select turns(2) as first_time"
+	ask_prepared "select turns(4) as too_late"
+	psql_pgumbra -c "select turns(3) as first_time"
+	psql_pgumbra -c "select turns(5) as too_late"
+	eval "exec ${SESSION[1]}>&-"
+	wait "$pid"
+	wait_for "$DEADLINE" "the reads to end" facts settled
+	[ "$(executed first_time)" = 2 ]
+	[ "$(executed too_late)" = 0 ]
+	expect_outcome skipped volatile_function 4
+	on_both "alter function turns(int) stable"
+}
+
+# Runs each line as a prepared statement, which the same text finds again.
+prepared_session() {
+	"$PYTHON" -c '
+import psycopg, sys
+with psycopg.connect(sys.argv[1], autocommit=True) as session:
+    for line in sys.stdin:
+        session.execute(line.strip(), prepare=True)
+        print("done", flush=True)' "$ADDRESS user=app password=app dbname=$DATABASE"
+}
+
+ask_prepared() {
+	local answer
+	echo "$1" >&"${SESSION[1]}"
+	read -r -t "$DEADLINE" answer <&"${SESSION[0]}"
+	[ "$answer" = done ]
+}
+
+executed_at_least() {
+	[ "$(executed "$2")" -ge "$1" ]
+}
+
+# --- a candidate that leaves its cage (case 57) ---
+
+make_standby() {
+	use_candidate standby
+	cluster_psql "$PRIMARY" postgres -c "create role pgumbra_ro login password 'pgumbra_ro'" \
+		-c "revoke temporary on database $DATABASE from public" 2>/dev/null || true
+	as_postgres mkdir -p "$CANDIDATE"
+	(cd / && as_postgres "$DEBIAN_PG_BIN/pg_basebackup" -h "$PRIMARY" -p "$(cluster_port "$PRIMARY")" \
+		-U postgres -D "$CANDIDATE/data" -X stream -R -c fast)
+	echo "$DEBIAN_PG_BIN" | as_postgres tee "$CANDIDATE/bin" >/dev/null
+	cluster_start "$CANDIDATE" log_statement=all "log_line_prefix=%u\|"
+	[ "$(on_candidate "select pg_is_in_recovery()")" = t ]
+}
+
+nobody_is_connected() {
+	[ "$(on_candidate "select count(*) from pg_stat_activity where usename = 'pgumbra_ro'")" = 0 ]
+}
+
+
+@test "case 57: a standby that is promoted is left within one ReadyForQuery, for good" {
+	local number
+	make_standby
+	mark_log
+	start_pgumbra candidate.candidate.pool_size=1
+	announce_errors 'no longer a standby'
+	psql_pgumbra -c "select count(*) as before1 from cage"
+	psql_pgumbra -c "select count(*) as before2 from cage"
+	expect_outcome matched 2
+	(cd / && as_postgres "$DEBIAN_PG_BIN/pg_ctl" -D "$CANDIDATE/data" -w promote) >/dev/null
+	wait_for "$DEADLINE" "the promotion" promoted
+	for number in 1 2 3 4 5; do
+		psql_pgumbra -c "select count(*) as after$number from cage where id > 0"
+		wait_for "$DEADLINE" "the read to end" facts settled
+	done
+	grep 'no longer a standby' "$OPERATOR_LOG"
+	# The one whose ReadyForQuery told of it was on its way; its answer doesn't count.
+	[ "$(executed after1)" = 1 ]
+	for number in 2 3 4 5; do [ "$(executed "after$number")" = 0 ]; done
+	expect_outcome matched 2
+	expect_outcome dropped breaker 5
+	nobody_is_connected
+	cluster_stop "$CANDIDATE" immediate
+}
+
+promoted() {
+	[ "$(on_candidate "select pg_is_in_recovery()")" = f ]
+}
+
+@test "case 57: a standby promoted while nothing was connected gets no read either" {
+	rm -rf "$E2E_DIR/candidatestandby"
+	make_standby
+	mark_log
+	start_pgumbra candidate.candidate.pool_size=1
+	announce_errors 'no longer a standby'
+	psql_pgumbra -c "select count(*) as before1 from cage"
+	expect_outcome matched 1
+	cluster_stop "$CANDIDATE" fast
+	rm "$CANDIDATE/data/standby.signal"
+	cluster_start "$CANDIDATE" log_statement=all "log_line_prefix=%u\|"
+	promoted
+	wait_for "$DEADLINE" "pgumbra to see it" sees_promotion
+	[ "$(executed after)" = 0 ]
+	cluster_stop "$CANDIDATE" immediate
+}
+
+# Each attempt is a read of its own; those before a connection is back are no answer.
+sees_promotion() {
+	psql_pgumbra -c "select count(*) as after from cage"
+	grep -q 'no longer a standby' "$OPERATOR_LOG"
+}

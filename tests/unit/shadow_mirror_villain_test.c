@@ -642,6 +642,26 @@ static void a_promoted_standby_loses_all_connections_and_the_read_runs_again(voi
 	assert_int_equal(connections(f), 1);
 }
 
+static void a_promoted_standby_may_be_left_for_good(void **state)
+{
+	struct field *f = *state;
+
+	f->server.bad_for = 1;
+	f->options.retire_promoted = true;
+	start(f, PROMOTED);
+	submit(f);
+	run(f);
+	assert_int_equal(f->answered, 1);
+	f->server.promote = true;
+	submit(f);
+	submit(f);
+	run(f); /* the first one's ReadyForQuery tells; none of the answers counts */
+	assert_int_equal(f->answered, 1);
+	assert_int_equal(f->last_reason, REASON_BREAKER);
+	assert_int_equal(f->server.logins, 1);
+	assert_int_equal(connections(f), 0);
+}
+
 static bool refuse(void *self, PGconn *connection, char *why, size_t size)
 {
 	(void)self;
@@ -789,6 +809,7 @@ int main(void)
 		TEST(a_connection_left_in_a_transaction_is_not_used_again),
 		TEST(a_flood_is_counted_and_not_kept),
 		TEST(a_promoted_standby_loses_all_connections_and_the_read_runs_again),
+		TEST(a_promoted_standby_may_be_left_for_good),
 		TEST(a_role_that_is_refused_opens_the_breaker_at_once),
 		TEST(a_read_that_may_leave_traces_costs_its_connection),
 		TEST(queue_and_rate_are_bounded),
