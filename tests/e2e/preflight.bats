@@ -175,6 +175,7 @@ differ() { # VERSION
 		grant boss to app;
 		alter role app set datestyle = 'German';
 		alter role app set app.secret = 'gesperrt';
+		alter database shop set timezone = 'Asia/Tokyo';
 		create policy extra on app.owned for select to readers using (true);
 		grant select on app.owned to app;
 		select setval('app.numbers', 200);
@@ -221,6 +222,7 @@ expected() {
 		warning|role readers is bypassrls, ordinary, on the control ordinary|ALTER ROLE readers NOSUPERUSER NOBYPASSRLS INHERIT
 		warning|membership of app in boss is missing|GRANT boss TO app
 		warning|setting of role app: DateStyle is missing, on the control German|ALTER ROLE app SET DateStyle TO German
+		warning|setting of database shop: TimeZone is missing, on the control Asia/Tokyo|ALTER DATABASE shop SET TimeZone TO 'Asia/Tokyo'
 		warning|setting of role app: app.secret is missing, on the control (not shown)|ALTER ROLE app SET app.secret TO ...
 		information|setting of role app: statement_timeout is not on the control|ALTER ROLE app RESET statement_timeout
 		warning|collation app.german is icu sv|the same library
@@ -378,6 +380,40 @@ second_start_record() {
 	grep -q "candidate candidate: did not answer everything" log
 	stop || { cat operator.log; kill "$silent"; false; }
 	kill "$silent"
+}
+
+@test "what cannot be read is a finding, and the rest is compared all the same" {
+	on 15 candidate same <<<'revoke execute on function pg_get_expr(pg_node_tree, oid) from public; create table app.extra ()'
+	check 15 same
+	on 15 candidate same <<<'grant execute on function pg_get_expr(pg_node_tree, oid) to public; drop table app.extra'
+	expect_finding warning "row security policy could not be read: ERROR:  permission denied"
+	expect_finding information "app.extra is not on the control"
+	[ "$(grep -c 'could not be read' <<<"$output")" = 1 ]
+}
+
+@test "a collation's outdated version and an invalid index are found on their side" {
+	for version in $(versions); do
+		for side in control candidate; do
+			cluster_psql "$PF_DIR/$version-$side" postgres -c \
+				"create database icu template template0 locale_provider icu icu_locale 'en'" \
+				-c 'revoke temporary on database icu from public' 2>/dev/null
+		done
+		cluster_psql "$PF_DIR/$version-candidate" icu -o /dev/null <<-'SQL'
+			update pg_database set datcollversion = '1.2.3' where datname = current_database();
+			create table twins (i int);
+			insert into twins values (1), (1);
+			\set ON_ERROR_STOP off
+			create unique index concurrently twins_i on twins (i);
+		SQL
+		check "$version" icu
+		expect_finding warning "database icu was made with collation version 1.2.3, the library has" \
+			"REINDEX DATABASE icu; ALTER DATABASE icu REFRESH COLLATION VERSION"
+		expect_finding warning "index public.twins_i is invalid" "REINDEX INDEX public.twins_i"
+		[[ "$output" != *" control: database icu was made"* ]]
+		for side in control candidate; do
+			cluster_psql "$PF_DIR/$version-$side" postgres -c 'drop database icu' 2>/dev/null
+		done
+	done
 }
 
 @test "15 against 18: nothing but what the versions differ in" {
