@@ -74,6 +74,10 @@ void statement_unref(const struct statement *s)
 		free(own->items[i].local.text);
 	}
 	free(own->items);
+	for (size_t i = 0; i < own->nargs; i++)
+		free(own->args[i]);
+	free(own->args);
+	free(own->types);
 	free(own);
 }
 

@@ -85,7 +85,13 @@ struct statement {
 			       connection may be reused */
 	bool copy_out;	    /* EFFECT_COPY: to stdout, of a table or a clean query */
 	size_t nitems;	    /* EFFECT_SET_CONFIG */
-	struct config_item *items;     /* owned */
+	struct config_item *items; /* owned */
+	bool literal_args;	   /* EFFECT_EXECUTE: args are all there is to its parameters */
+	uint16_t nargs;
+	char **args;	  /* ... as text, NULL: SQL NULL; owned */
+	bool types_known; /* EFFECT_PREPARE: types are those it declares */
+	uint16_t ntypes;
+	uint32_t *types;	       /* owned */
 	char *body;		       /* EFFECT_PREPARE: text of the prepared statement; owned */
 	uint32_t catalogue_generation; /* decided with this catalogue */
 };

@@ -490,10 +490,46 @@ static void settle_effect(struct decision *d, enum statement_effect own)
 		d->out->effect = own;
 }
 
+/* A literal whose text means the same to a parameter of any type that takes it. Numbers with a
+ * fraction do not: they are rounded on their way to an integer. */
+static bool take_argument(struct decision *d, const PgQuery__Node *node)
+{
+	char number[16], **slot = &d->out->args[d->out->nargs];
+	const char *text = constant(node, number, sizeof number);
+
+	if (!text && !is_null(node))
+		return false;
+	if (text && node->a_const->val_case == PG_QUERY__A__CONST__VAL_FVAL &&
+		(strlen(text) > 18 || strspn(text, "-0123456789") != strlen(text)))
+		return false;
+	if (text)
+		keep(d, slot, text);
+	d->out->nargs++;
+
+	return true;
+}
+
+static bool take_arguments(struct decision *d, const PgQuery__ExecuteStmt *e)
+{
+	if (e->n_params > UINT16_MAX)
+		return false;
+	d->out->args = calloc(e->n_params ? e->n_params : 1, sizeof *d->out->args);
+	if (!d->out->args) {
+		d->walk.no_memory = true;
+		return false;
+	}
+	for (size_t i = 0; i < e->n_params; i++)
+		if (!take_argument(d, e->params[i]))
+			return false;
+
+	return true;
+}
+
 static void decide_execute(struct decision *d, const ProtobufCMessage *m)
 {
 	const PgQuery__ExecuteStmt *e = (const PgQuery__ExecuteStmt *)m;
 
+	d->out->literal_args = take_arguments(d, e);
 	for (size_t i = 0; i < e->n_params; i++)
 		walk_message(&d->walk, &e->params[i]->base);
 	keep(d, &d->out->name, e->name);
@@ -605,6 +641,46 @@ static const char *prepared_body(const PgQuery__ScanResult *scan, const char *te
 	return NULL;
 }
 
+/* Built-in types by the names that the grammar and people give them; 0: some other. */
+static uint32_t type_number(const PgQuery__TypeName *type)
+{
+	static const struct {
+		const char *name;
+		uint32_t oid;
+	} types[] = {{"bool", 16}, {"bytea", 17}, {"int8", 20}, {"int2", 21}, {"int4", 23},
+		{"text", 25}, {"json", 114}, {"float4", 700}, {"float8", 701}, {"bpchar", 1042},
+		{"varchar", 1043}, {"date", 1082}, {"time", 1083}, {"timestamp", 1114},
+		{"timestamptz", 1184}, {"interval", 1186}, {"numeric", 1700}, {"uuid", 2950},
+		{"jsonb", 3802}};
+	const char *schema, *name = list_name(type->names, type->n_names, &schema);
+
+	if (type->n_array_bounds > 0 || (schema && strcmp(schema, "pg_catalog") != 0))
+		return 0;
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		if (strcmp(types[i].name, name) == 0)
+			return types[i].oid;
+
+	return 0;
+}
+
+static void take_types(struct decision *d, const PgQuery__PrepareStmt *p)
+{
+	struct statement *out = d->out;
+
+	out->types = calloc(p->n_argtypes ? p->n_argtypes : 1, sizeof *out->types);
+	if (!out->types) {
+		d->walk.no_memory = true;
+		return;
+	}
+	out->types_known = p->n_argtypes <= UINT16_MAX;
+	for (size_t i = 0; i < p->n_argtypes && out->types_known; i++) {
+		if (p->argtypes[i]->node_case == PG_QUERY__NODE__NODE_TYPE_NAME)
+			out->types[i] = type_number(p->argtypes[i]->type_name);
+		out->types_known = out->types[i] != 0;
+		out->ntypes++;
+	}
+}
+
 static void decide_prepare(struct decision *d, const ProtobufCMessage *m)
 {
 	PgQueryScanResult scan = pg_query_scan(d->text);
@@ -617,6 +693,7 @@ static void decide_prepare(struct decision *d, const ProtobufCMessage *m)
 	if (tokens)
 		body = prepared_body(tokens, d->text);
 	keep(d, &d->out->name, ((const PgQuery__PrepareStmt *)m)->name);
+	take_types(d, (const PgQuery__PrepareStmt *)m);
 	d->out->effect = EFFECT_PREPARE;
 	if (body)
 		keep(d, &d->out->body, body + strspn(body, " \t\r\n\f\v"));

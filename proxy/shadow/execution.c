@@ -89,13 +89,82 @@ static bool read_begin(
 	return true;
 }
 
+static bool copy_types(struct dark_read *read, const struct prepared *p)
+{
+	read->param_types = calloc(p->ntypes ? p->ntypes : 1, sizeof *read->param_types);
+	if (!read->param_types)
+		return false;
+	read->nparam_types = p->ntypes;
+	/* Numbers of user types belong to the primary: the candidate infers them from the
+	 * statement. */
+	for (uint16_t i = 0; i < p->ntypes; i++)
+		read->param_types[i] = p->types[i] >= 16384 ? 0 : p->types[i];
+
+	return true;
+}
+
+/* The prepared read that an EXECUTE with literal arguments runs, or NULL. */
+static struct prepared *executed(struct observed *s, const struct text_part *part)
+{
+	const struct statement *st = part ? part->statement : NULL;
+	struct prepared *p = NULL;
+
+	if (st && st->effect == EFFECT_EXECUTE && st->literal_args && st->name)
+		p = observed_statement(s, st->name, strlen(st->name));
+
+	return p && p->statement && p->statement->skip == REASON_NONE && !p->types_unknown ? p
+											   : NULL;
+}
+
+/* The literals become parameters in text format. */
+static bool copy_arguments(struct dark_read *read, const struct statement *st)
+{
+	size_t bytes = 1, at = 0;
+
+	for (uint16_t i = 0; i < st->nargs; i++)
+		bytes += st->args[i] ? strlen(st->args[i]) : 0;
+	read->memory = malloc(bytes);
+	read->params = calloc(st->nargs ? st->nargs : 1, sizeof *read->params);
+	if (!read->memory || !read->params)
+		return false;
+	read->nparams = st->nargs;
+	for (uint16_t i = 0; i < st->nargs; i++) {
+		size_t len = st->args[i] ? strlen(st->args[i]) : 0;
+
+		if (!st->args[i])
+			continue; /* absent: NULL */
+		memcpy(read->memory + at, st->args[i], len);
+		read->params[i] = span_of(read->memory + at, len);
+		at += len;
+	}
+
+	return true;
+}
+
+static void begin_executed(struct observed *s, struct execution *e, const struct request *q,
+	const struct text_part *part, const struct prepared *p)
+{
+	e->executed = true;
+	if (e->skip != REASON_NONE || !read_begin(s, e, p->sql, strlen(p->sql), q->time_us))
+		return;
+	e->read->simple = true;
+	if (!copy_types(e->read, p) || !copy_arguments(e->read, part->statement))
+		forgo(e, REASON_MEMORY);
+}
+
 struct execution *execution_begin_part(
 	struct observed *s, struct request *q, const struct text_part *part)
 {
-	struct execution *e = execution_new(s, part ? part->statement : NULL);
+	const struct prepared *p = executed(s, part);
+	struct execution *e = execution_new(s, p ? p->statement : part ? part->statement : NULL);
 
 	if (!e)
 		return NULL;
+	e->began_us = q->time_us;
+	if (p) {
+		begin_executed(s, e, q, part, p);
+		return e;
+	}
 	if (!part && !q->unreadable && e->skip == REASON_SESSION_UNKNOWN)
 		e->skip = REASON_NOT_A_READ; /* an empty text */
 	if (q->too_long)
@@ -117,20 +186,6 @@ static uint16_t *read_formats(struct span codes, uint16_t n)
 		formats[i] = read_u16(&r);
 
 	return formats;
-}
-
-static bool copy_types(struct dark_read *read, const struct prepared *p)
-{
-	read->param_types = calloc(p->ntypes ? p->ntypes : 1, sizeof *read->param_types);
-	if (!read->param_types)
-		return false;
-	read->nparam_types = p->ntypes;
-	/* Numbers of user types belong to the primary: the candidate infers them from the
-	 * statement. */
-	for (uint16_t i = 0; i < p->ntypes; i++)
-		read->param_types[i] = p->types[i] >= 16384 ? 0 : p->types[i];
-
-	return true;
 }
 
 static bool copy_bind(struct dark_read *read, const struct portal *p)
@@ -184,6 +239,8 @@ struct execution *execution_begin_portal(
 	e->began_us = request->time_us;
 	if (p && p->cursor)
 		e->skip = REASON_NOT_A_READ;
+	if (prepared && prepared->types_unknown && e->skip == REASON_NONE)
+		e->skip = REASON_SESSION_UNKNOWN;
 	if (prepared && prepared->sql[0] == '\0')
 		e->skip = REASON_NOT_A_READ; /* an empty text */
 	if (e->skip != REASON_NONE ||
@@ -291,7 +348,7 @@ void execution_failed(struct observed *s, struct execution *e, struct span body,
 
 		result_error(primary, body);
 		primary->elapsed_us = time_us - e->began_us;
-		reason = error_reason(primary->sqlstate);
+		reason = e->executed ? REASON_NOT_A_READ : error_reason(primary->sqlstate);
 		if (reason != REASON_NONE)
 			forgo(e, reason);
 	}

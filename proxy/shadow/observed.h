@@ -28,7 +28,8 @@ struct prepared {
 	unsigned references; /* the table's and the portals' */
 	char *name;
 	char *sql;
-	bool from_sql; /* SQL PREPARE */
+	bool from_sql;	    /* SQL PREPARE */
+	bool types_unknown; /* ... which declares types that we don't know by name */
 	uint16_t ntypes;
 	uint32_t *types;
 	const struct statement *statement;
@@ -47,6 +48,7 @@ struct execution {
 	enum reason dropped;	/* rows or memory were lost: DROPPED or SKIPPED(sampled_out) */
 	struct dark_read *read; /* NULL when skip */
 	uint64_t began_us;
+	bool executed;	/* by SQL EXECUTE: what is wrong with its arguments fails otherwise */
 	size_t charged; /* bytes counted against the observer's memory */
 };
 
@@ -157,6 +159,8 @@ void observed_abandon(struct observed *s, enum outcome outcome, enum reason reas
 struct prepared *observed_statement(struct observed *s, const char *name, size_t len);
 void observed_define(struct observed *s, struct span name, struct span sql, uint16_t ntypes,
 	const uint32_t *types, bool from_sql);
+/* SQL PREPARE */
+void observed_prepare(struct observed *s, const struct statement *statement);
 void observed_undefine(struct observed *s, const char *name, size_t len);
 void observed_forget_statements(struct observed *s);
 void prepared_unref(struct prepared *p);

@@ -232,10 +232,7 @@ static void apply_success(struct observed *s, const struct statement *st, struct
 	case EFFECT_RESET_ALL: session_settings_reset_all(&s->settings, false); break;
 	case EFFECT_DISCARD_ALL: discard_all(s); break;
 	case EFFECT_DISCARD_TEMP: session_settings_temporary(&s->settings, false); break;
-	case EFFECT_PREPARE:
-		observed_define(
-			s, span_cstr(st->name), span_cstr(st->body ? st->body : ""), 0, NULL, true);
-		break;
+	case EFFECT_PREPARE: observed_prepare(s, st); break;
 	case EFFECT_DEALLOCATE: observed_undefine(s, st->name, strlen(st->name)); break;
 	case EFFECT_DEALLOCATE_ALL:
 		observed_forget_statements(s);

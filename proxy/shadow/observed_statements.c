@@ -93,6 +93,17 @@ void observed_define(struct observed *s, struct span name, struct span sql, uint
 	HASH_ADD_KEYPTR(hh, s->statements, p->name, strlen(p->name), p);
 }
 
+void observed_prepare(struct observed *s, const struct statement *st)
+{
+	struct prepared *p;
+
+	observed_define(s, span_cstr(st->name), span_cstr(st->body ? st->body : ""), st->ntypes,
+		st->types, true);
+	p = observed_statement(s, st->name, strlen(st->name));
+	if (p)
+		p->types_unknown = !st->types_known;
+}
+
 struct portal *observed_portal(struct observed *s, const char *name, size_t len)
 {
 	struct portal *p;

@@ -131,8 +131,13 @@ static const char *const other_texts[] = {
 	"discard temp", "drop table if exists pg_temp.t", "insert into w values (1)",
 	"insert into dfk values (999)", "prepare s1 as select a from t order by a",
 	"prepare s3 as select 1", "prepare s3 as insert into w values (3)", "execute s1",
-	"execute s2", "execute s3", "deallocate s1", "deallocate s3", "deallocate all",
-	"declare c1 cursor for select a from t order by a",
+	"execute s2", "prepare s4 (int) as select a, b from t where a <= $1 order by a",
+	"prepare s5 as select a, b from t where b > $1 order by a",
+	"prepare s6 (text, \"char\") as select $1, $2", "execute s4(3)", "execute s4('2')",
+	"execute s4(2.5)", "execute s4(1 + 1)", "execute s4(null)", "execute s4('x')",
+	"execute s5('one 3')", "execute s5('two 5'); execute s4(4)", "execute s6('a', 'b')",
+	"deallocate s4", "deallocate s5", "execute s3", "deallocate s1", "deallocate s3",
+	"deallocate all", "declare c1 cursor for select a from t order by a",
 	"declare c2 cursor with hold for select a, b from t order by a", "fetch 2 from c1",
 	"fetch all from c2", "move 1 in c1", "close c1", "close c2", "close all",
 	"explain select 1", "show timezone", "lock table w in access share mode", "listen x",
@@ -554,11 +559,16 @@ static bool side_settings(const struct dark_read *read)
 static PGresult *side_read(const struct dark_read *read)
 {
 	const char *values[8] = {NULL};
+	Oid types[8] = {0};
 	PGresult *r;
 
 	for (uint16_t i = 0; i < read->nparams && i < 8; i++)
-		values[i] = strndup((const char *)read->params[i].data, read->params[i].len);
-	r = PQexecParams(side, read->sql, read->nparams, NULL, values, NULL, NULL, 0);
+		if (read->params[i].data)
+			values[i] =
+				strndup((const char *)read->params[i].data, read->params[i].len);
+	for (uint16_t i = 0; i < read->nparam_types && i < 8; i++)
+		types[i] = read->param_types[i];
+	r = PQexecParams(side, read->sql, read->nparams, types, values, NULL, NULL, 0);
 	for (size_t i = 0; i < 8; i++)
 		free((char *)values[i]);
 
