@@ -44,8 +44,8 @@ bool preflight_forbids(const struct preflight_findings *f)
 	return f->failed;
 }
 
-static void add(struct preflight_findings *f, const struct preflight_topic *topic,
-	const char *where, const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void add(struct preflight_findings *f,
+	const struct preflight_topic *topic, const char *where, const char *format, va_list args)
 {
 	struct preflight_finding *grown = realloc(f->list, (f->count + 1) * sizeof *grown);
 	struct preflight_finding new = {.level = topic->level,
