@@ -78,13 +78,13 @@ static const struct setting_definition table[] = {
 	{"candidate", "impersonate", SETTING_ENUM, "none", 0, 0, "none|set_role", RESTART, true, "",
 		"run dark reads as the client's role", NULL},
 	{"candidate", "fence", SETTING_ENUM, "auto", 0, 0, "auto|none|physical|logical|slot|heartbeat",
-		RESTART, false, "", "how a re-check knows that the candidate has caught up; this version "
-		"waits by back-off only, auto acts as none", "auto|none"},
-	{"candidate", "fence_slot", SETTING_STRING, "", 0, 0, "", RESTART, true, "slot",
+		RESTART, false, "", "how a re-check knows that the candidate has caught up; auto: physical for a standby, logical "
+		"for a subscriber, else none (back-off only)", "auto|none|physical|logical|slot"},
+	{"candidate", "fence_slot", SETTING_STRING, "", 0, 0, "", RESTART, false, "slot",
 		"replication slot on the primary that feeds the candidate", NULL},
 	{"candidate", "fence_table", SETTING_STRING, "", 0, 0, "", RESTART, true, "table",
 		"heartbeat table", NULL},
-	{"candidate", "fence_timeout", SETTING_DURATION, "10s", MS, DAY, "", RESTART, true, "",
+	{"candidate", "fence_timeout", SETTING_DURATION, "10s", MS, DAY, "", RESTART, false, "",
 		"longest wait for the fence", NULL},
 
 	{"control", "conninfo", SETTING_CONNINFO, "", 0, 0, "", RESTART, false, "connection string",

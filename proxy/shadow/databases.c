@@ -225,7 +225,7 @@ static void on_load(void *self, void *result)
 }
 
 /* conninfo with the database's name, unless it has one. */
-static char *conninfo_for(const char *conninfo, const char *database)
+char *conninfo_for_database(const char *conninfo, const char *database)
 {
 	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
 	char *text = NULL;
@@ -263,7 +263,7 @@ static void begin_load(struct database *db, int candidate, const char *conninfo)
 	struct load *load = calloc(1, sizeof *load);
 
 	if (load)
-		load->conninfo = conninfo_for(conninfo, db->name);
+		load->conninfo = conninfo_for_database(conninfo, db->name);
 	if (!load || !load->conninfo) {
 		free(load);
 		return;

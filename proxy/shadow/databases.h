@@ -53,6 +53,9 @@ struct databases *databases_new(
 void databases_free(struct databases *d); /* after the connector */
 /* Begins to load a database that was not known. NULL: out of memory. */
 struct database *databases_get(struct databases *d, const char *name);
+/* conninfo with this database unless it names one, and our own application_name. malloc'd; NULL:
+ * out of memory. */
+char *conninfo_for_database(const char *conninfo, const char *database);
 struct database *databases_find(struct databases *d, const char *name);
 void databases_refresh(struct databases *d); /* loads each again */
 void databases_retry(struct databases *d);   /* loads what could not be read so far */

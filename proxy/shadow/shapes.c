@@ -12,7 +12,7 @@ struct shape_counts {
 	struct histogram primary_us, candidate_us;
 	struct hll params;
 	uint64_t first_seen_us, last_seen_us;
-	uint64_t rereads, reproduced; /* over the life of the process */
+	uint64_t rereads[REREAD_KINDS]; /* over the life of the process */
 };
 
 struct shape {
@@ -135,21 +135,25 @@ void shape_parameters(struct shape *shape, unsigned candidate, uint64_t hash)
 		hll_add(&c->params, hash);
 }
 
-void shape_reread(struct shape *shape, unsigned candidate, bool reproduced)
+void shape_reread(struct shape *shape, unsigned candidate, enum reread kind)
 {
 	struct shape_counts *c = counts_of(shape, candidate);
 
-	if (!c)
-		return;
-	c->rereads++;
-	c->reproduced += reproduced;
+	if (c)
+		c->rereads[kind]++;
 }
 
 bool shape_reproducible(const struct shape *shape, unsigned candidate)
 {
 	const struct shape_counts *c = shape->counts[candidate];
+	uint64_t still;
 
-	return !c || c->rereads < REREADS_LEAST || c->reproduced * 10 > c->rereads;
+	if (!c)
+		return true;
+	still = c->rereads[REREAD_REPRODUCED] + c->rereads[REREAD_OTHER];
+
+	return still < REREADS_LEAST || c->rereads[REREAD_REPRODUCED] * 10 > still ||
+	       c->rereads[REREAD_MOVED] * 20 > still;
 }
 
 const char *shape_normalized(const struct shape *shape)

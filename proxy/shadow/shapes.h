@@ -22,12 +22,13 @@ void shape_end(struct shape *shape, unsigned candidate, enum outcome outcome, en
 void shape_latency(
 	struct shape *shape, unsigned candidate, uint64_t primary_us, uint64_t candidate_us);
 void shape_parameters(struct shape *shape, unsigned candidate, uint64_t hash);
-/* The control was asked again and gave the primary's answer or not (both its answers being the
- * same). */
-void shape_reread(struct shape *shape, unsigned candidate, bool reproduced);
+/* The control was asked again: it gave the primary's answer, another one (both its answers being
+ * the same), or two different ones because the data moved. */
+enum reread { REREAD_REPRODUCED, REREAD_OTHER, REREAD_MOVED, REREAD_KINDS };
+void shape_reread(struct shape *shape, unsigned candidate, enum reread kind);
 /* False once the control failed to reproduce the primary's answer in nine of ten of at least five
- * re-reads: it does not see what the clients see (role, row security, settings), and nothing of
- * this shape can be verified. */
+ * re-reads, of data that hardly ever moved under it: it does not see what the clients see (role,
+ * row security, settings), and nothing of this shape can be verified. */
 bool shape_reproducible(const struct shape *shape, unsigned candidate);
 const char *shape_normalized(const struct shape *shape);
 /* What changed since the last call, for the journal: an array owned by shapes, valid until

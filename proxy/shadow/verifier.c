@@ -51,6 +51,7 @@ struct trial {
 	struct result before, answer, after; /* P1, C, P2 of this attempt */
 	struct result last, last_answer;     /* P2 and C of the attempt before */
 	bool have_last;
+	const char *fence; /* what the last attempt's fence was, for the record */
 };
 
 static uint64_t now_us(clockid_t clock)
@@ -193,7 +194,7 @@ static void log_difference(struct trial *t, enum outcome outcome, enum reason re
 		.primary = primary,
 		.answer = answer,
 		.attempts = t->attempts,
-		.fence = "none",
+		.fence = t->fence ? t->fence : "none",
 		.stable = t->stable > 0,
 		.verified = !t->alone,
 	};
@@ -359,7 +360,7 @@ static void settle_equal(struct trial *t, bool reproduced)
 {
 	bool before = shape_reproducible(t->shape, t->candidate);
 
-	shape_reread(t->shape, t->candidate, reproduced);
+	shape_reread(t->shape, t->candidate, reproduced ? REREAD_REPRODUCED : REREAD_OTHER);
 	if (reproduced) {
 		trial_end(t, OUTCOME_MATCHED_AFTER_LAG, REASON_NONE);
 		return;
@@ -385,6 +386,7 @@ static void weigh_sandwich(struct trial *t)
 
 	t->attempts++;
 	if (!same_server(t, &t->before, &t->after, false)) {
+		shape_reread(t->shape, t->candidate, REREAD_MOVED);
 		t->stable = 0;
 		t->have_last = false;
 		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
@@ -466,6 +468,35 @@ static void no_answer(struct trial *t, struct mirror_answer *answer)
 	undecided(t, OUTCOME_UNVERIFIABLE, REASON_CONTROL_FAILED);
 }
 
+static void on_fence(void *self, enum fence_result result)
+{
+	struct trial *t = self;
+
+	t->fence = result == FENCE_PASSED
+			   ? fence_in_force(t->verifier->candidates[t->candidate].fence)
+			   : "none";
+	if (t->verifier->stopping) {
+		trial_end(t, OUTCOME_DROPPED, REASON_SHUTDOWN);
+	} else if (result == FENCE_TIMEOUT) {
+		t->attempts++;
+		t->stable = 0;
+		undecided(t, OUTCOME_UNVERIFIABLE, REASON_FENCE_TIMEOUT);
+	} else {
+		ask(t, STEP_CANDIDATE, 0);
+	}
+}
+
+/* The candidate is asked once it has seen what the primary had when P1 was answered. */
+static void wait_for_candidate(struct trial *t)
+{
+	struct fence *fence = t->verifier->candidates[t->candidate].fence;
+
+	if (!fence || !fence_wait(fence, on_fence, t)) {
+		t->fence = NULL;
+		ask(t, STEP_CANDIDATE, 0);
+	}
+}
+
 static void on_answer(void *self, struct mirror_answer *answer)
 {
 	struct trial *t = self;
@@ -478,7 +509,7 @@ static void on_answer(void *self, struct mirror_answer *answer)
 	case STEP_FIRST: first_look(t, answer); break;
 	case STEP_P1:
 		keep_result(t, &t->before, &answer->result);
-		ask(t, STEP_CANDIDATE, 0);
+		wait_for_candidate(t);
 		break;
 	case STEP_CANDIDATE:
 		keep_result(t, &t->answer, &answer->result);

@@ -6,7 +6,8 @@
  * the same wrapper: P1 = P2 = C settles the read as matched (after lag, or after the data changed);
  * P1 = P2 and C different counts towards a mismatch, which needs `attempts` of them in a row with
  * the same answers; P1 and P2 different means the data moved. Without a control the candidate alone
- * is asked again, and the record says "verified": false. Fences belong here and are not built yet.
+ * is asked again, and the record says "verified": false. Between P1 and C stands the
+ * candidate's fence (fence.h): C is asked once the candidate has seen what the primary had then.
  *
  * V1 every read given to verifier_read ends in exactly one outcome per candidate (L5); V2 nothing
  * that was not compared is matched; V3 the control's load is bounded by rate and queue.
@@ -16,6 +17,7 @@
 
 #include "compare/books.h"
 #include "proxy/shadow/databases.h"
+#include "proxy/shadow/fence.h"
 #include "proxy/shadow/journal.h"
 #include "proxy/shadow/mirror.h"
 #include "proxy/shadow/shapes.h"
@@ -23,6 +25,7 @@
 struct verifier_candidate {
 	const char *name;
 	struct mirror *mirror;
+	struct fence *fence;  /* NULL: none */
 	const char *database; /* the only database it has, "" when it takes each by name */
 };
 

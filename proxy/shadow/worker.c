@@ -40,6 +40,7 @@ struct worker {
 	const char *names[BOOKS_MAX_CANDIDATES];
 	const char *conninfo[BOOKS_MAX_CANDIDATES];
 	char *fixed_database[BOOKS_MAX_CANDIDATES];
+	char *fence_control[BOOKS_MAX_CANDIDATES], *fence_candidate[BOOKS_MAX_CANDIDATES];
 	struct verifier_candidate candidates[BOOKS_MAX_CANDIDATES];
 	size_t ncandidates;
 	struct mirror *control;
@@ -70,10 +71,41 @@ static uint64_t wall_us(void)
 /* --- the observer's sink ------------------------------------------------------------------------
  */
 
+/* A fence asks about the whole server: any database will do, so the first that a client names. */
+static void start_fence(struct worker *w, size_t i, const char *database)
+{
+	const char *control = config_text(w->config, "control", NULL, "conninfo");
+	struct fence_options o = {
+		.name = w->names[i],
+		.slot = config_text(w->config, "candidate", w->names[i], "fence_slot"),
+		.timeout_us = (uint64_t)config_integer(
+			w->config, "candidate", w->names[i], "fence_timeout"),
+	};
+	struct error error;
+
+	if (!control[0] ||
+		!fence_kind_from_name(
+			config_text(w->config, "candidate", w->names[i], "fence"), &o.kind) ||
+		o.kind == FENCE_NONE)
+		return;
+	w->fence_control[i] = conninfo_for_database(control, database);
+	w->fence_candidate[i] = conninfo_for_database(w->conninfo[i], database);
+	o.control_conninfo = w->fence_control[i];
+	o.candidate_conninfo = w->fence_candidate[i];
+	if (o.control_conninfo && o.candidate_conninfo)
+		w->candidates[i].fence = fence_new(w->base, &o, &error);
+	if (!w->candidates[i].fence)
+		log_warning("candidate %s: no fence: out of memory", w->names[i]);
+}
+
 static const struct database_view *on_database(void *self, const char *name)
 {
 	struct worker *w = self;
 	struct database *db = databases_get(w->databases, name);
+
+	for (size_t i = 0; db && i < w->ncandidates; i++)
+		if (!w->candidates[i].fence)
+			start_fence(w, i, name);
 
 	return db ? &db->view : NULL;
 }
@@ -659,6 +691,7 @@ static void end_reads(struct worker *w)
 	if (w->verifier)
 		verifier_stop(w->verifier);
 	for (size_t i = 0; i < w->ncandidates; i++) {
+		fence_free(w->candidates[i].fence);
 		mirror_free(w->candidates[i].mirror);
 		w->candidates[i].mirror = NULL;
 	}
@@ -695,8 +728,11 @@ void worker_free(struct worker *w)
 	shapes_free(w->shapes);
 	connector_free(w->connector);
 	databases_free(w->databases);
-	for (size_t i = 0; i < w->ncandidates; i++)
+	for (size_t i = 0; i < w->ncandidates; i++) {
 		free(w->fixed_database[i]);
+		free(w->fence_control[i]);
+		free(w->fence_candidate[i]);
+	}
 	if (w->wake)
 		event_free(w->wake);
 	if (w->tick)
