@@ -236,6 +236,24 @@ static void compare_databases(PGconn *a, PGconn *b, const char *control, const c
 	PQclear(theirs);
 }
 
+/* Nothing is learnt from comparing a database with itself. */
+static void tell_same_server(PGconn *a, PGconn *b, const char *where, struct preflight_findings *f)
+{
+	static const struct preflight_topic same = {PREFLIGHT_WARNING, "connection",
+		"every read matches; nothing is learnt", "mend conninfo of one of them"};
+	static const char identity[] =
+		"SELECT pg_catalog.concat_ws(' ', system_identifier, "
+		"pg_catalog.pg_postmaster_start_time(), pg_catalog.current_database()) "
+		"FROM pg_catalog.pg_control_system()";
+	PGresult *ours = PQexec(a, identity), *theirs = PQexec(b, identity);
+
+	if (PQntuples(ours) == 1 && PQntuples(theirs) == 1 &&
+		strcmp(PQgetvalue(ours, 0, 0), PQgetvalue(theirs, 0, 0)) == 0)
+		preflight_say(f, &same, where, "is the same server and database as the control");
+	PQclear(ours);
+	PQclear(theirs);
+}
+
 void preflight_compare(
 	const char *control, const char *candidate, const char *where, struct preflight_findings *f)
 {
@@ -249,6 +267,7 @@ void preflight_compare(
 	}
 	a = connect_or_say(control, ours ? NULL : PQdb(b), "the control", where, f);
 	if (a) {
+		tell_same_server(a, b, where, f);
 		compare_scope(SCOPE_SERVER, a, b, where, f);
 		if (one) {
 			compare_scope(SCOPE_DATABASE, a, b, where, f);

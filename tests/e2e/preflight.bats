@@ -416,6 +416,15 @@ second_start_record() {
 	done
 }
 
+@test "a candidate that is the control itself is told" {
+	for version in $(versions); do
+		run -0 "$PGUMBRA" check --primary "$(primary_of "$version")" --log x \
+			--candidate "$(address "$version" control same)" \
+			--control "$(address "$version" control same)"
+		expect_finding warning "is the same server and database as the control"
+	done
+}
+
 @test "15 against 18: nothing but what the versions differ in" {
 	[ -d "$PF_DIR/18-control" ] || skip "PostgreSQL 18 is not there"
 	reset_servers 15 control
