@@ -91,8 +91,9 @@ struct statement {
 	char **args;	  /* ... as text, NULL: SQL NULL; owned */
 	bool types_known; /* EFFECT_PREPARE: types are those it declares */
 	uint16_t ntypes;
-	uint32_t *types;	       /* owned */
-	char *body;		       /* EFFECT_PREPARE: text of the prepared statement; owned */
+	uint32_t *types; /* owned */
+	char *body; /* EFFECT_PREPARE: text of the prepared statement; EFFECT_COPY: the query that
+		     * goes to stdout as plain text, or NULL; owned */
 	uint32_t catalogue_generation; /* decided with this catalogue */
 };
 

@@ -572,6 +572,45 @@ static void decide_deallocate(struct decision *d, const ProtobufCMessage *m)
 		keep(d, &d->out->name, name);
 }
 
+/* The text between COPY's outer parentheses. */
+static void take_copied(struct decision *d, const PgQuery__ScanResult *scan)
+{
+	size_t start = 0;
+	int depth = 0;
+
+	for (size_t i = 0; i < scan->n_tokens; i++) {
+		PgQuery__Token token = scan->tokens[i]->token;
+
+		if (token == PG_QUERY__TOKEN__ASCII_40 && depth++ == 0)
+			start = (size_t)scan->tokens[i]->end;
+		if (token != PG_QUERY__TOKEN__ASCII_41 || --depth > 0)
+			continue;
+		free(d->out->body);
+		d->out->body = strndup(d->text + start, (size_t)scan->tokens[i]->start - start);
+		d->walk.no_memory |= !d->out->body;
+		return;
+	}
+}
+
+static void keep_copied(struct decision *d, const PgQuery__CopyStmt *c)
+{
+	PgQueryScanResult scan;
+	PgQuery__ScanResult *tokens = NULL;
+
+	if (!c->query || c->query->node_case != PG_QUERY__NODE__NODE_SELECT_STMT ||
+		c->n_options > 0)
+		return;
+	scan = pg_query_scan(d->text);
+	if (!scan.error)
+		tokens = pg_query__scan_result__unpack(
+			NULL, scan.pbuf.len, (const uint8_t *)scan.pbuf.data);
+	if (tokens) {
+		take_copied(d, tokens);
+		pg_query__scan_result__free_unpacked(tokens, NULL);
+	}
+	pg_query_free_scan_result(scan);
+}
+
 /* COPY ... TO STDOUT of a table or a clean query does nothing; all else writes or reads files. */
 static void decide_copy(struct decision *d, const ProtobufCMessage *m)
 {
@@ -584,6 +623,8 @@ static void decide_copy(struct decision *d, const ProtobufCMessage *m)
 	if (c->relation)
 		walk_message(&d->walk, &c->relation->base);
 	d->out->copy_out = out && d->out->effect == EFFECT_NONE;
+	if (d->out->copy_out)
+		keep_copied(d, c);
 	settle_effect(d, EFFECT_COPY);
 }
 

@@ -2,7 +2,8 @@
  * comes of it. */
 #include "proxy/shadow/observed.h"
 
-#include <assert.h>
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void execution_free(struct observed *s, struct execution *e)
@@ -152,11 +153,49 @@ static void begin_executed(struct observed *s, struct execution *e, const struct
 		forgo(e, REASON_MEMORY);
 }
 
+/* COPY (query) TO STDOUT is read as its query. NULL: it is no such thing, or no read. */
+static const struct statement *copied(struct observed *s, const struct text_part *part)
+{
+	const struct statement *st = part ? part->statement : NULL, *inner;
+
+	if (!st || st->effect != EFFECT_COPY || !st->copy_out || !st->body)
+		return NULL;
+	inner = observed_classify(s, span_cstr(st->body));
+	if (inner && inner->skip != REASON_NONE) {
+		statement_unref(inner);
+		return NULL;
+	}
+
+	return inner;
+}
+
+static struct execution *begin_copied(struct observed *s, const struct request *q,
+	const struct text_part *part, const struct statement *inner)
+{
+	struct execution *e = execution_new(s, inner);
+	const char *sql = part->statement->body;
+
+	statement_unref(inner);
+	if (!e)
+		return NULL;
+	e->copied = true;
+	e->began_us = q->time_us;
+	if (e->skip == REASON_NONE && read_begin(s, e, sql, strlen(sql), q->time_us))
+		e->read->simple = true;
+
+	return e;
+}
+
 struct execution *execution_begin_part(
 	struct observed *s, struct request *q, const struct text_part *part)
 {
 	const struct prepared *p = executed(s, part);
-	struct execution *e = execution_new(s, p ? p->statement : part ? part->statement : NULL);
+	const struct statement *inner = copied(s, part);
+	struct execution *e;
+
+	if (inner)
+		return begin_copied(s, q, part, inner);
+	e = execution_new(s, p ? p->statement : part ? part->statement : NULL);
 
 	if (!e)
 		return NULL;
@@ -256,6 +295,80 @@ struct execution *execution_begin_portal(
 	return e;
 }
 
+void execution_copy_begin(struct execution *e, struct span body)
+{
+	struct reader r = reader_over(body);
+	uint8_t format = read_u8(&r);
+
+	e->copied_columns = read_u16(&r);
+	if (e->read && (!e->copied || format != 0 || r.bad))
+		e->read->primary.malformed = true;
+}
+
+/* One value of COPY's text form up to its tab or the line's end; false: not understood. */
+static bool copy_value(struct span *line, struct buffer *row)
+{
+	static const char escapes[] = "bfnrtv", means[] = "\b\f\n\r\t\v";
+	size_t length_at = row->len, i = 0;
+	uint32_t len;
+
+	if (line->len >= 2 && line->data[0] == '\\' && line->data[1] == 'N') {
+		buffer_add_u32(row, UINT32_MAX);
+		*line = span_of(line->data + 2, line->len - 2);
+		return true;
+	}
+	buffer_add_u32(row, 0);
+	for (; i < line->len && line->data[i] != '\t' && line->data[i] != '\n'; i++) {
+		uint8_t c = line->data[i];
+
+		if (c == '\\' && ++i == line->len)
+			return false;
+		if (c == '\\') {
+			const char *found = strchr(escapes, line->data[i]);
+
+			c = found && *found ? (uint8_t)means[found - escapes] : line->data[i];
+		}
+		buffer_add_u8(row, c);
+	}
+	if (row->failed)
+		return false;
+	len = htonl((uint32_t)(row->len - length_at - 4));
+	memcpy(row->data + length_at, &len, sizeof len);
+	*line = span_of(line->data + i, line->len - i);
+
+	return true;
+}
+
+static bool copy_row(struct span line, uint16_t columns, struct buffer *row)
+{
+	buffer_add_u16(row, columns);
+	for (uint16_t i = 0; i < columns; i++) {
+		if (i > 0) {
+			if (line.len == 0 || line.data[0] != '\t')
+				return false;
+			line = span_of(line.data + 1, line.len - 1);
+		}
+		if (!copy_value(&line, row))
+			return false;
+	}
+
+	return line.len == 1 && line.data[0] == '\n' && !row->failed;
+}
+
+void execution_copy_row(struct observed *s, struct execution *e, struct span line)
+{
+	struct buffer row;
+
+	if (!e->read)
+		return;
+	buffer_init(&row, line.len + 2 + 4 * (size_t)e->copied_columns);
+	if (line.data && copy_row(line, e->copied_columns, &row))
+		execution_row(s, e, buffer_span(&row));
+	else
+		e->read->primary.malformed = true;
+	buffer_release(&row);
+}
+
 void execution_row(struct observed *s, struct execution *e, struct span body)
 {
 	struct observer *o = s->observer;
@@ -312,6 +425,13 @@ static bool is_read_tag(struct span tag)
 
 void execution_complete(struct observed *s, struct execution *e, struct span tag, uint64_t time_us)
 {
+	char select[40];
+
+	if (e->read && e->copied && tag.len > 5 && memcmp(tag.data, "COPY ", 5) == 0) {
+		snprintf(select, sizeof select, "SELECT %.*s", (int)(tag.len - 5),
+			(const char *)tag.data + 5);
+		tag = span_cstr(select); /* as its query says it */
+	}
 	if (e->read && !is_read_tag(tag))
 		forgo(e, REASON_LOST_PAIRING);
 	if (e->dropped == REASON_NONE && sampled_out(s, e))

@@ -645,6 +645,14 @@ static void answer(struct observed *s, uint32_t head, uint8_t head_type, const s
 		if (s->current)
 			execution_row(s, s->current, m->body);
 		break;
+	case BACK_COPY_OUT:
+		if (s->current)
+			execution_copy_begin(s->current, m->body);
+		break;
+	case BACK_COPY_DATA:
+		if (s->current)
+			execution_copy_row(s, s->current, m->body);
+		break;
 	case BACK_COMMAND_COMPLETE:
 		if (!parse_command_complete(m->body, &tag))
 			tag = span_cstr("");

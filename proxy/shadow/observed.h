@@ -48,6 +48,8 @@ struct execution {
 	enum reason dropped;	/* rows or memory were lost: DROPPED or SKIPPED(sampled_out) */
 	struct dark_read *read; /* NULL when skip */
 	uint64_t began_us;
+	bool copied; /* COPY (query) TO STDOUT: its lines are turned into rows */
+	uint16_t copied_columns;
 	bool executed;	/* by SQL EXECUTE: what is wrong with its arguments fails otherwise */
 	size_t charged; /* bytes counted against the observer's memory */
 };
@@ -161,6 +163,8 @@ void observed_define(struct observed *s, struct span name, struct span sql, uint
 	const uint32_t *types, bool from_sql);
 /* SQL PREPARE */
 void observed_prepare(struct observed *s, const struct statement *statement);
+/* What is known of a text that is one statement (a reference), or NULL. */
+const struct statement *observed_classify(struct observed *s, struct span sql);
 void observed_undefine(struct observed *s, const char *name, size_t len);
 void observed_forget_statements(struct observed *s);
 void prepared_unref(struct prepared *p);
@@ -213,6 +217,9 @@ struct execution *execution_begin_part(
 	struct observed *s, struct request *q, const struct text_part *part);
 struct execution *execution_begin_portal(
 	struct observed *s, struct portal *p, const struct request *e);
+/* CopyOutResponse and CopyData of a COPY TO STDOUT. */
+void execution_copy_begin(struct execution *e, struct span body);
+void execution_copy_row(struct observed *s, struct execution *e, struct span line);
 void execution_row(struct observed *s, struct execution *e, struct span body);
 void execution_complete(struct observed *s, struct execution *e, struct span tag, uint64_t time_us);
 void execution_failed(struct observed *s, struct execution *e, struct span body, uint64_t time_us);

@@ -48,7 +48,7 @@ void observed_forget_statements(struct observed *s)
 	}
 }
 
-static const struct statement *classify_one(struct observed *s, struct span sql)
+const struct statement *observed_classify(struct observed *s, struct span sql)
 {
 	const struct statement *statement = NULL;
 	struct text_parts parts;
@@ -89,7 +89,7 @@ void observed_define(struct observed *s, struct span name, struct span sql, uint
 	for (p->ntypes = 0; p->ntypes < ntypes; p->ntypes++)
 		p->types[p->ntypes] = types[p->ntypes];
 	if (!observed_unreadable(s, sql))
-		p->statement = classify_one(s, sql); /* NULL for an empty text: never a read */
+		p->statement = observed_classify(s, sql); /* NULL for an empty text: never a read */
 	HASH_ADD_KEYPTR(hh, s->statements, p->name, strlen(p->name), p);
 }
 
@@ -243,7 +243,7 @@ const struct statement *observed_decision(struct observed *s, struct prepared *p
 	if (p->statement && p->statement->catalogue_generation != s->view->generation) {
 		struct span sql = span_cstr(p->sql);
 		const struct statement *statement =
-			observed_unreadable(s, sql) ? NULL : classify_one(s, sql);
+			observed_unreadable(s, sql) ? NULL : observed_classify(s, sql);
 
 		statement_unref(p->statement);
 		p->statement = statement;

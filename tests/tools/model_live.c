@@ -141,7 +141,10 @@ static const char *const other_texts[] = {
 	"declare c2 cursor with hold for select a, b from t order by a", "fetch 2 from c1",
 	"fetch all from c2", "move 1 in c1", "close c1", "close c2", "close all",
 	"explain select 1", "show timezone", "lock table w in access share mode", "listen x",
-	"copy (select a from t order by a) to stdout", "vacuum w", "", ";",
+	"copy (select a from t order by a) to stdout",
+	"copy (select a, b || E'\\t\\\\\\n' || chr(8), nullif(a, 3), '' from t order by a) to "
+	"stdout",
+	"copy (select 1 / (a - 4) from t order by a) to stdout", "vacuum w", "", ";",
 	"lock table w in access share mode"};
 static const char *const alone_texts[] = {"select count(*) from w"};
 static const char *const statement_names[] = {"", "s1", "s2"};

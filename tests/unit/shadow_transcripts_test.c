@@ -286,6 +286,31 @@ static void back_error(struct buffer *b, char *rest)
 	buffer_add_u8(b, 0);
 }
 
+/* In text format; with the number of columns. */
+static void back_copy(struct buffer *b, const char *rest)
+{
+	uint16_t n = (uint16_t)strtoul(rest, NULL, 10);
+
+	buffer_add_u8(b, 0);
+	buffer_add_u16(b, n);
+	for (; n > 0; n--)
+		buffer_add_u16(b, 0);
+}
+
+/* \t, \n and \\ as in C. */
+static void back_copy_data(struct buffer *b, const char *rest)
+{
+	for (; *rest; rest++) {
+		char c = *rest;
+
+		if (c == '\\' && rest[1]) {
+			rest++;
+			c = *rest == 't' ? '\t' : *rest == 'n' ? '\n' : '\\';
+		}
+		buffer_add_u8(b, (uint8_t)c);
+	}
+}
+
 static void back(struct run *r, char *line)
 {
 	struct buffer b;
@@ -308,12 +333,9 @@ static void back(struct run *r, char *line)
 		break;
 	case 't': buffer_add_u16(&b, 0); break;
 	case 'G':
-	case 'H':
-		buffer_add_u8(&b, 0);
-		buffer_add_u16(&b, 0);
-		break;
+	case 'H': back_copy(&b, rest); break;
 	case 'V': buffer_add_u32(&b, UINT32_MAX); break;
-	case 'd': buffer_add(&b, rest, strlen(rest)); break;
+	case 'd': back_copy_data(&b, rest); break;
 	default: break;
 	}
 	patch_length(&b);
