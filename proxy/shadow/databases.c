@@ -186,6 +186,7 @@ static void settle_candidate(struct database *db, struct load *load)
 		"candidate %d: database \"%s\": catalogue read, %zu functions", load->candidate + 1,
 		db->name, catalogue_functions(c->catalogue));
 	c->ready = true;
+	c->complained = false;
 	catalogue_free(old);
 }
 
@@ -194,12 +195,25 @@ static void settle_control(struct database *db, struct load *load)
 	struct catalogue *old = db->primary;
 
 	db->primary = load->catalogue;
+	db->control_complained = false;
 	classifier_set_catalogue(db->primary_classifier, db->primary, ++db->generation);
 	db->primary_types = (struct type_names){type_name, db->primary};
 	catalogue_free(old);
 	base_free((struct base_setting *)db->view.base, db->view.nbase);
 	db->view.base = load->base;
 	db->view.nbase = load->nbase;
+}
+
+static void complain(const struct load *load)
+{
+	struct database *db = load->database;
+	bool *complained = load->candidate < 0 ? &db->control_complained
+					       : &db->candidate[load->candidate].complained;
+
+	log_line(*complained ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+		"%s: database \"%s\": cannot read its catalogue: %s",
+		load->candidate < 0 ? "control" : "candidate", db->name, load->error.text);
+	*complained = true;
 }
 
 static void on_load(void *self, void *result)
@@ -210,8 +224,7 @@ static void on_load(void *self, void *result)
 
 	(void)result;
 	if (!load->catalogue)
-		log_warning("%s: database \"%s\": cannot read its catalogue: %s",
-			load->candidate < 0 ? "control" : "candidate", db->name, load->error.text);
+		complain(load);
 	else if (load->candidate < 0)
 		settle_control(db, load);
 	else

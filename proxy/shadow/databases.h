@@ -18,6 +18,7 @@ struct database_candidate {
 	struct classifier *classifier;
 	struct type_names types;
 	bool ready;
+	bool complained; /* that it can't be read: once, until it can */
 	uint32_t generation; /* of the catalogue: statement.catalogue_generation */
 };
 
@@ -25,6 +26,7 @@ struct database {
 	char *name;
 	struct database_view view;
 	struct database_candidate candidate[BOOKS_MAX_CANDIDATES];
+	bool control_complained;
 	struct catalogue *primary; /* read on the control; NULL without one */
 	struct classifier
 		*primary_classifier; /* decides with it: what may be asked of the control */

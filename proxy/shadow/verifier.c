@@ -9,7 +9,8 @@
 #include <xxhash.h>
 
 enum { KEPT_BYTES_MAX = 256 << 20 }; /* of rows, over all verifications */
-enum { ATTEMPTS_MAX = 16 };	     /* sandwiches, moving data and failures included */
+enum { FENCE_TIMEOUTS_MAX = 3 };
+enum { ATTEMPTS_MAX = 16 }; /* sandwiches, moving data and failures included */
 static const uint64_t backoff_limit_us = 5000000; /* between two attempts */
 static const uint64_t rate_horizon_us =
 	60000000; /* a verification that would wait longer is not begun */
@@ -51,6 +52,7 @@ struct trial {
 	struct result before, answer, after; /* P1, C, P2 of this attempt */
 	struct result last, last_answer;     /* P2 and C of the attempt before */
 	bool have_last;
+	unsigned fence_timeouts;
 	const char *fence; /* what the last attempt's fence was, for the record */
 };
 
@@ -478,9 +480,11 @@ static void on_fence(void *self, enum fence_result result)
 	if (t->verifier->stopping) {
 		trial_end(t, OUTCOME_DROPPED, REASON_SHUTDOWN);
 	} else if (result == FENCE_TIMEOUT) {
-		t->attempts++;
 		t->stable = 0;
-		undecided(t, OUTCOME_UNVERIFIABLE, REASON_FENCE_TIMEOUT);
+		if (++t->fence_timeouts < FENCE_TIMEOUTS_MAX)
+			undecided(t, OUTCOME_UNVERIFIABLE, REASON_FENCE_TIMEOUT);
+		else
+			trial_end(t, OUTCOME_UNVERIFIABLE, REASON_FENCE_TIMEOUT);
 	} else {
 		ask(t, STEP_CANDIDATE, 0);
 	}
