@@ -142,8 +142,8 @@ static const char *const other_texts[] = {
 	"fetch all from c2", "move 1 in c1", "close c1", "close c2", "close all",
 	"explain select 1", "show timezone", "lock table w in access share mode", "listen x",
 	"copy (select a from t order by a) to stdout",
-	"copy (select a, b || E'\\t\\\\\\n' || chr(8), nullif(a, 3), '' from t order by a) to "
-	"stdout",
+	("copy (select a, b || E'\\t\\\\\\n' || chr(8), nullif(a, 3), '' from t order by a) to "
+	 "stdout"),
 	"copy (select 1 / (a - 4) from t order by a) to stdout", "vacuum w", "", ";",
 	"lock table w in access share mode"};
 static const char *const alone_texts[] = {"select count(*) from w"};
