@@ -740,8 +740,17 @@ void observed_back(struct observed *s, const struct message *m, uint64_t time_us
 
 /* --- what became of requests ------------------------------------------------------------------ */
 
+/* Parse and Bind of a read take its transaction's snapshot, those of BEGIN or SET none. */
+static bool is_touched_by(struct observed *s, struct span name)
+{
+	struct prepared *p = observed_statement(s, (const char *)name.data, name.len);
+
+	return !p || !p->statement || observed_takes_snapshot(p->statement);
+}
+
 static void parse_ended(struct observed *s, const struct request *r, bool ok)
 {
+	bool touched = s->touched;
 	struct parse_message m;
 	uint32_t *types;
 	struct reader reader;
@@ -768,10 +777,12 @@ static void parse_ended(struct observed *s, const struct request *r, bool ok)
 		types[i] = read_u32(&reader);
 	observed_define(s, m.statement, m.sql, m.nparams, types, false);
 	free(types);
+	s->touched = touched || is_touched_by(s, m.statement);
 }
 
 static void bind_ended(struct observed *s, const struct request *r, bool ok)
 {
+	bool touched = s->touched;
 	struct bind_message m;
 
 	s->touched = true;
@@ -779,10 +790,12 @@ static void bind_ended(struct observed *s, const struct request *r, bool ok)
 		observed_close_portal(s, "", 0);
 		return;
 	}
-	if (ok)
+	if (ok) {
 		observed_bind(s, m.portal, m.statement, span_of(r->body, r->len));
-	else if (m.portal.len == 0)
+		s->touched = touched || is_touched_by(s, m.statement);
+	} else if (m.portal.len == 0) {
 		observed_close_portal(s, "", 0);
+	}
 }
 
 static void close_ended(struct observed *s, const struct request *r)

@@ -190,6 +190,8 @@ void observed_set(struct observed *s, const char *name, const char *value, bool 
 void observed_ready(struct observed *s, uint8_t status);
 /* Bytes of this text may look like ASCII and be none. */
 bool observed_unreadable(const struct observed *s, struct span sql);
+/* Does it fix what a REPEATABLE READ transaction sees? */
+bool observed_takes_snapshot(const struct statement *statement);
 enum reason observed_decide(struct observed *s, const struct statement *statement);
 /* Settings of a dark read. False: they are not known for certain, or out of memory. */
 bool observed_settings(struct observed *s, struct dark_read *read);

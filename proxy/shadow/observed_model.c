@@ -171,8 +171,7 @@ static void apply_tag(struct observed *s, struct span tag)
 	}
 }
 
-/* Does it fix what a REPEATABLE READ transaction sees? */
-static bool takes_snapshot(const struct statement *st)
+bool observed_takes_snapshot(const struct statement *st)
 {
 	switch (st->effect) {
 	case EFFECT_BEGIN:
@@ -268,7 +267,7 @@ void observed_apply(struct observed *s, const struct statement *st, struct span 
 	if (st->effect == EFFECT_TAINT || st->effect == EFFECT_UNKNOWN_SETTINGS ||
 		(st->effect == EFFECT_COPY && !st->copy_out))
 		s->tainted = true;
-	s->took_snapshot |= takes_snapshot(st);
+	s->took_snapshot |= observed_takes_snapshot(st);
 	s->doubt_at_end |= st->may_commit && !s->in_block;
 	if (succeeded)
 		apply_success(s, st, tag);
