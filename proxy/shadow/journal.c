@@ -150,13 +150,14 @@ static struct line *take_head(struct journal *j)
  * journal ends. */
 static bool writer_turn(struct journal *j)
 {
-	bool reopen, written = false;
+	bool reopen, last_try, written = false;
 	struct line *line;
 
 	while (!j->head && !j->stopping && !j->reopen)
 		pthread_cond_wait(&j->changed, &j->mutex);
 	reopen = j->reopen;
 	j->reopen = false;
+	last_try = j->stopping; /* a try that began before does not count */
 	line = j->head; /* only this thread takes lines off */
 	if (!reopen && !line)
 		return false;
@@ -171,10 +172,10 @@ static bool writer_turn(struct journal *j)
 		return true;
 	if (written) {
 		line_free(take_head(j));
-	} else if (j->stopping) {
+	} else if (last_try) {
 		line_free(take_head(j));
 		j->lost++;
-	} else {
+	} else if (!j->stopping) {
 		wait_before_retry(j);
 	}
 
