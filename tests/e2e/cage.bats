@@ -144,7 +144,8 @@ has_switch() {
 	grep -qa PGUMBRA_UNSAFE_CLASSIFIER "$1"
 }
 
-# Case 55: without the classifier, nearly all of the corpus reaches the candidate, and changes nothing.
+# Case 55: without the classifier most of the corpus reaches the candidate, and changes nothing. What
+# does not answer as a SELECT does is still kept back.
 expect_harmless() { # TAG
 	has_switch "$PGUMBRA" || skip "this build has no switch to turn the classifier off"
 	documented 'Stricter still' >"$BATS_TEST_TMPDIR/stricter.sql"
@@ -156,7 +157,7 @@ expect_harmless() { # TAG
 	wait_for "$DEADLINE" "the reads to end" facts settled
 	seen "$1" >"$BATS_TEST_TMPDIR/seen"
 	echo "of $(marks d "$1" | wc -l) dangerous statements, $(grep -c ^d "$BATS_TEST_TMPDIR/seen") were sent"
-	[ "$(grep -c ^d "$BATS_TEST_TMPDIR/seen")" -gt 400 ]
+	[ "$(grep -c ^d "$BATS_TEST_TMPDIR/seen")" -gt 300 ]
 	# A foreign table reached through a view had the same server write, and roll back: it counts that.
 	expect_unchanged 'rows written:'
 }
@@ -203,9 +204,9 @@ executed() {
 	has_switch "$PGUMBRA" || skip "this build has no switch to turn the classifier off"
 	begin_watch
 	PGUMBRA_UNSAFE_CLASSIFIER=1 start_pgumbra verify.backoff=1ms
-	psql_pgumbra -c "select 1 as part1; commit; insert into trace (note) values ('part3')"
+	psql_pgumbra -c "select 1 as part1; commit; select acts(1) as part3"
 	wait_for "$DEADLINE" "the reads to end" facts settled
-	# Each part came alone, the commit ended nothing but its connection, the insert was refused.
+	# Each part came alone, the commit ended nothing but its connection, the write was refused.
 	[ "$(executed part1)" -ge 1 ]
 	[ "$(executed part3)" -ge 1 ]
 	[ "$(executed 'part1.*part3')" = 0 ]

@@ -7,6 +7,8 @@ cage.py run CORPUS TAG CONNINFO PROTOCOL EXTENSIONS
 cage.py seen CORPUS TAG ROLE
     Reads a server's statement log (log_line_prefix '%u|') on standard input from where the test
     began and says which dangerous statements (d...) and which neighbours (n...) ROLE ran there.
+cage.py texts CORPUS TAG
+    Every dangerous statement, one a line, as if it had come by the simple protocol.
 cage.py expected CORPUS [FLAG]
     The numbers of all entries, or of those with the flag.
 cage.py listen CONNINFO
@@ -146,6 +148,11 @@ def main(question, *arguments):
         run(*arguments)
     elif question == "seen":
         seen(*arguments, sys.stdin)
+    elif question == "texts":
+        for number, _, steps, *_ in entries(arguments[0]):
+            for step in steps:
+                if not step.startswith("\\"):
+                    print(step.replace("MARK", mark("d", number, "simple", arguments[1])))
     elif question == "expected":
         for number, flags, *_ in entries(arguments[0]):
             if len(arguments) < 2 or arguments[1] in flags:
