@@ -219,6 +219,29 @@ static void check_primary(const struct config *c, struct conf_messages *m)
 
 /* --- the rest --- */
 
+/* Each entry is client=candidate, each client's name stands there once. */
+static void check_databases(const char *what, const char *list, struct conf_messages *m)
+{
+	for (int entry = 1; *list; entry++) {
+		size_t length = strcspn(list, ",");
+		const char *equals = memchr(list, '=', length);
+		const char *end = list + length;
+
+		if (!equals || strspn(list, " \t") == (size_t)(equals - list) ||
+			equals + 1 + strspn(equals + 1, " \t") >= end)
+			conf_message(m,
+				"%s databases, entry %d: allowed: client=candidate, "
+				"comma-separated",
+				what, entry);
+		list = *end ? end + 1 : end;
+	}
+}
+
+static bool takes_roles(const struct config *c, const char *section, const char *name)
+{
+	return strcmp(config_text(c, section, name, "impersonate"), "set_role") == 0;
+}
+
 static void check_candidate(const struct config *c, const char *name, struct conf_messages *m)
 {
 	const char *conninfo = config_text(c, "candidate", name, "conninfo");
@@ -236,6 +259,13 @@ static void check_candidate(const struct config *c, const char *name, struct con
 	else if (options)
 		check_hosts(what, options, m);
 	PQconninfoFree(options);
+	check_databases(what, config_text(c, "candidate", name, "databases"), m);
+	if (takes_roles(c, "candidate", name) && !takes_roles(c, "control", NULL) &&
+		*config_text(c, "control", NULL, "conninfo"))
+		conf_message(m,
+			"%s impersonate is set_role: [control] impersonate must be set_role too, "
+			"else the control sees other rows than the clients did",
+			what);
 }
 
 static void check_listen(const struct config *c, struct conf_messages *m)

@@ -57,8 +57,9 @@ static const struct setting_definition table[] = {
 
 	{"candidate", "conninfo", SETTING_CONNINFO, "", 0, 0, "", RESTART, false, "connection string",
 		"the candidate, with a role that can only read; without dbname: the client's database", NULL},
-	{"candidate", "databases", SETTING_LIST, "", 0, 0, "", RESTART, true, "client=candidate",
-		"database names of clients and the candidate's names for them", NULL},
+	{"candidate", "databases", SETTING_LIST, "", 0, 0, "", RESTART, false, "client=candidate",
+		"database names of clients and the candidate's names for them; reads of others are "
+		"skipped(other_database)", NULL},
 	{"candidate", "pool_size", SETTING_INTEGER, "4", 1, 1000, "", RESTART, false, "connections",
 		"connections that dark reads share", NULL},
 	{"candidate", "statement_timeout", SETTING_DURATION, "30s", MS, DAY, "", RESTART, false, "",
@@ -75,8 +76,10 @@ static const struct setting_definition table[] = {
 		"how long, before one read tries again", NULL},
 	{"candidate", "allow_unsafe_role", SETTING_BOOL, "off", 0, 0, "", RESTART, false, "",
 		"run although the role on the candidate could write there (--allow-unsafe-role)", NULL},
-	{"candidate", "impersonate", SETTING_ENUM, "none", 0, 0, "none|set_role", RESTART, true, "",
-		"run dark reads as the client's role", NULL},
+	{"candidate", "impersonate", SETTING_ENUM, "none", 0, 0, "none|set_role", RESTART, false, "",
+		"set_role: each dark read runs as the role that the client had, so that row security can be "
+		"compared; conninfo's role must be a member of the applications' roles without inheriting "
+		"from them", NULL},
 	{"candidate", "fence", SETTING_ENUM, "auto", 0, 0, "auto|none|physical|logical|slot|heartbeat",
 		RESTART, false, "", "how a re-check knows that the candidate has caught up; auto: physical for a standby, logical "
 		"for a subscriber, else none (back-off only)", "auto|none|physical|logical|slot"},
@@ -90,6 +93,8 @@ static const struct setting_definition table[] = {
 	{"control", "conninfo", SETTING_CONNINFO, "", 0, 0, "", RESTART, false, "connection string",
 		"the primary again with a role that can only read, or a standby of it; without it no "
 		"difference can be verified", NULL},
+	{"control", "impersonate", SETTING_ENUM, "none", 0, 0, "none|set_role", RESTART, false, "",
+		"the same for the control; needed as soon as a candidate does so", NULL},
 
 	{"shadow", "enabled", SETTING_BOOL, "on", 0, 0, "", RESTART, false, "",
 		"off: relay only, nothing is observed", NULL},

@@ -49,9 +49,11 @@ static void look_at_candidate(const struct preflight_job *job, struct preflight_
 
 	f->forbids_as_warnings =
 		config_bool(s->config, "candidate", s->candidate, "allow_unsafe_role");
+	f->impersonates = strcmp(config_text(s->config, "candidate", s->candidate, "impersonate"),
+				  "set_role") == 0;
 	if (!preflight_server(conninfo, job->name, f))
 		return;
-	f->forbids_as_warnings = false;
+	f->impersonates = f->forbids_as_warnings = false;
 	if (*control)
 		preflight_compare(control, conninfo, job->name, f);
 }

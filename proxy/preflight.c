@@ -67,6 +67,13 @@ static const char attributes_sql[] =
 	"THEN rolname = session_user ELSE pg_catalog.pg_has_role(session_user, oid, 'MEMBER') END "
 	"ORDER BY rolname <> session_user, rolname";
 
+/* What READ ONLY and ROLLBACK hold may be there for taking on (impersonate). */
+static enum preflight_level level_by_set_role(
+	const struct preflight_findings *f, bool held, enum preflight_level level)
+{
+	return f->impersonates && held && level == PREFLIGHT_FORBIDS ? PREFLIGHT_WARNING : level;
+}
+
 static void add_attribute(const PGresult *answer, int row, const struct attribute *a,
 	const char *where, struct preflight_findings *f)
 {
@@ -79,8 +86,8 @@ static void add_attribute(const PGresult *answer, int row, const struct attribut
 		return;
 	}
 	snprintf(mend, sizeof mend, "REVOKE %s FROM %s", role, user);
-	preflight_add(f, a->level, where, mend, "role %s is a member of %s, which %s", user, role,
-		a->what);
+	preflight_add(f, level_by_set_role(f, strncmp(a->name, "CREATE", 6) == 0, a->level), where,
+		mend, "role %s is a member of %s, which %s", user, role, a->what);
 }
 
 /* False: a superuser, or unknown. */
@@ -107,7 +114,9 @@ static bool check_attributes(PGconn *conn, const char *where, struct preflight_f
 
 static const char memberships_sql[] =
 	"SELECT r.rolname, pg_catalog.quote_ident(session_user), "
-	"r.rolname IN ('pg_checkpoint', 'pg_signal_autovacuum_worker') "
+	"r.rolname IN ('pg_checkpoint', 'pg_signal_autovacuum_worker'), "
+	"r.rolname = 'pg_write_all_data' AND NOT "
+	"pg_catalog.pg_has_role(session_user, r.oid, 'USAGE') "
 	"FROM pg_catalog.pg_roles r "
 	"WHERE pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER') AND r.rolname IN ("
 	"'pg_write_all_data', 'pg_execute_server_program', 'pg_read_server_files', "
@@ -123,7 +132,10 @@ static void check_memberships(PGconn *conn, const char *where, struct preflight_
 		char mend[300];
 
 		snprintf(mend, sizeof mend, "REVOKE %s FROM %s", group, user);
-		preflight_add(f, is_true(answer, row, 2) ? PREFLIGHT_WARNING : PREFLIGHT_FORBIDS,
+		preflight_add(f,
+			is_true(answer, row, 2)
+				? PREFLIGHT_WARNING
+				: level_by_set_role(f, is_true(answer, row, 3), PREFLIGHT_FORBIDS),
 			where, mend, "role %s is a member of %s", user, group);
 	}
 	PQclear(answer);
@@ -249,15 +261,18 @@ static const struct object_check {
 };
 
 static const char object_frame[] =
-	"WITH reach AS (SELECT oid, pg_catalog.quote_ident(rolname) AS role "
+	"WITH reach AS (SELECT oid, pg_catalog.quote_ident(rolname) AS role, "
+	"pg_catalog.pg_has_role(session_user, oid, 'USAGE') AS inherited "
 	"FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(session_user, oid, 'MEMBER')), "
 	"items (holder, name, privilege) AS (%s) "
 	"SELECT holder, pg_catalog.string_agg(DISTINCT privilege, ', '), "
 	"pg_catalog.count(DISTINCT name), pg_catalog.array_to_string("
 	"(pg_catalog.array_agg(DISTINCT name))[1:5], ', '), "
-	"pg_catalog.quote_ident(session_user) FROM items GROUP BY holder ORDER BY holder";
+	"pg_catalog.quote_ident(session_user), "
+	"holder IN (SELECT role FROM reach WHERE NOT inherited) "
+	"FROM items GROUP BY holder ORDER BY holder";
 
-enum { HOLDER, PRIVILEGES, COUNT, NAMES, USER };
+enum { HOLDER, PRIVILEGES, COUNT, NAMES, USER, BY_SET_ROLE };
 
 /* Fills {names} and its like. Caller frees; NULL when out of memory. */
 static char *fill_in(const char *template, const PGresult *answer, int row)
@@ -293,6 +308,19 @@ static char *fill_in(const char *template, const PGresult *answer, int row)
 	return text;
 }
 
+static void advice_not_to_inherit(
+	struct preflight_findings *f, char **advice, const char *holder, const char *user)
+{
+	free(*advice);
+	if (asprintf(advice,
+		    "GRANT %s TO %s WITH INHERIT FALSE, SET TRUE; before PostgreSQL 16 ALTER ROLE "
+		    "%s NOINHERIT",
+		    holder, user, user) < 0) {
+		*advice = NULL;
+		f->failed = true;
+	}
+}
+
 static void add_objects(const struct object_check *check, const PGresult *answer, int row,
 	const char *where, struct preflight_findings *f)
 {
@@ -300,6 +328,7 @@ static void add_objects(const struct object_check *check, const PGresult *answer
 	long count = strtol(PQgetvalue(answer, row, COUNT), NULL, 10);
 	bool public = strcmp(holder, "PUBLIC") == 0, self = strcmp(holder, user) == 0;
 	char *what = fill_in(check->what, answer, row), *mend = fill_in(check->mend, answer, row);
+	bool taken_on = is_true(answer, row, BY_SET_ROLE);
 	char more[64] = "", *advice = NULL;
 
 	if (count > 5)
@@ -311,8 +340,13 @@ static void add_objects(const struct object_check *check, const PGresult *answer
 		f->failed = true;
 		goto done;
 	}
-	preflight_add(f, check->level, where, advice, "%s%s %s: %s%s", public ? "" : "role ",
-		holder, what, PQgetvalue(answer, row, NAMES), more);
+	taken_on &= f->impersonates;
+	if (f->impersonates && !taken_on && !public && !self)
+		advice_not_to_inherit(f, &advice, holder, user);
+	preflight_add(f, level_by_set_role(f, taken_on, check->level), where,
+		taken_on || !advice ? "" : advice, "%s%s%s %s: %s%s", public ? "" : "role ", holder,
+		taken_on ? ", which dark reads take on," : "", what, PQgetvalue(answer, row, NAMES),
+		more);
 done:
 	free(what);
 	free(mend);
@@ -345,6 +379,16 @@ void preflight_database(PGconn *conn, const char *where, struct preflight_findin
 
 void preflight_candidate_role(PGconn *conn, const char *where, struct preflight_findings *f)
 {
+	preflight_candidate_role_as(conn, where, false, f);
+}
+
+void preflight_candidate_role_as(
+	PGconn *conn, const char *where, bool impersonates, struct preflight_findings *f)
+{
+	bool before = f->impersonates;
+
+	f->impersonates = impersonates;
 	if (preflight_role(conn, where, f))
 		preflight_database(conn, where, f);
+	f->impersonates = before;
 }

@@ -32,6 +32,7 @@ struct preflight_finding {
 struct preflight_findings {
 	struct preflight_finding *list; /* owned */
 	size_t count;
+	bool impersonates;	  /* see preflight_candidate_role_as; for what looks at roles */
 	bool failed;		  /* out of memory: the list is not whole, which forbids too */
 	bool forbids_as_warnings; /* lowers what is added from now on */
 	/* Called with each finding when it is added; may be NULL. */
@@ -74,6 +75,11 @@ void preflight_gather(
 
 /* The role's attributes and memberships, then what it owns and may write in this database. */
 void preflight_candidate_role(PGconn *conn, const char *where, struct preflight_findings *f);
+/* The same for a role that takes on the applications' roles (impersonate = set_role): it must be
+ * their member without inheriting from them. What it reaches by SET ROLE alone is a warning then,
+ * as far as READ ONLY holds it. */
+void preflight_candidate_role_as(
+	PGconn *conn, const char *where, bool impersonates, struct preflight_findings *f);
 /* The two halves: the first is the same in every database of a server. False: a superuser, for whom
  * the second says nothing more. */
 bool preflight_role(PGconn *conn, const char *where, struct preflight_findings *f);

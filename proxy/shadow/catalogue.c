@@ -16,11 +16,19 @@ struct names {
 	size_t count, cap;
 };
 
+/* A type built from others. */
+struct built {
+	uint32_t oid, inner;
+	enum type_build build;
+};
+
 struct catalogue {
 	bool sealed;
 	struct names functions, relations, operators, types_volatile;
 	struct names types;	     /* by qualified name; value: oid */
 	struct named **types_by_oid; /* owned array, borrowed entries */
+	struct built *built;	     /* owned; sorted by oid once sealed */
+	size_t nbuilt, built_cap;
 };
 
 struct catalogue *catalogue_new(void)
@@ -47,6 +55,7 @@ void catalogue_free(struct catalogue *c)
 	names_release(&c->types_volatile);
 	names_release(&c->types);
 	free(c->types_by_oid);
+	free(c->built);
 	free(c);
 }
 
@@ -125,6 +134,25 @@ bool catalogue_add_type(struct catalogue *c, uint32_t oid, const char *qualified
 	return names_add(&c->types, NULL, qualified_name, oid);
 }
 
+bool catalogue_add_type_build(
+	struct catalogue *c, uint32_t oid, enum type_build build, uint32_t inner)
+{
+	assert(!c->sealed);
+	if (c->nbuilt == c->built_cap) {
+		size_t cap = c->built_cap ? c->built_cap * 2 : 64;
+		struct built *grown =
+			cap <= CATALOGUE_LIMIT ? realloc(c->built, cap * sizeof *grown) : NULL;
+
+		if (!grown)
+			return false;
+		c->built = grown;
+		c->built_cap = cap;
+	}
+	c->built[c->nbuilt++] = (struct built){.oid = oid, .inner = inner, .build = build};
+
+	return true;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const struct named *x = a, *y = b;
@@ -138,6 +166,13 @@ static int by_oid(const void *a, const void *b)
 	const struct named *x = *(struct named *const *)a, *y = *(struct named *const *)b;
 
 	return (x->value > y->value) - (x->value < y->value);
+}
+
+static int by_built_oid(const void *a, const void *b)
+{
+	const struct built *x = a, *y = b;
+
+	return (x->oid > y->oid) - (x->oid < y->oid);
 }
 
 static void names_sort(struct names *n)
@@ -157,6 +192,8 @@ void catalogue_seal(struct catalogue *c)
 		c->types_by_oid[i] = &c->types.item[i];
 	if (c->types.count > 0)
 		qsort(c->types_by_oid, c->types.count, sizeof *c->types_by_oid, by_oid);
+	if (c->nbuilt > 0)
+		qsort(c->built, c->nbuilt, sizeof *c->built, by_built_oid);
 	c->sealed = true;
 }
 
@@ -217,10 +254,12 @@ enum relation_knowledge catalogue_relation(
 {
 	static const int gravity[] = {[RELATION_UNKNOWN] = 0,
 		[RELATION_PLAIN] = 1,
-		[RELATION_SERVER_SPECIFIC] = 2,
-		[RELATION_SYSTEM] = 3,
-		[RELATION_ROW_SECURITY] = 4,
-		[RELATION_VOLATILE] = 5};
+		[RELATION_USER] = 2,
+		[RELATION_ROW_SECURITY] = 3,
+		[RELATION_SERVER_SPECIFIC] = 4,
+		[RELATION_SYSTEM] = 5,
+		[RELATION_ROW_SECURITY_SERVER] = 6,
+		[RELATION_VOLATILE] = 7};
 	struct names run = names_find(&c->relations, name);
 	enum relation_knowledge worst = RELATION_UNKNOWN;
 
@@ -267,6 +306,17 @@ uint32_t catalogue_type_oid(const struct catalogue *c, const char *qualified_nam
 
 	assert(c->sealed);
 	return run.count > 0 ? run.item[0].value : 0;
+}
+
+enum type_build catalogue_type_build(const struct catalogue *c, uint32_t oid, uint32_t *inner)
+{
+	const struct built key = {.oid = oid}, *found;
+
+	assert(c->sealed);
+	found = c->nbuilt ? bsearch(&key, c->built, c->nbuilt, sizeof key, by_built_oid) : NULL;
+	*inner = found ? found->inner : 0;
+
+	return found ? found->build : TYPE_SIMPLE;
 }
 
 size_t catalogue_functions(const struct catalogue *c)
@@ -365,16 +415,23 @@ static const char relations_sql[] = GRAPH
 	" UNION SELECT u.id, 5 FROM edge u JOIN pg_catalog.pg_proc p ON p.oid = u.to_id"
 	" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
 	" WHERE u.kind = 'r' AND u.to_kind = 'f' AND n.nspname = 'pg_catalog'"
-	" AND p.proname ~ '^(pg_(?!size_|client_encoding)|txid_|inet_(client|server)_|version$"
+	" AND p.proname ~ "
+	"'^(pg_(?!size_|client_encoding|has_role$)|txid_|inet_(client|server)_|version$"
 	"|has_.*_privilege$|current_(database|query|schemas)$|row_security_active$|getpgusername$"
 	"|to_reg)'"
-	" UNION SELECT t.id, 5 FROM tree t" /* CURRENT_ROLE to CURRENT_CATALOG of primnodes.h */
-	" WHERE t.kind = 'r' AND t.body ~ '[{]SQLVALUEFUNCTION :op (9|10|11|12|13) '"
+	" UNION SELECT u.id, 6 FROM edge u JOIN pg_catalog.pg_proc p ON p.oid = u.to_id"
+	" WHERE u.kind = 'r' AND u.to_kind = 'f'"
+	" AND p.proname = 'pg_has_role'"    /* of the current user, or of a role that is named */
+	" UNION SELECT t.id, 6 FROM tree t" /* CURRENT_ROLE, CURRENT_USER, USER of primnodes.h */
+	" WHERE t.kind = 'r' AND t.body ~ '[{]SQLVALUEFUNCTION :op (9|10|11) '"
+	" UNION SELECT t.id, 5 FROM tree t" /* SESSION_USER, CURRENT_CATALOG */
+	" WHERE t.kind = 'r' AND t.body ~ '[{]SQLVALUEFUNCTION :op (12|13) '"
 	" UNION SELECT u.id, b.kind FROM edge u JOIN bad b ON b.rel = u.to_id"
 	" WHERE u.kind = 'r' AND u.to_kind = 'r' AND u.id <> u.to_id)"
 	" SELECT n.nspname, c.relname, coalesce(CASE WHEN bool_or(b.kind = 3) THEN 3"
+	" WHEN bool_or(b.kind = 2) AND bool_or(b.kind IN (4, 5)) THEN 7"
 	" WHEN bool_or(b.kind = 2) THEN 2 WHEN bool_or(b.kind = 4) THEN 4"
-	" WHEN bool_or(b.kind = 5) THEN 5 END, 1)"
+	" WHEN bool_or(b.kind = 5) THEN 5 WHEN bool_or(b.kind = 6) THEN 6 END, 1)"
 	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 	" LEFT JOIN bad b ON b.rel = c.oid WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p')"
 	" AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') GROUP BY 1, 2, "
@@ -412,6 +469,18 @@ static const char types_sql[] =
 	"SELECT NULL, n.nspname || '.' || t.typname, t.oid FROM pg_catalog.pg_type t"
 	" JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384";
 
+/* The letter stands in the schema's place, the inner type in the name's. */
+static const char built_types_sql[] =
+	"SELECT 'a', e.oid::text, e.typarray FROM pg_catalog.pg_type e WHERE e.typarray >= 16384"
+	" UNION ALL SELECT t.typtype::text, t.typbasetype::text, t.oid FROM pg_catalog.pg_type t"
+	" WHERE t.typtype IN ('c', 'd') AND t.oid >= 16384"
+	" UNION ALL SELECT 'r', r.rngsubtype::text, r.rngtypid FROM pg_catalog.pg_range r"
+	" WHERE r.rngtypid >= 16384 UNION ALL SELECT 'm', r.rngtypid::text, r.rngmultitypid"
+	" FROM pg_catalog.pg_range r WHERE r.rngmultitypid >= 16384";
+
+/* For servers without them: such values go as they came. */
+static const char built_types_plain_sql[] = "SELECT 'a', '0', 0 WHERE false";
+
 static bool add_function(struct catalogue *c, const char *schema, const char *name, uint32_t v)
 {
 	return catalogue_add_function(c, schema, name, v);
@@ -442,6 +511,22 @@ static bool add_type(struct catalogue *c, const char *schema, const char *name, 
 	return catalogue_add_type(c, v, name);
 }
 
+static bool add_type_build(struct catalogue *c, const char *schema, const char *name, uint32_t v)
+{
+	static const struct {
+		char letter;
+		enum type_build build;
+	} table[] = {{'a', TYPE_ARRAY}, {'d', TYPE_DOMAIN}, {'r', TYPE_RANGE},
+		{'m', TYPE_MULTIRANGE}, {'c', TYPE_COMPOSITE}};
+
+	for (size_t i = 0; schema && i < sizeof table / sizeof *table; i++)
+		if (schema[0] == table[i].letter)
+			return catalogue_add_type_build(
+				c, v, table[i].build, (uint32_t)strtoul(name, NULL, 10));
+
+	return true;
+}
+
 /* Each asks for schema, name, number. The second text serves where the first fails; a kind without
  * either answer may stay empty only where that is the cautious side. */
 static const struct question {
@@ -450,10 +535,12 @@ static const struct question {
 	uint32_t limit; /* of the number; 0: any */
 } questions[] = {
 	{"functions", functions_sql, functions_plain_sql, add_function, FUNCTION_IMMUTABLE},
-	{"relations", relations_sql, relations_plain_sql, add_relation, RELATION_SERVER_SPECIFIC},
+	{"relations", relations_sql, relations_plain_sql, add_relation,
+		RELATION_ROW_SECURITY_SERVER},
 	{"operators", operators_sql, operators_plain_sql, add_operator, 0},
 	{"casts", volatile_types_sql, volatile_types_plain_sql, add_volatile_type, 0},
 	{"types", types_sql, NULL, add_type, 0},
+	{"types' parts", built_types_sql, built_types_plain_sql, add_type_build, 0},
 };
 
 static bool take_row(struct catalogue *c, const struct question *q, const PGresult *r, int row)

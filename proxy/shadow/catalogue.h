@@ -23,9 +23,12 @@ enum relation_knowledge {
 	RELATION_UNKNOWN,
 	RELATION_PLAIN,
 	RELATION_ROW_SECURITY,
-	RELATION_VOLATILE,	 /* a view or policy that calls volatile functions */
-	RELATION_SYSTEM,	 /* a view over system catalogues */
-	RELATION_SERVER_SPECIFIC /* a view that asks for the user, the server, the connection */
+	RELATION_VOLATILE,	  /* a view or policy that calls volatile functions */
+	RELATION_SYSTEM,	  /* a view over system catalogues */
+	RELATION_SERVER_SPECIFIC, /* a view that asks for the server, the connection, the session's
+				     user */
+	RELATION_USER,		  /* a view that asks for the current user */
+	RELATION_ROW_SECURITY_SERVER /* row security that asks for more than the current user */
 };
 
 /* Blocking. Schema-qualified queries with an empty search_path. NULL and *error on failure. */
@@ -47,6 +50,16 @@ bool catalogue_operator_volatile(const struct catalogue *c, const char *name);
 const char *catalogue_type_name(const struct catalogue *c, uint32_t oid);
 /* The candidate's oid for a type of this name, 0 if none. */
 uint32_t catalogue_type_oid(const struct catalogue *c, const char *qualified_name);
+/* How values of a type beyond the built-in range are built from others. */
+enum type_build {
+	TYPE_SIMPLE,	 /* or not known */
+	TYPE_ARRAY,	 /* inner: of its elements */
+	TYPE_DOMAIN,	 /* inner: what it is over */
+	TYPE_RANGE,	 /* inner: of its bounds */
+	TYPE_MULTIRANGE, /* inner: the range */
+	TYPE_COMPOSITE,	 /* its values name their fields' types themselves */
+};
+enum type_build catalogue_type_build(const struct catalogue *c, uint32_t oid, uint32_t *inner);
 size_t catalogue_functions(const struct catalogue *c);
 
 /* Building one by hand; catalogue_load does no other. Names are copied. After catalogue_seal it is
@@ -62,6 +75,8 @@ bool catalogue_add_relation(struct catalogue *c, const char *schema, const char 
 bool catalogue_add_volatile_operator(struct catalogue *c, const char *name);
 bool catalogue_add_volatile_type(struct catalogue *c, const char *name);
 bool catalogue_add_type(struct catalogue *c, uint32_t oid, const char *qualified_name);
+bool catalogue_add_type_build(
+	struct catalogue *c, uint32_t oid, enum type_build build, uint32_t inner);
 void catalogue_seal(struct catalogue *c);
 
 #endif

@@ -180,7 +180,8 @@ static const struct statement *decide(
 	if (!s)
 		return NULL;
 	s->catalogue_generation = c->generation;
-	if (!decide_statement(c->catalogue, c->allow, raw->stmt, text, s) || !shape_of(text, s)) {
+	if (!decide_statement(c->catalogue, &c->options, raw->stmt, text, s) ||
+		!shape_of(text, s)) {
 		statement_unref(s);
 		return NULL;
 	}
@@ -342,12 +343,12 @@ struct classifier *classifier_new(const struct classifier_options *options)
 	if (!c)
 		return NULL;
 	c->options = *options;
-	c->options.allow_functions = NULL;
 	c->allow = strdup(options->allow_functions ? options->allow_functions : "");
 	if (!c->allow) {
 		free(c);
 		return NULL;
 	}
+	c->options.allow_functions = c->allow;
 	return c;
 }
 

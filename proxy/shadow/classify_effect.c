@@ -808,13 +808,13 @@ static void decide_any(struct decision *d, const ProtobufCMessage *m)
 	snprintf(d->out->detail, sizeof d->out->detail, "%s", m->descriptor->short_name);
 }
 
-bool decide_statement(const struct catalogue *catalogue, const char *allow,
+bool decide_statement(const struct catalogue *catalogue, const struct classifier_options *options,
 	const PgQuery__Node *stmt, const char *text, struct statement *out)
 {
 	struct decision d = {.text = text, .out = out};
 	const ProtobufCMessage *m = node_message(stmt);
 
-	walk_init(&d.walk, catalogue, allow, out);
+	walk_init(&d.walk, catalogue, options, out);
 	if (!m) {
 		out->skip = REASON_NOT_A_READ;
 		out->effect = EFFECT_TAINT;

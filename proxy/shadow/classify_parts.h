@@ -23,7 +23,7 @@
 /* One walk over one statement. All pointers are borrowed for its duration. */
 struct walk {
 	const struct catalogue *catalogue; /* may be NULL: not loaded yet */
-	const char *allow;		   /* allow_functions, or NULL */
+	const struct classifier_options *options;
 	struct statement *out;
 	const PgQuery__SelectStmt *top;	   /* its own LIMIT is no leak */
 	const PgQuery__SelectStmt *exists; /* subquery of EXISTS: LIMIT cannot leak */
@@ -31,8 +31,8 @@ struct walk {
 	bool no_memory;
 };
 
-void walk_init(struct walk *w, const struct catalogue *catalogue, const char *allow,
-	struct statement *out);
+void walk_init(struct walk *w, const struct catalogue *catalogue,
+	const struct classifier_options *options, struct statement *out);
 /* Visits `message` and all below it. */
 void walk_message(struct walk *w, const ProtobufCMessage *message);
 /* K3 */
@@ -50,7 +50,7 @@ const char *node_string(const PgQuery__Node *node);
 const char *list_name(PgQuery__Node *const *names, size_t count, const char **schema);
 
 /* Decides one parsed statement into *out. False: out of memory. */
-bool decide_statement(const struct catalogue *catalogue, const char *allow,
+bool decide_statement(const struct catalogue *catalogue, const struct classifier_options *options,
 	const PgQuery__Node *stmt, const char *text, struct statement *out);
 void order_rule_of(const PgQuery__SelectStmt *select, struct order_rule *rule);
 /* Fills normalized, fingerprint and shape_hash. False: out of memory. */

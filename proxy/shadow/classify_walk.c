@@ -82,10 +82,10 @@ const char *list_name(PgQuery__Node *const *names, size_t count, const char **sc
 	return name ? name : "";
 }
 
-void walk_init(
-	struct walk *w, const struct catalogue *catalogue, const char *allow, struct statement *out)
+void walk_init(struct walk *w, const struct catalogue *catalogue,
+	const struct classifier_options *options, struct statement *out)
 {
-	*w = (struct walk){.catalogue = catalogue, .allow = allow, .out = out};
+	*w = (struct walk){.catalogue = catalogue, .options = options, .out = out};
 	out->harmless_only = true;
 }
 
@@ -154,7 +154,7 @@ static struct call call_of(const struct walk *w, const PgQuery__FuncCall *node)
 	struct call c = {.node = node};
 
 	c.name = list_name(node->funcname, node->n_funcname, &c.schema);
-	c.allowed = name_allowed(w->allow, c.schema, c.name);
+	c.allowed = name_allowed(w->options->allow_functions, c.schema, c.name);
 	c.builtin = c.schema && strcmp(c.schema, "pg_catalog") == 0;
 	if (!w->catalogue) {
 		c.maybe_builtin = !c.schema || c.builtin;
@@ -290,8 +290,11 @@ static void visit_value_function(struct walk *w, const ProtobufCMessage *m, enum
 	case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_ROLE:
 	case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_USER:
 	case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_USER:
+		if (!w->options->identity_reproduced)
+			walk_refuse(w, REASON_SERVER_SPECIFIC, "current_user");
+		break;
 	case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_SESSION_USER:
-		walk_refuse(w, REASON_SERVER_SPECIFIC, "current_user");
+		walk_refuse(w, REASON_SERVER_SPECIFIC, "session_user");
 		break;
 	case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_CATALOG:
 		walk_refuse(w, REASON_SERVER_SPECIFIC, "current_catalog");
@@ -349,7 +352,7 @@ static void check_attribute(struct walk *w, const char *name, bool qualified)
 		return;
 	if (column_is_system(name))
 		walk_refuse(w, REASON_SYSTEM_RELATION, name);
-	if (!qualified || !w->catalogue || name_allowed(w->allow, NULL, name))
+	if (!qualified || !w->catalogue || name_allowed(w->options->allow_functions, NULL, name))
 		return;
 	if (catalogue_function(w->catalogue, NULL, name) != FUNCTION_VOLATILE ||
 		catalogue_function_only_in(w->catalogue, "pg_catalog", name))
@@ -440,8 +443,18 @@ static void refuse_relation(struct walk *w, const PgQuery__RangeVar *r, const ch
 		walk_raise(w, EFFECT_UNKNOWN_SETTINGS);
 		w->out->harmless_only = false;
 		break;
-	case RELATION_ROW_SECURITY: refuse_named(w, REASON_ROW_SECURITY, schema, r->relname); break;
+	case RELATION_ROW_SECURITY:
+		if (w->options->identity_reproduced)
+			break;
+		/* fall through */
+	case RELATION_ROW_SECURITY_SERVER:
+		refuse_named(w, REASON_ROW_SECURITY, schema, r->relname);
+		break;
 	case RELATION_SYSTEM: refuse_named(w, REASON_SYSTEM_RELATION, schema, r->relname); break;
+	case RELATION_USER:
+		if (w->options->identity_reproduced)
+			break;
+		/* fall through */
 	case RELATION_SERVER_SPECIFIC:
 		refuse_named(w, REASON_SERVER_SPECIFIC, schema, r->relname);
 		break;

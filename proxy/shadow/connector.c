@@ -101,7 +101,7 @@ static PGconn *connect_with(
 			set_parameter(&p, o->keyword, o->val);
 	if (!get_parameter(&p, "connect_timeout"))
 		set_parameter(&p, "connect_timeout", "5");
-	if (!get_parameter(&p, "dbname") && target->database)
+	if (target->database)
 		set_parameter(&p, "dbname", target->database);
 	options = server_options(&p, target->statement_timeout_us);
 	if (!options) {

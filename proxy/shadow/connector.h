@@ -14,7 +14,7 @@ enum { CONNECTOR_QUEUE = 1024 }; /* jobs that may wait */
 
 struct connector_target {
 	const char *conninfo;
-	const char *database; /* NULL: what conninfo says; ignored when conninfo has a dbname */
+	const char *database; /* goes over conninfo's dbname; NULL: what conninfo says */
 	uint64_t statement_timeout_us;
 	bool (*accept)(void *self, PGconn *connection, char *why, size_t size); /* may be NULL */
 	void *accept_self;

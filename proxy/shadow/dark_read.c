@@ -42,8 +42,10 @@ void dark_read_unref(struct dark_read *read)
 	free(read->database);
 	free(read->user);
 	free(read->application_name);
+	free(read->role);
 	free(read->sql);
 	free(read->param_types);
+	free(read->value_types);
 	free(read->param_formats);
 	free(read->params);
 	free(read->result_formats);

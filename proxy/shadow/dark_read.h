@@ -16,13 +16,17 @@ struct dark_read {
 	unsigned references;
 	char session[37];			  /* UUIDv7 of the session */
 	char *database, *user, *application_name; /* owned, never NULL */
-	uint64_t wall_us;			  /* when the client sent it, us since 1970 */
-	const struct statement *statement;	  /* owned reference (statement_unref) */
-	char *sql;				  /* owned: the one statement, NUL-terminated */
-	bool simple;				  /* came as a simple Query */
+	char *role;			   /* owned, never NULL: what it ran as on the primary */
+	bool role_changed;		   /* by SET ROLE or SET SESSION AUTHORIZATION */
+	uint64_t wall_us;		   /* when the client sent it, us since 1970 */
+	const struct statement *statement; /* owned reference (statement_unref) */
+	char *sql;			   /* owned: the one statement, NUL-terminated */
+	bool simple;			   /* came as a simple Query */
 	bool named; /* came from a named prepared statement: parse it named on the candidate too */
 	uint16_t nparam_types;
-	uint32_t *param_types;
+	uint32_t *param_types; /* as the client gave them: the primary's numbers, 0: inferred */
+	uint16_t nvalue_types;
+	uint32_t *value_types; /* of all parameters, as the primary described them; none: unknown */
 	uint16_t nparam_formats;
 	uint16_t *param_formats;
 	uint16_t nparams;
@@ -35,7 +39,7 @@ struct dark_read {
 		*settings; /* what the session has set, in application order; names lower case */
 	struct result primary;	/* the primary's own answer (O) */
 	uint8_t *memory;	/* owned: the bytes of the parameters */
-	uint64_t settings_hash; /* of settings, role, database: part of prepared statement names */
+	uint64_t settings_hash; /* of settings, database: part of prepared statement names */
 };
 
 struct dark_read *dark_read_new(void);

@@ -1,6 +1,8 @@
 #include "proxy/shadow/databases.h"
 
 #include "proxy/log.h"
+#include "proxy/shadow/connector.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -61,8 +63,10 @@ static void database_free(struct database *db)
 	for (size_t i = 0; i < BOOKS_MAX_CANDIDATES; i++) {
 		classifier_free(db->candidate[i].classifier);
 		catalogue_free(db->candidate[i].catalogue);
+		free(db->candidate[i].name);
 	}
 	classifier_free(db->primary_classifier);
+	classifier_free(db->judge);
 	catalogue_free(db->primary);
 	base_free((struct base_setting *)db->view.base, db->view.nbase);
 	free(db->name);
@@ -172,6 +176,16 @@ static const char *type_name(void *self, uint32_t oid)
 	return catalogue_type_name(self, oid);
 }
 
+/* The first one that has the database: sessions are followed with its catalogue. */
+static size_t leading_candidate(const struct database *db)
+{
+	for (size_t i = 0; i < db->owner->options.ncandidates; i++)
+		if (db->candidate[i].name)
+			return i;
+
+	return 0;
+}
+
 static void settle_candidate(struct database *db, struct load *load)
 {
 	struct database_candidate *c = &db->candidate[load->candidate];
@@ -181,7 +195,11 @@ static void settle_candidate(struct database *db, struct load *load)
 	c->types = (struct type_names){type_name, c->catalogue};
 	c->generation = ++db->generation;
 	classifier_set_catalogue(c->classifier, c->catalogue, c->generation);
-	db->view.generation = db->candidate[0].generation;
+	if (load->candidate == (int)leading_candidate(db)) {
+		db->view.generation = c->generation;
+		if (db->judge)
+			classifier_set_catalogue(db->judge, c->catalogue, c->generation);
+	}
 	log_line(c->ready ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 		"candidate %d: database \"%s\": catalogue read, %zu functions", load->candidate + 1,
 		db->name, catalogue_functions(c->catalogue));
@@ -237,26 +255,24 @@ static void on_load(void *self, void *result)
 	}
 }
 
-/* conninfo with the database's name, unless it has one. */
 char *conninfo_for_database(const char *conninfo, const char *database)
 {
 	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = options ? open_memstream(&text, &size) : NULL;
-	bool named = false;
 
 	for (PQconninfoOption *o = options; out && o->keyword; o++) {
 		if (!o->val || strcmp(o->keyword, "gssencmode") == 0 ||
-			strcmp(o->keyword, "application_name") == 0)
+			strcmp(o->keyword, "application_name") == 0 ||
+			(database && strcmp(o->keyword, "dbname") == 0))
 			continue;
-		named |= strcmp(o->keyword, "dbname") == 0;
 		fprintf(out, "%s='", o->keyword);
 		for (const char *c = o->val; *c; c++)
 			fprintf(out, *c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
 		fputs("' ", out);
 	}
-	if (out && !named) {
+	if (out && database) {
 		fputs("dbname='", out);
 		for (const char *c = database; *c; c++)
 			fprintf(out, *c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
@@ -271,12 +287,13 @@ char *conninfo_for_database(const char *conninfo, const char *database)
 	return text;
 }
 
-static void begin_load(struct database *db, int candidate, const char *conninfo)
+static void begin_load(
+	struct database *db, int candidate, const char *conninfo, const char *database)
 {
 	struct load *load = calloc(1, sizeof *load);
 
 	if (load)
-		load->conninfo = conninfo_for_database(conninfo, db->name);
+		load->conninfo = conninfo_for_database(conninfo, database);
 	if (!load || !load->conninfo) {
 		free(load);
 		return;
@@ -288,16 +305,146 @@ static void begin_load(struct database *db, int candidate, const char *conninfo)
 	connector_run(db->owner->connector, load->conninfo, run_load, on_load, load);
 }
 
+static void load_control(struct database *db)
+{
+	const char *conninfo = db->owner->options.control_conninfo;
+
+	if (conninfo[0])
+		begin_load(db, -1, conninfo, conninfo_has_database(conninfo) ? NULL : db->name);
+}
+
 static void load_database(struct database *db)
 {
 	const struct databases_options *o = &db->owner->options;
 
 	if (db->loading > 0)
 		return;
-	if (o->control_conninfo[0])
-		begin_load(db, -1, o->control_conninfo);
+	load_control(db);
 	for (size_t i = 0; i < o->ncandidates; i++)
-		begin_load(db, (int)i, o->candidate_conninfo[i]);
+		if (db->candidate[i].name)
+			begin_load(db, (int)i, o->candidates[i].conninfo, db->candidate[i].name);
+}
+
+/* --- names --------------------------------------------------------------------------------------
+ */
+
+static char *dbname_of(const char *conninfo)
+{
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	char *name = NULL;
+
+	for (PQconninfoOption *o = options; o && o->keyword; o++)
+		if (strcmp(o->keyword, "dbname") == 0 && o->val && *o->val)
+			name = strdup(o->val);
+	PQconninfoFree(options);
+
+	return name;
+}
+
+static struct span trimmed(const char *from, const char *to)
+{
+	while (from < to && isspace((unsigned char)*from))
+		from++;
+	while (to > from && isspace((unsigned char)to[-1]))
+		to--;
+
+	return span_of((const uint8_t *)from, (size_t)(to - from));
+}
+
+static char *mapped(const char *list, const char *name)
+{
+	while (*list) {
+		const char *end = list + strcspn(list, ",");
+		const char *equals = memchr(list, '=', (size_t)(end - list));
+
+		if (equals && span_is(trimmed(list, equals), name)) {
+			struct span there = trimmed(equals + 1, end);
+
+			return strndup((const char *)there.data, there.len);
+		}
+		list = *end ? end + 1 : end;
+	}
+
+	return NULL;
+}
+
+char *databases_target(const struct databases_candidate_options *candidate, const char *name)
+{
+	char *only;
+
+	if (candidate->databases && candidate->databases[0])
+		return mapped(candidate->databases, name);
+	only = dbname_of(candidate->conninfo);
+	if (only && strcmp(only, name) != 0) {
+		free(only);
+		return NULL;
+	}
+
+	return only ? only : strdup(name);
+}
+
+const char *databases_name(struct databases *d, size_t candidate, const char *name)
+{
+	const struct database *db = databases_find(d, name);
+
+	return db ? db->candidate[candidate].name : NULL;
+}
+
+uint32_t databases_translate_type(
+	struct databases *d, size_t candidate, const char *name, uint32_t oid)
+{
+	const struct database *db = databases_find(d, name);
+	const char *type = db && db->primary ? catalogue_type_name(db->primary, oid) : NULL;
+
+	if (!type || !db->candidate[candidate].catalogue)
+		return 0;
+
+	return catalogue_type_oid(db->candidate[candidate].catalogue, type);
+}
+
+enum type_build databases_type_build(
+	struct databases *d, const char *name, uint32_t oid, uint32_t *inner)
+{
+	const struct database *db = databases_find(d, name);
+
+	if (db && db->primary)
+		return catalogue_type_build(db->primary, oid, inner);
+	*inner = 0;
+
+	return TYPE_SIMPLE;
+}
+
+/* --- making -------------------------------------------------------------------------------------
+ */
+
+/* Sessions are followed by one classifier: that of the first candidate that has the database, or
+ * one that lets through what any candidate may run. Each candidate then decides by its own. */
+static bool make_classifiers(struct database *db)
+{
+	const struct databases_options *o = &db->owner->options;
+	struct classifier_options classifier = o->classifier;
+	bool any = false, all = true;
+
+	for (size_t i = 0; i < o->ncandidates; i++) {
+		classifier.identity_reproduced = o->candidates[i].impersonate;
+		db->candidate[i].classifier = classifier_new(&classifier);
+		if (!db->candidate[i].classifier)
+			return false;
+		any |= o->candidates[i].impersonate;
+		all &= o->candidates[i].impersonate;
+	}
+	classifier.identity_reproduced = o->control_impersonate;
+	db->primary_classifier = classifier_new(&classifier);
+	if (!db->primary_classifier)
+		return false;
+	db->view.identity_reproduced = any;
+	db->view.classifier = db->candidate[leading_candidate(db)].classifier;
+	if (any == all)
+		return true;
+	classifier.identity_reproduced = true;
+	db->view.classifier = db->judge = classifier_new(&classifier);
+
+	return db->judge != NULL;
 }
 
 struct database *databases_get(struct databases *d, const char *name)
@@ -313,19 +460,12 @@ struct database *databases_get(struct databases *d, const char *name)
 	}
 	db->owner = d;
 	db->since_us = monotonic_us();
-	for (size_t i = 0; i < d->options.ncandidates; i++) {
-		db->candidate[i].classifier = classifier_new(&d->options.classifier);
-		if (!db->candidate[i].classifier) {
-			database_free(db);
-			return NULL;
-		}
-	}
-	db->primary_classifier = classifier_new(&d->options.classifier);
-	if (!db->primary_classifier) {
+	for (size_t i = 0; i < d->options.ncandidates; i++)
+		db->candidate[i].name = databases_target(&d->options.candidates[i], name);
+	if (!make_classifiers(db)) {
 		database_free(db);
 		return NULL;
 	}
-	db->view.classifier = db->candidate[0].classifier;
 	db->next = d->first;
 	d->first = db;
 	d->count++;
@@ -345,10 +485,11 @@ void databases_retry(struct databases *d)
 	for (struct database *db = d->first; db; db = db->next) {
 		if (db->loading > 0)
 			continue;
-		if (d->options.control_conninfo[0] && !db->primary)
-			begin_load(db, -1, d->options.control_conninfo);
+		if (!db->primary)
+			load_control(db);
 		for (size_t i = 0; i < d->options.ncandidates; i++)
-			if (!db->candidate[i].ready)
-				begin_load(db, (int)i, d->options.candidate_conninfo[i]);
+			if (db->candidate[i].name && !db->candidate[i].ready)
+				begin_load(db, (int)i, d->options.candidates[i].conninfo,
+					db->candidate[i].name);
 	}
 }

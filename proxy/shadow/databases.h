@@ -14,11 +14,12 @@
 #include "proxy/shadow/observer.h"
 
 struct database_candidate {
+	char *name;		     /* what this database is called there; NULL: it has none */
 	struct catalogue *catalogue; /* NULL until loaded */
 	struct classifier *classifier;
 	struct type_names types;
 	bool ready;
-	bool complained; /* that it can't be read: once, until it can */
+	bool complained;     /* that it can't be read: once, until it can */
 	uint32_t generation; /* of the catalogue: statement.catalogue_generation */
 };
 
@@ -27,6 +28,7 @@ struct database {
 	struct database_view view;
 	struct database_candidate candidate[BOOKS_MAX_CANDIDATES];
 	bool control_complained;
+	struct classifier *judge;  /* of the view, where candidates need different ones; or NULL */
 	struct catalogue *primary; /* read on the control; NULL without one */
 	struct classifier
 		*primary_classifier; /* decides with it: what may be asked of the control */
@@ -39,10 +41,17 @@ struct database {
 	struct database *next;
 };
 
+struct databases_candidate_options {
+	const char *conninfo;  /* borrowed */
+	const char *databases; /* borrowed: "client=candidate, ..." or "" */
+	bool impersonate;      /* reads run there as their role */
+};
+
 struct databases_options {
-	const char *const *candidate_conninfo; /* borrowed */
+	const struct databases_candidate_options *candidates; /* borrowed */
 	size_t ncandidates;
 	const char *control_conninfo; /* "" : none. Borrowed */
+	bool control_impersonate;     /* reads run there as their role too */
 	struct classifier_options classifier;
 	void (*on_loaded)(
 		void *self, struct database *database); /* no load is under way any more */
@@ -55,12 +64,24 @@ struct databases *databases_new(
 void databases_free(struct databases *d); /* after the connector */
 /* Begins to load a database that was not known. NULL: out of memory. */
 struct database *databases_get(struct databases *d, const char *name);
-/* conninfo with this database unless it names one, and our own application_name. malloc'd; NULL:
- * out of memory. */
+/* conninfo with this database in place of its own (NULL: its own), and our own application_name.
+ * malloc'd; NULL: out of memory. */
 char *conninfo_for_database(const char *conninfo, const char *database);
 struct database *databases_find(struct databases *d, const char *name);
 void databases_refresh(struct databases *d); /* loads each again */
 void databases_retry(struct databases *d);   /* loads what could not be read so far */
+/* What a candidate calls a client's database: as its `databases` maps it; without that the dbname
+ * of conninfo serves the clients' database of the same name, and without a dbname every database
+ * has its own name. NULL: it has none, or out of memory. The caller frees. */
+char *databases_target(const struct databases_candidate_options *candidate, const char *name);
+/* For mirrors. The candidate's name, borrowed for the life of d; NULL: none, or not known yet. */
+const char *databases_name(struct databases *d, size_t candidate, const char *name);
+/* A type of the primary there, by its name; 0: none, or not known. */
+uint32_t databases_translate_type(
+	struct databases *d, size_t candidate, const char *name, uint32_t oid);
+/* How the primary builds a type; TYPE_SIMPLE without a control. */
+enum type_build databases_type_build(
+	struct databases *d, const char *name, uint32_t oid, uint32_t *inner);
 /* Is a database being read for the first time? Its sessions wait for that, but for two seconds at
  * most: a candidate that does not answer must not stop the observation of all. */
 bool databases_loading(const struct databases *d);

@@ -63,6 +63,7 @@ static bool read_begin(
 	struct observed *s, struct execution *e, const char *sql, size_t sql_len, uint64_t time_us)
 {
 	struct dark_read *read = dark_read_new();
+	const char *role = observed_role(s);
 
 	e->began_us = time_us;
 	if (!read) {
@@ -74,11 +75,18 @@ static bool read_begin(
 	read->database = strdup(s->database);
 	read->user = strdup(s->user);
 	read->application_name = strdup(s->application_name);
+	read->role = role ? strdup(role) : NULL;
+	read->role_changed = observed_identity_changed(s);
 	read->sql = strndup(sql, sql_len);
 	read->statement = statement_ref(e->statement);
 	read->wall_us = time_us + s->wall_offset_us;
 	result_init(&read->primary, s->observer->options.keep_limit_bytes);
-	if (!read->database || !read->user || !read->application_name || !read->sql) {
+	if (!role) {
+		forgo(e, REASON_SESSION_UNKNOWN);
+		return false;
+	}
+	if (!read->database || !read->user || !read->application_name || !read->role ||
+		!read->sql) {
 		forgo(e, REASON_MEMORY);
 		return false;
 	}
@@ -96,10 +104,14 @@ static bool copy_types(struct dark_read *read, const struct prepared *p)
 	if (!read->param_types)
 		return false;
 	read->nparam_types = p->ntypes;
-	/* Numbers of user types belong to the primary: the candidate infers them from the
-	 * statement. */
-	for (uint16_t i = 0; i < p->ntypes; i++)
-		read->param_types[i] = p->types[i] >= 16384 ? 0 : p->types[i];
+	memcpy(read->param_types, p->types, p->ntypes * sizeof *p->types);
+	if (!p->described)
+		return true;
+	read->value_types = calloc(p->ndescribed ? p->ndescribed : 1, sizeof *read->value_types);
+	if (!read->value_types)
+		return false;
+	read->nvalue_types = p->ndescribed;
+	memcpy(read->value_types, p->described, p->ndescribed * sizeof *p->described);
 
 	return true;
 }

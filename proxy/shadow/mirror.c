@@ -143,8 +143,13 @@ static struct pool *pool_for(struct mirror *m, const char *database)
 {
 	struct pool *p;
 
-	if (m->one_database)
+	if (m->options.database) {
+		database = m->options.database(m->options.database_self, database);
+		if (!database)
+			return NULL;
+	} else if (m->one_database) {
 		database = NULL;
+	}
 	for (p = m->pools; p; p = pool_next(p))
 		if (!database || strcmp(pool_database(p), database) == 0)
 			return p;

@@ -11,6 +11,7 @@
 #define PGUMBRA_SHADOW_MIRROR_H
 
 #include "proxy/shadow/dark_read.h"
+#include "proxy/shadow/mirror_types.h"
 #include <event2/event.h>
 
 struct connector; /* the thread that opens and closes libpq connections */
@@ -29,7 +30,12 @@ struct mirror_options {
 	const char *name;     /* for messages */
 	const char *conninfo; /* borrowed for the mirror's life; without dbname: the read's database
 				 is added */
-	unsigned pool_size;   /* per database */
+	/* The server's name for a client's database, borrowed for the mirror's life; NULL: it has
+	 * none (dropped, the caller should have asked). May be NULL: as conninfo says. A name given
+	 * here goes over conninfo's dbname. */
+	const char *(*database)(void *self, const char *name);
+	void *database_self;
+	unsigned pool_size;	       /* per database */
 	uint64_t statement_timeout_us; /* deadline per read, and statement_timeout on the server */
 	size_t queue_reads, queue_bytes;
 	double max_rate;	   /* reads a second, 0: no limit */
@@ -37,11 +43,13 @@ struct mirror_options {
 				      breaker */
 	uint64_t breaker_open_us;  /* how long it stays open */
 	size_t keep_limit_bytes;   /* rows kept per result */
-	bool impersonate;	   /* reserved: set_role */
 	/* A standby that is promoted leaves its cage and its primary: nothing more is sent there
 	 * (dropped(breaker)). Without this it is connected to anew. Told by the parameter
 	 * in_hot_standby, which servers report since PostgreSQL 14. */
 	bool retire_promoted;
+	bool impersonate; /* each read runs as its role (set_config('role') in the wrapper), else as
+			     the connection's */
+	struct type_translation types;
 	/* May this server be used (role safety)? Asked on the connector's thread with each new
 	 * connection, blocking; false and why: the breaker opens. May be NULL. accept_self must
 	 * outlive the connector. */
@@ -58,9 +66,10 @@ struct mirror_answer {
 	enum mirror_status status;
 	enum reason reason; /* MIRROR_FAILED */
 	struct result
-		result; /* MIRROR_ANSWERED; on_done may move it out (leave it result_init'ed) */
-	char text[176]; /* MIRROR_FAILED: why, for the operator */
-	bool cold;	/* first reads on a new connection */
+		result;	   /* MIRROR_ANSWERED; on_done may move it out (leave it result_init'ed) */
+	char text[176];	   /* MIRROR_FAILED: why, for the operator */
+	bool role_refused; /* MIRROR_FAILED, wrapper: the read's role can't be taken on there */
+	bool cold;	   /* first reads on a new connection */
 	uint64_t round_trip_us; /* of the connection, bare Sync */
 };
 

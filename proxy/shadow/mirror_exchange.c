@@ -87,6 +87,12 @@ static unsigned collect_settings(
 		values[2 * count + 1] = span_cstr(s->value);
 		count++;
 	}
+	/* Last: the settings before it may need the connection's own rights. */
+	if (session->impersonate) {
+		values[2 * count] = span_cstr("role");
+		values[2 * count + 1] = span_cstr(read->role);
+		count++;
+	}
 
 	return count;
 }
@@ -111,7 +117,7 @@ static void parse_set_config(struct buffer *out, const char *name, unsigned coun
 static void build_settings(struct exchange *x, struct buffer *out, struct session *session,
 	const struct dark_read *read)
 {
-	struct span values[2 * EXCHANGE_MAX_SETTINGS];
+	struct span values[2 * (EXCHANGE_MAX_SETTINGS + 1)];
 	char name[24] = "";
 	unsigned count = collect_settings(session, read, values);
 
@@ -160,16 +166,21 @@ static void name_read(struct exchange *x, struct buffer *out, struct session *se
 	snprintf(text, 24, "pgu_%u", (unsigned)x->name->number);
 }
 
-static void build_read(
-	struct exchange *x, struct buffer *out, const struct dark_read *read, const char *name)
+static void build_read(struct exchange *x, struct buffer *out, const struct session *session,
+	const struct dark_read *read, const char *name)
 {
+	struct typed_parameters p;
+
+	if (!typed_parameters_init(&p, session->types, read))
+		out->failed = true;
 	if (!x->reused_name) {
-		build_parse(out, span_cstr(name), span_cstr(read->sql), read->nparam_types,
-			read->param_types);
+		build_parse(
+			out, span_cstr(name), span_cstr(read->sql), read->nparam_types, p.types);
 		expect(x, STEP_READ_PARSED);
 	}
 	build_bind(out, span_cstr(""), span_cstr(name), read->nparam_formats, read->param_formats,
-		read->nparams, read->params, read->nresult_formats, read->result_formats);
+		read->nparams, p.values, read->nresult_formats, read->result_formats);
+	typed_parameters_release(&p);
 	build_describe(out, 'P', span_cstr(""));
 	build_execute(out, span_cstr(""), read->row_limit);
 	build_simple(out, FRONT_SYNC);
@@ -197,7 +208,7 @@ bool exchange_read(struct exchange *x, struct buffer *out, struct session *sessi
 	build_settings(x, out, session, read);
 	build_simple(out, FRONT_FLUSH);
 
-	build_read(x, out, read, name);
+	build_read(x, out, session, read, name);
 
 	bind_and_execute(out, ROLLBACK_NAME);
 	build_simple(out, FRONT_SYNC);
@@ -206,6 +217,7 @@ bool exchange_read(struct exchange *x, struct buffer *out, struct session *sessi
 	expect(x, STEP_END);
 	if (custom)
 		session->custom = custom;
+	x->role = session->impersonate ? read->role : NULL;
 
 	return true;
 }
@@ -371,6 +383,29 @@ bool exchange_stale_plan(struct exchange *x)
 	return true;
 }
 
+/* Did taking on the role fail? The server's message names the role, whatever its language. */
+static bool role_refused(const struct exchange *x)
+{
+	return x->role && strstr(x->message, x->role) &&
+	       (strcmp(x->sqlstate, "22023") == 0 || strcmp(x->sqlstate, "42704") == 0 ||
+		       strcmp(x->sqlstate, "42501") == 0);
+}
+
+static void fail_role(const struct exchange *x, struct mirror_answer *answer)
+{
+	answer->status = MIRROR_FAILED;
+	answer->reason = REASON_WRAPPER;
+	answer->role_refused = true;
+	if (strcmp(x->sqlstate, "42501") == 0)
+		snprintf(answer->text, sizeof answer->text,
+			"role \"%s\" may not be taken on: the connection's role is not a member of "
+			"it",
+			x->role);
+	else
+		snprintf(answer->text, sizeof answer->text,
+			"role \"%s\" cannot be taken on: it does not exist there", x->role);
+}
+
 /* Messages of errors may carry values (L6): only the one about unknown names is shown. */
 static void fail_answer(
 	struct mirror_answer *answer, enum reason reason, const char *sqlstate, const char *message)
@@ -389,6 +424,10 @@ void exchange_answer(struct exchange *x, struct mirror_answer *answer)
 	const char *sqlstate = before_read ? x->sqlstate : x->result.sqlstate;
 	enum reason reason = REASON_NONE;
 
+	if (before_read && role_refused(x)) {
+		fail_role(x, answer);
+		return;
+	}
 	/* A failed ROLLBACK comes after a complete answer: it costs the connection only. */
 	if (before_read || x->result.end == RESULT_ERROR)
 		reason = error_group_reason(error_group_of(sqlstate));

@@ -53,6 +53,7 @@ struct exchange {
 	bool failed;		   /* an ErrorResponse in a step other than the read's */
 	char sqlstate[6], message[128]; /* of that error */
 	bool fatal;
+	const char *role;    /* borrowed from the read until its answer: taken on, or NULL */
 	uint8_t last_status; /* of the last ReadyForQuery */
 	uint64_t started_us, ended_us;
 	struct result result; /* of the read */

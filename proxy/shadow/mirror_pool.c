@@ -5,8 +5,9 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
-enum { RUNS_PER_TURN = 256, LOG_INTERVAL_US = 10000000 };
+enum { RUNS_PER_TURN = 256, LOG_INTERVAL_US = 10000000, ROLES_NAMED_MAX = 64 };
 
 /* A connection being opened outlives its pool if need be. */
 struct opening {
@@ -34,6 +35,8 @@ struct pool {
 	uint64_t next_log_us;
 	unsigned unlogged;
 	uint32_t random;
+	uint64_t roles_named[ROLES_NAMED_MAX]; /* hashes of what was said about a role */
+	unsigned nroles_named;
 };
 
 static const struct connection_events EVENTS;
@@ -72,6 +75,23 @@ static void warn(struct pool *p, const char *what, const char *why)
 			what, why);
 	p->next_log_us = now + LOG_INTERVAL_US;
 	p->unlogged = 0;
+}
+
+/* A role that can't be taken on is said once; from the limit on like other trouble. */
+static void warn_role(struct pool *p, const char *text)
+{
+	uint64_t hash = XXH3_64bits(text, strlen(text));
+
+	for (unsigned i = 0; i < p->nroles_named; i++)
+		if (p->roles_named[i] == hash)
+			return;
+	if (p->nroles_named == ROLES_NAMED_MAX) {
+		warn(p, "reads fail", text);
+		return;
+	}
+	p->roles_named[p->nroles_named++] = hash;
+	log_warning("%s, database %s: reads fail: %s (impersonate = set_role)",
+		p->host->options->name, shown_database(p), text);
 }
 
 static void tell_opened_breaker(struct pool *p, const char *why)
@@ -134,6 +154,8 @@ static bool add_member(struct pool *p, PGconn *pg)
 		free(m);
 		return false;
 	}
+	m->connection->session.impersonate = p->host->options->impersonate;
+	m->connection->session.types = &p->host->options->types;
 	TAILQ_INSERT_TAIL(&p->members, m, link);
 	p->nmembers++;
 
@@ -234,7 +256,12 @@ static void judge(struct pool *p, const struct mirror_answer *answer)
 			if (breaker_failed(&p->breaker, mirror_clock_us()))
 				tell_opened_breaker(p, "too many failures in a row");
 			return;
-		default: warn(p, "a read failed", answer->text); break;
+		default:
+			if (answer->role_refused)
+				warn_role(p, answer->text);
+			else
+				warn(p, "a read failed", answer->text);
+			break;
 		}
 	}
 	if (p->breaker.state == BREAKER_HALF_OPEN)

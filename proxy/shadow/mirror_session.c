@@ -124,13 +124,18 @@ bool session_fits(const struct session *s, uint64_t custom)
 	return s->custom == 0 || s->custom == custom;
 }
 
-static void name_key(const struct dark_read *read, uint64_t key[2])
+static uint64_t role_hash(const struct session *s, const struct dark_read *read)
+{
+	return s->impersonate ? XXH3_64bits(read->role, strlen(read->role)) : 0;
+}
+
+static void name_key(const struct session *s, const struct dark_read *read, uint64_t key[2])
 {
 	XXH128_hash_t sql = XXH3_128bits(read->sql, strlen(read->sql));
 	XXH128_hash_t types =
 		XXH3_128bits(read->param_types, read->nparam_types * sizeof *read->param_types);
 	const uint64_t whole[] = {sql.low64, sql.high64, types.low64, types.high64,
-		read->nparam_types, read->settings_hash};
+		read->nparam_types, read->settings_hash, role_hash(s, read)};
 	XXH128_hash_t hash = XXH3_128bits(whole, sizeof whole);
 
 	key[0] = hash.low64;
@@ -155,7 +160,7 @@ struct session_name *session_name_for(
 	uint64_t key[2];
 
 	*evicted = 0;
-	name_key(read, key);
+	name_key(s, read, key);
 	for (size_t i = 0; i < s->nnames; i++) {
 		name = &s->names[i];
 		if (name->key[0] == key[0] && name->key[1] == key[1]) {

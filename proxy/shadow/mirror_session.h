@@ -10,6 +10,7 @@
 
 #include "protocol/span.h"
 #include "proxy/shadow/dark_read.h"
+#include "proxy/shadow/mirror_types.h"
 
 enum {
 	SESSION_NAMES = 256,	     /* prepared statements kept on a connection */
@@ -55,8 +56,10 @@ struct session {
 	size_t nnames;
 	uint64_t clock;
 	uint32_t next_number;
-	uint64_t sets;	 /* bit n: pgu_set_<n> is prepared */
-	uint64_t custom; /* custom_names() of the reads so far; 0: none had any */
+	uint64_t sets;	  /* bit n: pgu_set_<n> is prepared */
+	uint64_t custom;  /* custom_names() of the reads so far; 0: none had any */
+	bool impersonate; /* reads run as their roles */
+	const struct type_translation *types; /* borrowed; NULL: none */
 };
 
 bool session_init(struct session *s) __attribute__((warn_unused_result));

@@ -582,6 +582,32 @@ static void store_columns(uint8_t **slot, size_t *len, struct span body)
 	*len = body.len;
 }
 
+/* t for a Describe of a statement. */
+static void described_parameters(
+	struct observed *s, const struct request *r, const struct message *m)
+{
+	struct target_message target;
+	struct prepared *p;
+	struct reader oids;
+	struct span packed;
+	uint32_t *types;
+	uint16_t count;
+
+	if (r->too_long || !parse_target(span_of(r->body, r->len), &target) ||
+		!parse_parameter_description(m->body, &count, &packed))
+		return;
+	p = observed_statement(s, (const char *)target.name.data, target.name.len);
+	types = p ? calloc(count ? count : 1, sizeof *types) : NULL;
+	if (!types)
+		return;
+	oids = reader_over(packed);
+	for (uint16_t i = 0; i < count; i++)
+		types[i] = read_u32(&oids);
+	free(p->described);
+	p->described = types;
+	p->ndescribed = count;
+}
+
 /* T or n for a Describe. */
 static void described(struct observed *s, const struct request *r, const struct message *m)
 {
@@ -634,6 +660,8 @@ static void answer(struct observed *s, uint32_t head, uint8_t head_type, const s
 		if (head_type == FRONT_DESCRIBE &&
 			(m->type == BACK_ROW_DESCRIPTION || m->type == BACK_NO_DATA))
 			described(s, request_at(s, head), m);
+		if (head_type == FRONT_DESCRIBE && m->type == BACK_PARAMETER_DESCRIPTION)
+			described_parameters(s, request_at(s, head), m);
 		return;
 	}
 	if (m->type == BACK_READY || failed_behind_statements(s, head, m))

@@ -32,6 +32,8 @@ struct prepared {
 	bool types_unknown; /* ... which declares types that we don't know by name */
 	uint16_t ntypes;
 	uint32_t *types;
+	uint16_t ndescribed;
+	uint32_t *described; /* types of all parameters by the server, NULL until a Describe */
 	const struct statement *statement;
 	uint8_t *columns; /* RowDescription body of a Describe, NULL until one was seen */
 	size_t columns_len;
@@ -193,6 +195,10 @@ bool observed_unreadable(const struct observed *s, struct span sql);
 /* Does it fix what a REPEATABLE READ transaction sees? */
 bool observed_takes_snapshot(const struct statement *statement);
 enum reason observed_decide(struct observed *s, const struct statement *statement);
+/* Has the session set its role or user? */
+bool observed_identity_changed(const struct observed *s);
+/* The role that statements run as now. NULL: not known. */
+const char *observed_role(const struct observed *s);
 /* Settings of a dark read. False: they are not known for certain, or out of memory. */
 bool observed_settings(struct observed *s, struct dark_read *read);
 

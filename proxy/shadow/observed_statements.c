@@ -15,6 +15,7 @@ void prepared_unref(struct prepared *p)
 	free(p->name);
 	free(p->sql);
 	free(p->types);
+	free(p->described);
 	free(p->columns);
 	free(p);
 }

@@ -543,22 +543,25 @@ static uint64_t parameters_hash(const struct dark_read *read)
 	return h;
 }
 
-/* The observer decided with the first candidate's catalogue of that time, which for a prepared
- * statement may be long ago; each further candidate decides with its own. */
+/* The observer decided with one candidate's catalogue of that time, which for a prepared
+ * statement may be long ago; each other one decides with its own. */
 static enum reason own_decision(const struct verifier *v, unsigned candidate,
 	const struct database *db, const struct dark_read *read)
 {
-	const char *only = v->candidates[candidate].database;
+	const struct database_candidate *c = db ? &db->candidate[candidate] : NULL;
 	enum reason reason = REASON_UNPARSED;
 	struct text_parts parts;
 
-	if (only[0] && strcmp(only, read->database) != 0)
+	if (c && !c->name)
 		return REASON_OTHER_DATABASE;
-	if (!db || !db->candidate[candidate].ready)
+	if (!c || !c->ready)
 		return REASON_BREAKER;
-	if (candidate == 0 && read->statement->catalogue_generation == db->candidate[0].generation)
+	if (read->role_changed && !v->candidates[candidate].impersonate)
+		return REASON_SESSION_UNKNOWN;
+	if (c->classifier == db->view.classifier &&
+		read->statement->catalogue_generation == c->generation)
 		return REASON_NONE;
-	if (!classify_text(db->candidate[candidate].classifier, span_cstr(read->sql), &parts))
+	if (!classify_text(c->classifier, span_cstr(read->sql), &parts))
 		return REASON_MEMORY;
 	if (parts.count == 1)
 		reason = parts.part[0].statement->skip;

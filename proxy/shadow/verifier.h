@@ -25,8 +25,8 @@
 struct verifier_candidate {
 	const char *name;
 	struct mirror *mirror;
-	struct fence *fence;  /* NULL: none */
-	const char *database; /* the only database it has, "" when it takes each by name */
+	struct fence *fence; /* NULL: none */
+	bool impersonate;    /* its reads run as their role */
 };
 
 struct verifier_options {

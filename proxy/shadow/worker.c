@@ -2,6 +2,7 @@
 
 #include "proxy/log.h"
 #include "proxy/preflight.h"
+#include "proxy/shadow/connector.h"
 #include "proxy/shadow/databases.h"
 #include "proxy/shadow/journal.h"
 #include "proxy/shadow/observer.h"
@@ -38,9 +39,13 @@ struct worker {
 	int wake_fd;
 
 	const char *names[BOOKS_MAX_CANDIDATES];
-	const char *conninfo[BOOKS_MAX_CANDIDATES];
-	char *fixed_database[BOOKS_MAX_CANDIDATES];
 	char *fence_control[BOOKS_MAX_CANDIDATES], *fence_candidate[BOOKS_MAX_CANDIDATES];
+	struct databases_candidate_options places[BOOKS_MAX_CANDIDATES];
+	/* What callbacks about one candidate get. */
+	struct candidate_self {
+		struct worker *worker;
+		size_t index;
+	} selves[BOOKS_MAX_CANDIDATES];
 	struct verifier_candidate candidates[BOOKS_MAX_CANDIDATES];
 	size_t ncandidates;
 	struct mirror *control;
@@ -72,7 +77,7 @@ static uint64_t wall_us(void)
  */
 
 /* A fence asks about the whole server: any database will do, so the first that a client names. */
-static void start_fence(struct worker *w, size_t i, const char *database)
+static void start_fence(struct worker *w, size_t i, const struct database *db)
 {
 	const char *control = config_text(w->config, "control", NULL, "conninfo");
 	struct fence_options o = {
@@ -83,13 +88,14 @@ static void start_fence(struct worker *w, size_t i, const char *database)
 	};
 	struct error error;
 
-	if (!control[0] ||
+	if (!control[0] || !db->candidate[i].name ||
 		!fence_kind_from_name(
 			config_text(w->config, "candidate", w->names[i], "fence"), &o.kind) ||
 		o.kind == FENCE_NONE)
 		return;
-	w->fence_control[i] = conninfo_for_database(control, database);
-	w->fence_candidate[i] = conninfo_for_database(w->conninfo[i], database);
+	w->fence_control[i] =
+		conninfo_for_database(control, conninfo_has_database(control) ? NULL : db->name);
+	w->fence_candidate[i] = conninfo_for_database(w->places[i].conninfo, db->candidate[i].name);
 	o.control_conninfo = w->fence_control[i];
 	o.candidate_conninfo = w->fence_candidate[i];
 	if (o.control_conninfo && o.candidate_conninfo)
@@ -105,7 +111,7 @@ static const struct database_view *on_database(void *self, const char *name)
 
 	for (size_t i = 0; db && i < w->ncandidates; i++)
 		if (!w->candidates[i].fence)
-			start_fence(w, i, name);
+			start_fence(w, i, db);
 
 	return db ? &db->view : NULL;
 }
@@ -392,14 +398,19 @@ static bool reset_all(PGconn *connection)
 	return ok;
 }
 
+static bool impersonates(const struct config *c, const char *section, const char *name)
+{
+	return strcmp(config_text(c, section, name, "impersonate"), "set_role") == 0;
+}
+
 /* Asked of each new connection to a candidate: what may write there is not used (L3). */
 static bool accept_role(void *self, PGconn *connection, char *why, size_t size)
 {
+	const struct databases_candidate_options *place = self;
 	struct preflight_findings findings = {0};
 	bool safe;
 
-	(void)self;
-	preflight_candidate_role(connection, "candidate", &findings);
+	preflight_candidate_role_as(connection, "candidate", place->impersonate, &findings);
 	safe = !preflight_forbids(&findings);
 	for (size_t i = 0; !safe && i < findings.count; i++) {
 		if (findings.list[i].level == PREFLIGHT_FORBIDS) {
@@ -417,12 +428,38 @@ static bool accept_role(void *self, PGconn *connection, char *why, size_t size)
 	return safe;
 }
 
-static struct mirror *candidate_mirror(struct worker *w, const char *name)
+static const char *database_there(void *self, const char *name)
+{
+	const struct candidate_self *s = self;
+
+	return databases_name(s->worker->databases, s->index, name);
+}
+
+static uint32_t translate_type(void *self, const char *database, uint32_t oid)
+{
+	const struct candidate_self *s = self;
+
+	return databases_translate_type(s->worker->databases, s->index, database, oid);
+}
+
+static enum type_build type_build(void *self, const char *database, uint32_t oid, uint32_t *inner)
+{
+	const struct candidate_self *s = self;
+
+	return databases_type_build(s->worker->databases, database, oid, inner);
+}
+
+static struct mirror *candidate_mirror(struct worker *w, size_t index)
 {
 	const struct config *c = w->config;
+	const char *name = w->names[index];
 	struct mirror_options o = {
 		.name = name,
-		.conninfo = config_text(c, "candidate", name, "conninfo"),
+		.conninfo = w->places[index].conninfo,
+		.database = database_there,
+		.database_self = &w->selves[index],
+		.impersonate = w->places[index].impersonate,
+		.types = {&w->selves[index], translate_type, type_build},
 		.pool_size = (unsigned)config_integer(c, "candidate", name, "pool_size"),
 		.statement_timeout_us =
 			(uint64_t)config_integer(c, "candidate", name, "statement_timeout"),
@@ -437,6 +474,7 @@ static struct mirror *candidate_mirror(struct worker *w, const char *name)
 		.retire_promoted = true,
 		.accept =
 			config_bool(c, "candidate", name, "allow_unsafe_role") ? NULL : accept_role,
+		.accept_self = &w->places[index],
 	};
 
 	return mirror_new(w->base, w->connector, &o);
@@ -454,34 +492,25 @@ static struct mirror *control_mirror(struct worker *w)
 		.breaker_failures = 10,
 		.breaker_open_us = 5000000,
 		.keep_limit_bytes = KEEP_LIMIT_BYTES,
+		.impersonate = impersonates(w->config, "control", NULL),
 	};
 
 	return mirror_new(w->base, w->connector, &o);
-}
-
-static char *database_of(const char *conninfo)
-{
-	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
-	char *name = NULL;
-
-	for (PQconninfoOption *o = options; o && o->keyword; o++)
-		if (strcmp(o->keyword, "dbname") == 0 && o->val)
-			name = strdup(o->val);
-	PQconninfoFree(options);
-
-	return name ? name : strdup("");
 }
 
 static bool make_candidates(struct worker *w)
 {
 	w->ncandidates = config_names(w->config, "candidate", w->names, BOOKS_MAX_CANDIDATES);
 	for (size_t i = 0; i < w->ncandidates; i++) {
-		w->conninfo[i] = config_text(w->config, "candidate", w->names[i], "conninfo");
-		w->fixed_database[i] = database_of(w->conninfo[i]);
+		w->places[i] = (struct databases_candidate_options){
+			.conninfo = config_text(w->config, "candidate", w->names[i], "conninfo"),
+			.databases = config_text(w->config, "candidate", w->names[i], "databases"),
+			.impersonate = impersonates(w->config, "candidate", w->names[i])};
+		w->selves[i] = (struct candidate_self){w, i};
 		w->candidates[i] = (struct verifier_candidate){.name = w->names[i],
-			.database = w->fixed_database[i],
-			.mirror = candidate_mirror(w, w->names[i])};
-		if (!w->fixed_database[i] || !w->candidates[i].mirror)
+			.impersonate = w->places[i].impersonate,
+			.mirror = candidate_mirror(w, i)};
+		if (!w->candidates[i].mirror)
 			return false;
 	}
 	if (config_text(w->config, "control", NULL, "conninfo")[0])
@@ -526,9 +555,10 @@ static void note_poison(struct shadow_page *page)
 static bool make_databases(struct worker *w)
 {
 	struct databases_options o = {
-		.candidate_conninfo = w->conninfo,
+		.candidates = w->places,
 		.ncandidates = w->ncandidates,
 		.control_conninfo = config_text(w->config, "control", NULL, "conninfo"),
+		.control_impersonate = impersonates(w->config, "control", NULL),
 		.classifier = {.cache_entries = CACHE_ENTRIES,
 			.max_sql_bytes =
 				(size_t)config_integer(w->config, "shadow", NULL, "max_sql_bytes"),
@@ -729,7 +759,6 @@ void worker_free(struct worker *w)
 	connector_free(w->connector);
 	databases_free(w->databases);
 	for (size_t i = 0; i < w->ncandidates; i++) {
-		free(w->fixed_database[i]);
 		free(w->fence_control[i]);
 		free(w->fence_candidate[i]);
 	}

@@ -31,6 +31,16 @@ create view with_window as select acting_sum(a) over () as a from t;
 create view with_txid as select txid_current() as a;
 create view over_view as select * from with_acts;
 create view over_over as select * from over_view union all select a from calm;
+create table secured_by_role (a name);
+alter table secured_by_role enable row level security;
+create policy role on secured_by_role using (a = current_user or pg_has_role(a, 'MEMBER'));
+create table secured_by_session (a name);
+alter table secured_by_session enable row level security;
+create policy session on secured_by_session using (a = session_user);
+create table secured_by_catalog (a name);
+alter table secured_by_catalog enable row level security;
+create policy catalog on secured_by_catalog
+	using (a in (select rolname from pg_catalog.pg_roles));
 create view over_secured as select * from secured;
 create view over_catalog as select relname from pg_catalog.pg_class;
 create view over_information as select table_name from information_schema.tables;

@@ -23,8 +23,8 @@ struct probe {
 };
 
 static const char *const function_words[] = {"unknown", "volatile", "stable", "immutable"};
-static const char *const relation_words[] = {
-	"unknown", "plain", "row_security", "volatile", "system", "server_specific"};
+static const char *const relation_words[] = {"unknown", "plain", "row_security", "volatile",
+	"system", "server_specific", "user", "row_security_server"};
 
 /* Cuts "schema.name" in two; *schema is NULL without a dot. */
 static char *cut(char *text, char **schema)

@@ -70,12 +70,14 @@ static void a_function_is_only_in_a_schema_if_nowhere_else(void **state)
 
 static void the_gravest_relation_of_a_name_counts(void **state)
 {
-	static const enum relation_knowledge rising[] = {RELATION_PLAIN, RELATION_SERVER_SPECIFIC,
-		RELATION_SYSTEM, RELATION_ROW_SECURITY, RELATION_VOLATILE};
+	static const enum relation_knowledge rising[] = {RELATION_PLAIN, RELATION_USER,
+		RELATION_ROW_SECURITY, RELATION_SERVER_SPECIFIC, RELATION_SYSTEM,
+		RELATION_ROW_SECURITY_SERVER, RELATION_VOLATILE};
+	const int count = sizeof rising / sizeof *rising;
 	struct catalogue *c = *state;
 	char schema[8];
 
-	for (int name = 0; name < 5; name++) {
+	for (int name = 0; name < count; name++) {
 		char relation[8];
 
 		snprintf(relation, sizeof relation, "r%d", name);
@@ -85,13 +87,32 @@ static void the_gravest_relation_of_a_name_counts(void **state)
 		}
 	}
 	catalogue_seal(c);
-	assert_int_equal(catalogue_relation(c, NULL, "r0"), RELATION_PLAIN);
-	assert_int_equal(catalogue_relation(c, NULL, "r1"), RELATION_SERVER_SPECIFIC);
-	assert_int_equal(catalogue_relation(c, NULL, "r2"), RELATION_SYSTEM);
-	assert_int_equal(catalogue_relation(c, NULL, "r3"), RELATION_ROW_SECURITY);
-	assert_int_equal(catalogue_relation(c, NULL, "r4"), RELATION_VOLATILE);
+	for (int name = 0; name < count; name++) {
+		char relation[8];
+
+		snprintf(relation, sizeof relation, "r%d", name);
+		assert_int_equal(catalogue_relation(c, NULL, relation), rising[name]);
+	}
 	assert_int_equal(catalogue_relation(c, "s0", "r3"), RELATION_PLAIN);
 	assert_int_equal(catalogue_relation(c, "s9", "r3"), RELATION_UNKNOWN);
+}
+
+static void built_types_say_what_they_are_built_from(void **state)
+{
+	struct catalogue *c = *state;
+	uint32_t inner;
+
+	assert_true(catalogue_add_type_build(c, 16400, TYPE_ARRAY, 16399));
+	assert_true(catalogue_add_type_build(c, 16390, TYPE_DOMAIN, 23));
+	assert_true(catalogue_add_type_build(c, 16395, TYPE_COMPOSITE, 0));
+	catalogue_seal(c);
+	assert_int_equal(catalogue_type_build(c, 16400, &inner), TYPE_ARRAY);
+	assert_int_equal(inner, 16399);
+	assert_int_equal(catalogue_type_build(c, 16390, &inner), TYPE_DOMAIN);
+	assert_int_equal(inner, 23);
+	assert_int_equal(catalogue_type_build(c, 16395, &inner), TYPE_COMPOSITE);
+	assert_int_equal(catalogue_type_build(c, 16399, &inner), TYPE_SIMPLE);
+	assert_int_equal(inner, 0);
 }
 
 static void types_are_found_by_oid_and_by_name(void **state)
@@ -158,6 +179,7 @@ int main(void)
 		TEST(a_function_is_only_in_a_schema_if_nowhere_else),
 		TEST(the_gravest_relation_of_a_name_counts),
 		TEST(types_are_found_by_oid_and_by_name),
+		TEST(built_types_say_what_they_are_built_from),
 		TEST(operators_and_casts_are_found_by_name),
 		cmocka_unit_test(a_connection_that_is_none_is_an_error),
 		cmocka_unit_test(freeing_none_is_fine),

@@ -79,6 +79,9 @@ static struct catalogue *fake_catalogue(void)
 	assert_true(catalogue_add_relation(c, "public", "acting_view", RELATION_VOLATILE));
 	assert_true(catalogue_add_relation(c, "public", "catalog_view", RELATION_SYSTEM));
 	assert_true(catalogue_add_relation(c, "public", "user_view", RELATION_SERVER_SPECIFIC));
+	assert_true(catalogue_add_relation(c, "public", "role_view", RELATION_USER));
+	assert_true(catalogue_add_relation(
+		c, "public", "secured_by_session", RELATION_ROW_SECURITY_SERVER));
 	assert_true(catalogue_add_volatile_operator(c, "@@@"));
 	assert_true(catalogue_add_volatile_type(c, "acting_type"));
 	catalogue_seal(c);
@@ -924,6 +927,39 @@ static void the_detail_names_the_cause(void **state)
 	assert_string_equal(one(f, "select 1")->detail, "");
 }
 
+static void what_the_role_decides_is_a_read_where_it_is_reproduced(void **state)
+{
+	static const struct {
+		enum reason without, with;
+		const char *sql;
+	} rows[] = {
+		{REASON_ROW_SECURITY, REASON_NONE, "select * from secured"},
+		{REASON_ROW_SECURITY, REASON_ROW_SECURITY, "select * from secured_by_session"},
+		{REASON_SERVER_SPECIFIC, REASON_NONE, "select * from role_view"},
+		{REASON_SERVER_SPECIFIC, REASON_SERVER_SPECIFIC, "select * from user_view"},
+		{REASON_SERVER_SPECIFIC, REASON_NONE, "select current_user, current_role, user"},
+		{REASON_SERVER_SPECIFIC, REASON_SERVER_SPECIFIC, "select session_user"},
+		{REASON_VOLATILE_FUNCTION, REASON_VOLATILE_FUNCTION,
+			"select set_config('role', 'none', true), * from secured"},
+		{REASON_VOLATILE_FUNCTION, REASON_VOLATILE_FUNCTION,
+			"select public.acts() from secured"},
+		{REASON_WRITES, REASON_WRITES, "select * from secured for update"},
+	};
+	struct fixture *f = *state;
+
+	for (int with = 0; with < 2; with++) {
+		struct classifier_options options = {
+			.cache_entries = 10, .max_sql_bytes = 1000, .identity_reproduced = with};
+		struct classifier *c = classifier_new(&options);
+
+		assert_non_null(c);
+		classifier_set_catalogue(c, f->catalogue, 1);
+		for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+			classify_once(c, rows[i].sql, with ? rows[i].with : rows[i].without);
+		classifier_free(c);
+	}
+}
+
 /* ---- appendix A of the hazards: every volatile built-in ---- */
 
 static const char *const volatile_builtins[] = {
@@ -985,6 +1021,7 @@ int main(void)
 		TEST(a_prepared_body_is_the_exact_text),
 		TEST(chains_and_copies_are_flagged),
 		TEST(the_detail_names_the_cause),
+		TEST(what_the_role_decides_is_a_read_where_it_is_reproduced),
 		TEST(no_volatile_built_in_is_ever_a_read),
 	};
 

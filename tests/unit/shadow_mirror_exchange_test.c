@@ -343,6 +343,115 @@ static void more_settings_than_the_limit_are_refused_without_a_trace(void **stat
 	assert_int_equal(s->session.nnames, 0);
 }
 
+/* --- identity --- */
+
+static void the_role_is_taken_on_last(void **state)
+{
+	struct state *s = *state;
+
+	s->session.impersonate = true;
+	s->read.role = (char *)"alice";
+	add_setting(s, "role", "mallory"); /* the session's own word for it is never replayed */
+	add_setting(s, "search_path", "shop");
+	send_read(s);
+	assert_sent(s, "BEPBEHPBDESBES");
+	assert_true(sent_text(s, "SELECT pg_catalog.set_config($1,$2,true), "
+				 "pg_catalog.set_config($3,$4,true)"));
+	assert_true(memmem(
+		s->sent.data, s->sent.len, "search_path\0\0\0\4shop\0\0\0\4role\0\0\0\5alice", 34));
+	assert_false(sent_text(s, "mallory"));
+
+	restart(s);
+	s->read.nsettings = 0;
+	send_read(s); /* without any setting too */
+	assert_true(sent_text(s, "alice"));
+	restart(s);
+	s->session.impersonate = false;
+	send_read(s);
+	assert_false(sent_text(s, "alice"));
+}
+
+static void the_role_fits_beside_as_many_settings_as_are_allowed(void **state)
+{
+	static char names[EXCHANGE_MAX_SETTINGS][16];
+	struct state *s = *state;
+
+	s->session.impersonate = true;
+	s->read.role = (char *)"alice";
+	for (int i = 0; i < EXCHANGE_MAX_SETTINGS; i++) {
+		snprintf(names[i], sizeof names[i], "app.x%d", i);
+		add_setting(s, names[i], "1");
+	}
+	send_read(s);
+	assert_true(sent_text(s, "set_config($513,$514,true)"));
+}
+
+static void a_statement_is_parsed_again_under_another_role(void **state)
+{
+	struct state *s = *state;
+	uint32_t evicted;
+
+	s->read.role = (char *)"alice";
+	s->session.impersonate = true;
+	assert_int_equal(session_name_for(&s->session, &s->read, &evicted)->number, 1);
+	s->read.role = (char *)"bob";
+	assert_int_equal(session_name_for(&s->session, &s->read, &evicted)->number, 2);
+	s->read.role = (char *)"alice";
+	assert_int_equal(session_name_for(&s->session, &s->read, &evicted)->number, 1);
+}
+
+static void say_role_error(struct state *s, const char *sqlstate, const char *message)
+{
+	say(s, BACK_BIND_COMPLETE, NULL, 0);
+	say_tag(s, "BEGIN");
+	say(s, BACK_PARSE_COMPLETE, NULL, 0);
+	say(s, BACK_BIND_COMPLETE, NULL, 0);
+	build_error(&s->answer, "ERROR", sqlstate, message, NULL, NULL);
+	say_ready(s, 'E');
+	say_rollback(s);
+}
+
+static void a_role_that_cannot_be_taken_on_is_named(void **state)
+{
+	static const struct {
+		const char *sqlstate, *message, *text;
+	} rows[] = {
+		{"22023", "role \"alice\" does not exist",
+			"role \"alice\" cannot be taken on: it does not exist there"},
+		{"42501", "permission denied to set role \"alice\"",
+			"role \"alice\" may not be taken on: the connection's role is not a member "
+			"of "
+			"it"},
+	};
+	struct state *s = *state;
+
+	s->session.impersonate = true;
+	s->read.role = (char *)"alice";
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct mirror_answer answer = {0};
+
+		restart(s);
+		s->session.sets = 0;
+		send_read(s);
+		say_role_error(s, rows[i].sqlstate, rows[i].message);
+		assert_int_equal(hear(s), EXCHANGE_DONE);
+		assert_true(exchange_is_clean(&s->exchange));
+		result_init(&answer.result, 0);
+		exchange_answer(&s->exchange, &answer);
+		assert_int_equal(answer.status, MIRROR_FAILED);
+		assert_int_equal(answer.reason, REASON_WRAPPER);
+		assert_true(answer.role_refused);
+		assert_string_equal(answer.text, rows[i].text);
+		result_release(&answer.result);
+	}
+	restart(s); /* another setting's fault is not the role's */
+	s->session.sets = 0;
+	send_read(s);
+	say_role_error(s, "22023", "invalid value for parameter \"TimeZone\": \"x\"");
+	assert_int_equal(hear(s), EXCHANGE_DONE);
+	assert_failed(s, REASON_WRAPPER);
+}
+
 /* --- names --- */
 
 static void hear_named(struct state *s, bool parsed)
@@ -853,6 +962,10 @@ int main(void)
 		TEST(a_set_statement_is_parsed_once_per_number_of_settings),
 		TEST(a_set_statement_that_was_refused_is_parsed_again),
 		TEST(more_settings_than_the_limit_are_refused_without_a_trace),
+		TEST(the_role_is_taken_on_last),
+		TEST(the_role_fits_beside_as_many_settings_as_are_allowed),
+		TEST(a_statement_is_parsed_again_under_another_role),
+		TEST(a_role_that_cannot_be_taken_on_is_named),
 		TEST(a_named_read_is_parsed_once_and_again_under_other_settings),
 		TEST(a_name_that_was_not_parsed_is_parsed_again),
 		TEST(the_least_used_name_is_closed_when_there_are_too_many),
