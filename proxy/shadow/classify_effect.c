@@ -476,11 +476,27 @@ static void decide_write(struct decision *d, const ProtobufCMessage *m)
 	walk_message(&d->walk, m);
 }
 
+/* What ends with its transaction, which is tainted so long, hides nothing from later reads. */
+static bool outlives_commit(PgQuery__OnCommitAction action)
+{
+	return action != PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DROP;
+}
+
 static void decide_create_as(struct decision *d, const ProtobufCMessage *m)
 {
+	const PgQuery__CreateTableAsStmt *c = (const PgQuery__CreateTableAsStmt *)m;
+
 	walk_raise(&d->walk, EFFECT_TAINT);
-	walk_query(d, ((const PgQuery__CreateTableAsStmt *)m)->query);
-	d->out->creates_temporary |= tree_temporary(m);
+	walk_query(d, c->query);
+	if (!c->into || outlives_commit(c->into->on_commit))
+		d->out->creates_temporary |= tree_temporary(m);
+}
+
+static void decide_create(struct decision *d, const ProtobufCMessage *m)
+{
+	d->out->effect = EFFECT_TAINT;
+	d->out->creates_temporary =
+		outlives_commit(((const PgQuery__CreateStmt *)m)->oncommit) && tree_temporary(m);
 }
 
 /* An effect of their own unless what they run has a graver one. */
@@ -789,6 +805,8 @@ static const struct handler {
 	{&pg_query__copy_stmt__descriptor, decide_copy},
 	{&pg_query__explain_stmt__descriptor, decide_explain},
 	{&pg_query__create_table_as_stmt__descriptor, decide_create_as},
+	{&pg_query__create_stmt__descriptor, decide_create},
+	{&pg_query__constraints_set_stmt__descriptor, decide_nothing},
 	{&pg_query__listen_stmt__descriptor, decide_nothing},
 	{&pg_query__unlisten_stmt__descriptor, decide_nothing},
 	{&pg_query__notify_stmt__descriptor, decide_nothing},

@@ -721,6 +721,7 @@ static void temporary_objects_are_noticed(void **state)
 {
 	static const char *const making[] = {"create temp table x (a int)",
 		"create temporary table x as select 1", "select 1 into temp x",
+		"create temp table x (a int) on commit delete rows",
 		"create temp view v as select 1", "create temp sequence s",
 		"create table pg_temp.x (a int)", "select * from pg_temp.x",
 		"insert into pg_temp.x values (1)", "do 'begin end'", "call p()",
@@ -730,7 +731,9 @@ static void temporary_objects_are_noticed(void **state)
 		"explain analyze create temp table x as select 1", "selec"};
 	static const char *const not_making[] = {"create table x (a int)", "select 1 into x",
 		"select 1", "insert into t values (1)", "set search_path = public", "begin",
-		"create view v as select 1", "select plainly_tolerated()"};
+		"create view v as select 1", "select plainly_tolerated()",
+		"create temp table x (a int) on commit drop",
+		"create temp table x on commit drop as select 1"};
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof making / sizeof making[0]; i++)
