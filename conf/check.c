@@ -128,10 +128,11 @@ static void check_primary_option(const PQconninfoOption *o, struct conf_messages
 			"sslkey, connect_timeout, keepalives*, target_session_attrs",
 			o->keyword);
 	else if (strcmp(o->keyword, "sslmode") == 0 &&
-		 !word_allowed("disable|allow|prefer", o->val, strlen(o->val)))
+		 !word_allowed("disable|allow|prefer|require|verify-ca|verify-full", o->val,
+			 strlen(o->val)))
 		conf_message(m,
-			"[primary] conninfo: sslmode=%.20s: this version speaks to the primary "
-			"without TLS, allowed: disable, allow, prefer",
+			"[primary] conninfo: sslmode=%.20s: allowed: disable, allow, prefer, "
+			"require, verify-ca, verify-full",
 			o->val);
 	else if (strcmp(o->keyword, "target_session_attrs") == 0 && strcmp(o->val, "any") != 0)
 		conf_message(m,
@@ -195,6 +196,17 @@ static void check_hosts(const char *what, const PQconninfoOption *options, struc
 			m, "%s conninfo: %zu ports for %zu hosts", what, list_length(port), hosts);
 }
 
+static void check_primary_tls(const PQconninfoOption *options, struct conf_messages *m)
+{
+	const char *mode = option_value(options, "sslmode");
+	const bool system = strcmp(option_value(options, "sslrootcert"), "system") == 0;
+
+	if (system && *mode && strcmp(mode, "verify-full") != 0)
+		conf_message(m, "[primary] conninfo: sslrootcert=system needs sslmode=verify-full");
+	if (*option_value(options, "sslcert") && !*option_value(options, "sslkey"))
+		conf_message(m, "[primary] conninfo: sslcert needs sslkey");
+}
+
 static void check_primary(const struct config *c, struct conf_messages *m)
 {
 	const char *conninfo = config_text(c, "primary", NULL, "conninfo");
@@ -213,6 +225,7 @@ static void check_primary(const struct config *c, struct conf_messages *m)
 	for (PQconninfoOption *o = options; o->keyword; o++)
 		if (o->val)
 			check_primary_option(o, m);
+	check_primary_tls(options, m);
 	check_hosts("[primary]", options, m);
 	PQconninfoFree(options);
 }
@@ -268,6 +281,19 @@ static void check_candidate(const struct config *c, const char *name, struct con
 			what);
 }
 
+static void check_client_tls(const struct config *c, struct conf_messages *m)
+{
+	const char *mode = config_text(c, "client_tls", NULL, "sslmode");
+
+	if (strcmp(mode, "disable") == 0)
+		return;
+	if (!*config_text(c, "client_tls", NULL, "cert_file") ||
+		!*config_text(c, "client_tls", NULL, "key_file"))
+		conf_message(m, "[client_tls] sslmode = %s needs cert_file and key_file", mode);
+	if (strncmp(mode, "verify", 6) == 0 && !*config_text(c, "client_tls", NULL, "ca_file"))
+		conf_message(m, "[client_tls] sslmode = %s needs ca_file", mode);
+}
+
 static void check_listen(const struct config *c, struct conf_messages *m)
 {
 	const char *list = config_text(c, "pgumbra", NULL, "listen"), *why;
@@ -311,6 +337,7 @@ bool config_check(const struct config *c, struct conf_messages *m)
 				"shadow.enabled=off to relay only");
 	for (size_t i = 0; i < count; i++)
 		check_candidate(c, names[i], m);
+	check_client_tls(c, m);
 	check_listen(c, m);
 	check_sizes(c, m);
 

@@ -29,20 +29,22 @@ static const struct setting_definition table[] = {
 		"how long a client may take from connecting until it is authenticated", NULL},
 
 	{"client_tls", "sslmode", SETTING_ENUM, "disable", 0, 0, "disable|allow|require|verify-ca|verify-full",
-		RESTART, true, "", "TLS between clients and pgumbra", NULL},
-	{"client_tls", "cert_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",
-		"pgumbra's certificate, PEM", NULL},
-	{"client_tls", "key_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",
-		"the certificate's key, PEM", NULL},
-	{"client_tls", "ca_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",
-		"authorities of client certificates, PEM", NULL},
+		RESTART, false, "", "TLS between clients and pgumbra. allow: offered; require: asked for; verify-ca: with a "
+		"certificate of ca_file's authorities; verify-full: its common name is the user. Unix sockets need none", NULL},
+	{"client_tls", "cert_file", SETTING_STRING, "", 0, 0, "", LIVE, false, "file",
+		"pgumbra's certificate and those between it and its authority, PEM. The primary's own, with its key, lets "
+		"SCRAM pass with TLS on both legs", NULL},
+	{"client_tls", "key_file", SETTING_STRING, "", 0, 0, "", LIVE, false, "file",
+		"the certificate's key, PEM, without a passphrase, readable by its owner only", NULL},
+	{"client_tls", "ca_file", SETTING_STRING, "", 0, 0, "", LIVE, false, "file",
+		"authorities of client certificates, PEM, for verify-ca and verify-full", NULL},
 	{"client_tls", "min_protocol_version", SETTING_ENUM, "TLSv1.2", 0, 0, "TLSv1.2|TLSv1.3",
-		RESTART, true, "", "oldest TLS version accepted", NULL},
+		RESTART, false, "", "oldest TLS version accepted", NULL},
 
 	{"primary", "conninfo", SETTING_CONNINFO, "", 0, 0, "", RESTART, false, "connection string",
 		"the primary: host, hostaddr, port, sslmode, sslrootcert, sslcert, sslkey, connect_timeout, "
-		"keepalives*, target_session_attrs; several hosts are tried in order. This version speaks to "
-		"it without TLS: sslmode disable, allow and prefer all mean disable", NULL},
+		"keepalives*, target_session_attrs; several hosts are tried in order. sslmode is libpq's, prefer when "
+		"not given: TLS if the primary has it, otherwise none", NULL},
 	{"primary", "auth", SETTING_ENUM, "relay", 0, 0, "relay|scram", RESTART, true, "",
 		"relay: authentication passes to the primary untouched; scram: ends here", NULL},
 	{"primary", "auth_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { DEFAULT_CONNECT_TIMEOUT_S = 10, HOST_MAX = 256 };
+enum { DEFAULT_CONNECT_TIMEOUT_S = 10 };
 
 static const char default_socket_directory[] = "/var/run/postgresql";
 
@@ -135,6 +135,8 @@ static bool resolve_all(struct primary *p, const PQconninfoOption *options, stru
 		const char *host = list_item(hosts, i, host_text, sizeof host_text);
 		const char *address = list_item(hostaddrs, i, address_text, sizeof address_text);
 		const char *port = list_item(ports, i, port_text, sizeof port_text);
+		const char *name = host ? host : address ? address : "localhost";
+		const size_t before = p->count;
 
 		if (address)
 			host = address;
@@ -144,6 +146,8 @@ static bool resolve_all(struct primary *p, const PQconninfoOption *options, stru
 		if (!resolve_address(host, port ? port : "5432", false, p->address,
 			    PRIMARY_ADDRESSES_MAX, &p->count, error))
 			return false;
+		for (size_t k = before; k < p->count; k++)
+			snprintf(p->host[k], sizeof p->host[k], "%s", name);
 	}
 
 	return true;
@@ -152,19 +156,54 @@ static bool resolve_all(struct primary *p, const PQconninfoOption *options, stru
 /* What this version can't do is refused by name, never passed over where it protects. */
 static bool check_options(const PQconninfoOption *options, struct error *error)
 {
-	const char *sslmode = value_of(options, "sslmode");
 	const char *attrs = value_of(options, "target_session_attrs");
 
-	if (sslmode && (strcmp(sslmode, "require") == 0 || strncmp(sslmode, "verify", 6) == 0))
-		return error_set(error,
-			"sslmode=%s: this version has no TLS to the primary (allowed: disable, "
-			"allow, prefer)",
-			sslmode);
 	if (attrs && *attrs && strcmp(attrs, "any") != 0)
 		return error_set(error,
 			"target_session_attrs=%s: this version does not log in to the primary "
 			"itself, so it can't tell (allowed: any)",
 			attrs);
+
+	return true;
+}
+
+static bool copy_path(
+	const PQconninfoOption *options, const char *key, char *path, struct error *error)
+{
+	const char *value = value_of(options, key);
+
+	if (value && strlen(value) >= TLS_PATH_MAX)
+		return error_set(error, "primary.conninfo: %s is too long", key);
+	snprintf(path, TLS_PATH_MAX, "%s", value ? value : "");
+
+	return true;
+}
+
+/* libpq's meaning: prefer unless said otherwise; sslrootcert=system asks for verify-full. */
+static bool read_tls(struct primary *p, const PQconninfoOption *options, struct error *error)
+{
+	const char *mode = value_of(options, "sslmode");
+
+	if (!copy_path(options, "sslrootcert", p->tls.root, error) ||
+		!copy_path(options, "sslcert", p->tls.cert, error) ||
+		!copy_path(options, "sslkey", p->tls.key, error))
+		return false;
+	if (!mode || !*mode)
+		mode = strcmp(p->tls.root, "system") == 0 ? "verify-full" : "prefer";
+	if (!tls_mode_from_name(mode, &p->sslmode))
+		return error_set(error,
+			"primary.conninfo: sslmode=%s (allowed: disable, allow, prefer, require, "
+			"verify-ca, verify-full)",
+			mode);
+	if (strcmp(p->tls.root, "system") == 0 && p->sslmode != TLS_VERIFY_FULL)
+		return error_set(error,
+			"primary.conninfo: sslmode=%s is too weak for sslrootcert=system "
+			"(allowed: verify-full)",
+			mode);
+	if (p->sslmode != TLS_DISABLE)
+		tls_default_files(&p->tls);
+	if (*p->tls.cert && !*p->tls.key)
+		return error_set(error, "primary.conninfo: sslcert without sslkey");
 
 	return true;
 }
@@ -190,10 +229,16 @@ bool primary_init(struct primary *p, const char *conninfo, struct error *error)
 	p->keepalives_idle = number_of(options, "keepalives_idle", 0);
 	p->keepalives_interval = number_of(options, "keepalives_interval", 0);
 	p->keepalives_count = number_of(options, "keepalives_count", 0);
-	ok = check_options(options, error) && resolve_all(p, options, error);
+	ok = check_options(options, error) && read_tls(p, options, error) &&
+	     resolve_all(p, options, error);
 	PQconninfoFree(options);
 
 	return ok;
+}
+
+bool primary_may_use_tls(const struct primary *p, size_t index)
+{
+	return p->sslmode != TLS_DISABLE && p->address[index].sockaddr.ss_family != AF_UNIX;
 }
 
 static void set_option(int fd, int level, int name, int value)

@@ -23,9 +23,11 @@ enum {
 
 struct relay {
 	const struct config *config; /* borrowed */
+	const char *config_path;     /* borrowed; NULL: no file */
 	struct event_base *base;
 	struct relay_shared shared;
 	struct listeners listeners;
+	struct relay_tls tls;	     /* owned references */
 	struct relay_thread *thread; /* owned, [threads] */
 	struct tape **tape;	     /* borrowed from the threads, for the supervisor */
 	unsigned threads, made, started, done;
@@ -98,6 +100,86 @@ static void on_drain_over(evutil_socket_t fd, short what, void *arg)
 	stop_now(arg, "drain_timeout passed");
 }
 
+/* --- TLS --- */
+
+static void tls_release(struct relay_tls *tls)
+{
+	SSL_CTX_free(tls->client);
+	SSL_CTX_free(tls->primary);
+}
+
+/* The contexts of both legs. The modes are those of the start, the files are `c`'s of now. */
+static bool make_tls(
+	struct relay *r, const struct config *c, struct relay_tls *tls, struct error *error)
+{
+	const struct primary *p = &r->shared.primary;
+	const struct tls_server_files files = {
+		.cert = config_text(c, "client_tls", NULL, "cert_file"),
+		.key = config_text(c, "client_tls", NULL, "key_file"),
+		.ca = config_text(c, "client_tls", NULL, "ca_file"),
+		.min_version = config_text(r->config, "client_tls", NULL, "min_protocol_version")};
+
+	*tls = (struct relay_tls){NULL, NULL};
+	if (r->shared.client_tls != TLS_DISABLE) {
+		tls->client = tls_server_context(r->shared.client_tls, &files, error);
+		if (!tls->client)
+			return false;
+	}
+	if (p->sslmode != TLS_DISABLE) {
+		tls->primary = tls_client_context(p->sslmode, &p->tls, error);
+		if (!tls->primary) {
+			tls_release(tls);
+			return false;
+		}
+	}
+
+	return true;
+}
+
+static bool give_tls(struct relay *r, struct error *error)
+{
+	for (unsigned i = 0; i < r->made; i++) {
+		if (!relay_thread_give_tls(&r->thread[i], &r->tls))
+			return error_set(error, "out of memory");
+	}
+
+	return true;
+}
+
+static bool take_tls(struct relay *r, const struct config *c, struct error *error)
+{
+	struct relay_tls now;
+
+	if (!make_tls(r, c, &now, error))
+		return false;
+	tls_release(&r->tls);
+	r->tls = now;
+
+	return give_tls(r, error);
+}
+
+/* New sessions get what the files hold now; if anything is wrong, what they got before. */
+static void reload_tls(struct relay *r)
+{
+	struct conf_messages messages = {0};
+	struct config *now = config_reload(r->config, r->config_path, &messages);
+	struct error error;
+
+	for (size_t i = 0; i < messages.count; i++)
+		log_error("%s", messages.text[i]);
+	if (!now)
+		log_error(
+			"SIGHUP: the configuration can't be taken over, certificates stay as they "
+			"were");
+	else if (!take_tls(r, now, &error))
+		log_error("%s; SIGHUP: certificates stay as they were", error.text);
+	else
+		log_info("SIGHUP: certificates are read again, for new sessions");
+	wake_all(r);
+	conf_messages_release(&messages);
+	config_free(now);
+}
+
 static void on_hup(evutil_socket_t fd, short what, void *arg)
 {
 	struct relay *r = arg;
@@ -106,8 +188,9 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (r->supervised)
 		supervisor_signal(&r->supervisor, SIGHUP);
-	log_info("SIGHUP: logs are reopened; the configuration is not read again, changed "
-		 "settings need a restart");
+	if (r->shared.client_tls != TLS_DISABLE || r->shared.primary.sslmode != TLS_DISABLE)
+		reload_tls(r);
+	log_info("SIGHUP: logs are reopened; other changed settings need a restart");
 }
 
 static void on_thread_done(evutil_socket_t fd, short what, void *arg)
@@ -167,6 +250,8 @@ static void read_settings(struct relay *r)
 	int64_t threads = config_integer(c, "pgumbra", NULL, "relay_threads");
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
+	/* the table allows no other names */
+	(void)tls_mode_from_name(config_text(c, "client_tls", NULL, "sslmode"), &s->client_tls);
 	if (threads <= 0) /* one per core */
 		threads = cores > 0 ? cores : 1;
 	r->threads = threads > HANDOVER_MAX_THREADS ? HANDOVER_MAX_THREADS : (unsigned)threads;
@@ -201,7 +286,7 @@ static bool make_threads(struct relay *r, struct error *error)
 		r->made++;
 	}
 
-	return true;
+	return give_tls(r, error);
 }
 
 static bool start_threads(struct relay *r, struct error *error)
@@ -285,16 +370,16 @@ static void release_events(struct relay *r)
 
 int relay_run(struct config *config, const char *config_path)
 {
-	struct relay r = {.config = config, .shared = {.done_fd = -1}};
+	struct relay r = {.config = config, .config_path = config_path, .shared = {.done_fd = -1}};
 	char where[1024];
 	struct error error;
 	int code = EXIT_GOOD;
 
-	(void)config_path; /* nothing is read again in this version */
 	signal(SIGPIPE, SIG_IGN);
 	read_settings(&r);
 	if (!primary_init(
-		    &r.shared.primary, config_text(config, "primary", NULL, "conninfo"), &error)) {
+		    &r.shared.primary, config_text(config, "primary", NULL, "conninfo"), &error) ||
+		!take_tls(&r, config, &error)) {
 		log_error("%s", error.text);
 		return EXIT_CONFIGURATION;
 	}
@@ -302,6 +387,7 @@ int relay_run(struct config *config, const char *config_path)
 	if (!listeners_init(&r.listeners, config_text(config, "pgumbra", NULL, "listen"), &error)) {
 		log_error("%s", error.text);
 		listeners_release(&r.listeners);
+		tls_release(&r.tls);
 		return EXIT_CONFIGURATION;
 	}
 	if (start_all(&r, &error)) {
@@ -314,6 +400,7 @@ int relay_run(struct config *config, const char *config_path)
 	}
 	stop_all(&r);
 	release_events(&r);
+	tls_release(&r.tls);
 
 	return code;
 }

@@ -13,6 +13,8 @@
 #ifndef PGUMBRA_PROXY_RELAY_SESSION_H
 #define PGUMBRA_PROXY_RELAY_SESSION_H
 
+#include "proxy/relay/end.h"
+#include "proxy/relay/sasl.h"
 #include "proxy/relay/thread.h"
 
 enum session_state {
@@ -24,25 +26,18 @@ enum session_state {
 	SESSION_DEAD,
 };
 
-enum pause_reason {
-	PAUSE_PENDING = 1,    /* the other end has not taken everything yet */
-	PAUSE_CONNECTING = 2, /* there is no other end yet */
-	PAUSE_NO_TAKER = 4,   /* the other end takes nothing any more */
-	PAUSE_EOF = 8,	      /* nothing will come */
-};
-
-struct end {
-	struct session *session;
-	struct end *other;
-	int fd; /* owned; -1 when there is none */
-	struct event read, write;
-	bool has_events;
-	unsigned paused;  /* enum pause_reason, for reading from it */
-	bool eof;	  /* it will send nothing more */
-	bool finish;	  /* shut down for writing once pending is through */
-	bool deaf;	  /* can't be written to */
-	uint8_t *pending; /* owned: bytes for it that it did not accept yet */
-	size_t pending_at, pending_len;
+/* On the way to the primary (CONNECTING, and CANCELLING until the request was sent):
+ *
+ *   TCP -> [SSL_ANSWER -> HANDSHAKE ->] startup packet sent [-> FIRST_ANSWER] -> DONE
+ *
+ * FIRST_ANSWER only where sslmode (allow, prefer) leaves another way: when the primary's first word
+ * is an error, the way is tried that is left. The next address begins at TCP again. */
+enum connect_step {
+	CONNECT_TCP,
+	CONNECT_SSL_ANSWER,
+	CONNECT_HANDSHAKE,
+	CONNECT_FIRST_ANSWER,
+	CONNECT_DONE,
 };
 
 struct session {
@@ -57,9 +52,18 @@ struct session {
 	bool opened;	       /* counted among the sessions opened */
 	bool has_recorder, login_timer;
 	bool asked_ssl, asked_gss;
-	size_t address; /* of the primary, being tried */
+	bool peeked;	  /* the first byte is not that of a direct TLS connection */
+	bool handshaking; /* with the client */
+	bool direct_tls;  /* the client began with TLS, without asking */
+	enum connect_step step;
+	size_t address;	 /* of the primary, being tried */
+	bool at_address; /* counted among the sessions there */
+	bool with_tls;	 /* this attempt; the other one is left when: */
+	bool other_way;
+	bool editing;	  /* the list of SASL mechanisms is still to pass */
+	struct sasl sasl; /* while editing */
 	uint8_t length_word[4];
-	uint8_t *startup; /* owned until it was sent */
+	uint8_t *startup; /* owned until it was sent, and no other way is left */
 	uint32_t startup_len, startup_have;
 	struct recorder recorder;
 	struct session *next_dead;

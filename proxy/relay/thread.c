@@ -97,17 +97,38 @@ static void reap(struct relay_thread *t)
 	}
 }
 
-void relay_thread_tell_unreachable(struct relay_thread *t, const char *why)
+/* How often it happened since the last line; 0: not the time for a line. */
+static uint32_t due(struct relay_thread *t, struct trouble *trouble)
 {
 	const uint64_t now = relay_thread_now(t);
+	uint32_t times = ++trouble->unlogged;
 
-	t->failures_unlogged++;
-	if (t->failures_logged_us != 0 && now - t->failures_logged_us < TELL_EVERY_US)
-		return;
-	log_warning("%s: could not connect to the primary (%u times since the last such line)", why,
-		t->failures_unlogged);
-	t->failures_unlogged = 0;
-	t->failures_logged_us = now;
+	if (trouble->logged_us != 0 && now - trouble->logged_us < TELL_EVERY_US)
+		return 0;
+	trouble->unlogged = 0;
+	trouble->logged_us = now;
+
+	return times;
+}
+
+void relay_thread_tell_unreachable(struct relay_thread *t, const char *why)
+{
+	const uint32_t times = due(t, &t->unreachable);
+
+	if (times > 0)
+		log_warning("%s: could not connect to the primary (%u times since the last such "
+			    "line)",
+			why, times);
+}
+
+void relay_thread_tell_handshake(struct relay_thread *t, const char *peer, const char *why)
+{
+	const uint32_t times = due(t, &t->handshakes);
+
+	if (times > 0)
+		log_warning("%s: TLS handshake with %s failed (%u such failures since the last "
+			    "line)",
+			why, peer, times);
 }
 
 /* --- accepting --- */
@@ -218,6 +239,44 @@ static void follow_switch(struct relay_thread *t)
 		for_each_session(t, stop_recording);
 }
 
+static void tls_release(struct relay_tls *tls)
+{
+	SSL_CTX_free(tls->client);
+	SSL_CTX_free(tls->primary);
+	*tls = (struct relay_tls){NULL, NULL};
+}
+
+bool relay_thread_give_tls(struct relay_thread *t, const struct relay_tls *tls)
+{
+	struct relay_tls *given = malloc(sizeof *given);
+
+	if (!given)
+		return false;
+	*given = *tls;
+	if (given->client)
+		SSL_CTX_up_ref(given->client);
+	if (given->primary)
+		SSL_CTX_up_ref(given->primary);
+	given = atomic_exchange(&t->next_tls, given);
+	if (given) /* the thread never came to take it */
+		tls_release(given);
+	free(given);
+
+	return true;
+}
+
+/* Sessions that are there keep what they began with. */
+static void follow_tls(struct relay_thread *t)
+{
+	struct relay_tls *given = atomic_exchange(&t->next_tls, NULL);
+
+	if (!given)
+		return;
+	tls_release(&t->tls);
+	t->tls = *given;
+	free(given);
+}
+
 static void follow_phase(struct relay_thread *t)
 {
 	const enum relay_phase phase = atomic_load(&t->shared->phase);
@@ -238,6 +297,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	if (read(fd, &count, sizeof count) < 0 && errno == EAGAIN)
 		return;
 	relay_thread_now(t);
+	follow_tls(t);
 	follow_epoch(t);
 	follow_switch(t);
 	follow_phase(t);
@@ -257,6 +317,7 @@ static void *run(void *arg)
 	struct relay_thread *t = arg;
 	const uint64_t one = 1;
 
+	follow_tls(t);
 	follow_epoch(t);
 	follow_switch(t);
 	follow_phase(t);
@@ -343,6 +404,8 @@ void relay_thread_release(struct relay_thread *t)
 		reap(t);
 		event_base_free(t->base);
 	}
+	follow_tls(t);
+	tls_release(&t->tls);
 	if (t->wake_fd >= 0)
 		close(t->wake_fd);
 	tape_free(t->tape);

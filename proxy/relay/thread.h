@@ -23,18 +23,30 @@ enum relay_phase {
 	RELAY_STOPPING, /* all sessions end now */
 };
 
+/* Repeated trouble: one line now and then, with a count. */
+struct trouble {
+	uint64_t logged_us;
+	uint32_t unlogged;
+};
+
 struct relay_shared {
 	struct primary primary;
 	uint32_t max_sessions, max_connections; /* connections: before a session exists, too */
 	uint32_t login_timeout_ms;
 	uint64_t sample; /* threshold of the coin */
 	size_t max_message_bytes, max_result_bytes;
+	enum tls_mode client_tls;
 	int done_fd; /* eventfd: a thread has ended */
 
 	atomic_uint phase;	  /* enum relay_phase */
 	atomic_uint epoch;	  /* of the shadow process; 0: none */
 	atomic_bool switched_off; /* shadowing, by the operator */
 	atomic_uint sessions, connections;
+};
+
+/* The contexts that new sessions use; NULL: no TLS on that leg. */
+struct relay_tls {
+	SSL_CTX *client, *primary;
 };
 
 struct relay_thread {
@@ -49,15 +61,17 @@ struct relay_thread {
 	int listen_fd[LISTEN_ADDRESSES_MAX];
 	size_t listen_count;
 	enum relay_phase phase; /* as last looked at */
-	uint8_t *chunk;		/* CHUNK_BYTES, for every read */
+	struct relay_tls tls;	/* owned references */
+	/* owned until the thread takes it: contexts after a reload */
+	_Atomic(struct relay_tls *) next_tls;
+	uint8_t *chunk; /* CHUNK_BYTES, for every read */
 
 	struct session **slot; /* owned sessions; NULL where free */
 	uint32_t *generation;
 	uint32_t slots, used;
-	uint32_t *free_slot;	     /* [used, slots): the free ones */
-	struct session *dead;	     /* to be freed at the loop's end */
-	uint64_t failures_logged_us; /* last line about a primary that can't be reached */
-	uint32_t failures_unlogged;
+	uint32_t *free_slot;  /* [used, slots): the free ones */
+	struct session *dead; /* to be freed at the loop's end */
+	struct trouble unreachable, handshakes;
 };
 
 /* tape may be NULL; it is owned by the thread from here on, even on failure. */
@@ -72,6 +86,11 @@ void relay_thread_release(struct relay_thread *t);
 /* Any thread: look at the shared flags again. */
 void relay_thread_wake(const struct relay_thread *t);
 
+/* Any thread: new sessions use these contexts from now on (they are referenced, not taken over).
+ * False when out of memory: the old ones stay. */
+bool relay_thread_give_tls(struct relay_thread *t, const struct relay_tls *tls)
+	__attribute__((warn_unused_result));
+
 /* --- for sessions, in this thread --- */
 /* Microseconds, read once per turn of the loop. */
 uint64_t relay_thread_now(struct relay_thread *t);
@@ -82,5 +101,7 @@ void relay_thread_leave(struct relay_thread *t, struct tape_session id);
 void relay_thread_bury(struct relay_thread *t, struct session *s);
 /* The primary can't be reached: one line now and then, with a count. */
 void relay_thread_tell_unreachable(struct relay_thread *t, const char *why);
+/* A client's TLS handshake failed: the same. */
+void relay_thread_tell_handshake(struct relay_thread *t, const char *peer, const char *why);
 
 #endif

@@ -283,8 +283,8 @@ none_sleeping() {
 	books_balance
 }
 
-@test "TLS to the primary is refused by name, not passed over" {
+@test "TLS that can't be had as asked for is refused by name, not passed over" {
 	run -2 "$BUILD/tests/relay_only" "pgumbra.listen=127.0.0.1:$RELAY_PORT" \
-		"primary.conninfo=host=127.0.0.1 sslmode=verify-full"
-	[[ "$output" == *"sslmode=verify-full"* ]]
+		"primary.conninfo=host=127.0.0.1 sslmode=verify-full sslrootcert=/nowhere/root.crt"
+	[[ "$output" == *"/nowhere/root.crt"* ]]
 }

@@ -263,9 +263,9 @@ static void what_this_version_lacks_is_refused_by_name(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_true(set(f, "client_tls.sslmode=disable"));
-	assert_false(set(f, "client_tls.sslmode=require"));
-	expect_message(f, 0, "[client_tls] sslmode = require", "does not have it yet");
+	assert_true(set(f, "primary.auth=relay"));
+	assert_false(set(f, "primary.auth=scram"));
+	expect_message(f, 0, "[primary] auth = scram", "does not have it yet");
 	assert_false(set(f, "candidate.a.fence=heartbeat"));
 	expect_message(f, 1, "[candidate a] fence = heartbeat", "does not have it yet");
 	assert_true(set(f, "candidate.a.fence=none"));
@@ -320,8 +320,11 @@ static void the_primary_takes_only_the_keys_of_an_address(void **state)
 		{"host=a user=u", "user is not allowed"},
 		{"host=a password=p", "password is not allowed"},
 		{"host=a service=s", "service is not allowed"},
-		{"postgresql://u@a/d", "user is not allowed"},
-		{"host=a sslmode=require", "without TLS"},
+		{"postgresql://u@a/d", "user is not allowed"}, {"host=a sslmode=require", NULL},
+		{"host=a sslmode=maybe", "sslmode=maybe: allowed: disable"},
+		{"host=a sslrootcert=system", NULL},
+		{"host=a sslrootcert=system sslmode=require", "sslmode=verify-full"},
+		{"host=a sslcert=c", "needs sslkey"},
 		{"host=a target_session_attrs=primary", "target_session_attrs"},
 		{"host=a,b,c port=1,2", "2 ports for 3 hosts"}, {"host=a port=0", "port"},
 		{"host=a port=70000", "port"}, {"host=a port=5432x", "port"}};

@@ -1,0 +1,262 @@
+#include "proxy/relay/end.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MORE_BYTES = 4096 /* a TLS record of that size hardly comes alone */ };
+
+void end_init(struct end *e, struct session *s, struct end *other)
+{
+	*e = (struct end){.session = s, .other = other, .fd = -1};
+}
+
+void end_open(struct end *e, int fd, struct event_base *base, event_callback_fn on_readable,
+	event_callback_fn on_writable)
+{
+	assert(e->fd < 0 && !e->ssl);
+	e->fd = fd;
+	e->eof = e->finish = e->deaf = false;
+	e->reading = e->writing = e->wants_write = false;
+	e->read_wants_write = e->write_wants_read = false;
+	event_assign(&e->read, base, fd, EV_READ | EV_PERSIST, on_readable, e);
+	event_assign(&e->write, base, fd, EV_WRITE | EV_PERSIST, on_writable, e);
+	e->has_events = true;
+}
+
+static void drop_pending(struct end *e)
+{
+	free(e->pending);
+	e->pending = NULL;
+	e->pending_len = e->pending_at = 0;
+}
+
+void end_close(struct end *e)
+{
+	if (e->has_events) {
+		event_del(&e->read);
+		event_del(&e->write);
+		e->has_events = e->reading = e->writing = false;
+	}
+	if (e->ssl) {
+		if (!e->deaf && e->pending_len == 0)
+			tls_goodbye(e->ssl);
+		SSL_free(e->ssl);
+		e->ssl = NULL;
+	}
+	if (e->fd >= 0)
+		close(e->fd);
+	e->fd = -1;
+	drop_pending(e);
+}
+
+static void switch_event(struct event *event, bool *is, bool wanted)
+{
+	if (*is == wanted)
+		return;
+	if (wanted)
+		event_add(event, NULL);
+	else
+		event_del(event);
+	*is = wanted;
+}
+
+void end_watch(struct end *e)
+{
+	const bool blocked = e->pending_len > 0 && !e->write_wants_read;
+
+	if (!e->has_events)
+		return;
+	switch_event(&e->read, &e->reading, e->paused == 0 || e->write_wants_read);
+	switch_event(&e->write, &e->writing,
+		e->wants_write || blocked || (e->read_wants_write && e->paused == 0));
+}
+
+void end_set_paused(struct end *e, unsigned reasons)
+{
+	const bool was = e->paused != 0, is = reasons != 0;
+
+	e->paused = reasons;
+	if (was == is)
+		return;
+	end_watch(e);
+	/* what TLS has decrypted already, no socket tells of */
+	if (!is && e->has_events && e->ssl && SSL_has_pending(e->ssl))
+		event_active(&e->read, EV_READ, 0);
+}
+
+void end_pause(struct end *e, enum pause_reason reason)
+{
+	end_set_paused(e, e->paused | reason);
+}
+
+void end_unpause(struct end *e, enum pause_reason reason)
+{
+	end_set_paused(e, e->paused & ~(unsigned)reason);
+}
+
+/* --- reading --- */
+
+/* Reading must wait for what `step` says; other failures pass. */
+static ssize_t after_read(struct end *e, ssize_t n, enum tls_step step)
+{
+	const int why = errno;
+	const bool wants_write = n < 0 && why == EAGAIN && step == TLS_WANTS_WRITE;
+
+	if (wants_write != e->read_wants_write) {
+		e->read_wants_write = wants_write;
+		end_watch(e);
+		errno = why;
+	}
+
+	return n;
+}
+
+ssize_t end_read(struct end *e, void *into, size_t size)
+{
+	enum tls_step step = TLS_WANTS_READ;
+	ssize_t n;
+
+	if (e->ssl) {
+		n = tls_read(e->ssl, into, size, &step);
+		return after_read(e, n, step);
+	}
+	do
+		n = recv(e->fd, into, size, 0);
+	while (n < 0 && errno == EINTR);
+
+	return n;
+}
+
+ssize_t end_peek(struct end *e, uint8_t *byte)
+{
+	enum tls_step step = TLS_WANTS_READ;
+	ssize_t n;
+
+	if (e->ssl) {
+		n = tls_peek(e->ssl, byte, &step);
+		return after_read(e, n, step);
+	}
+	do
+		n = recv(e->fd, byte, 1, MSG_PEEK);
+	while (n < 0 && errno == EINTR);
+
+	return n;
+}
+
+bool end_has_more(const struct end *e, size_t n, size_t size)
+{
+	return n == size || (e->ssl && (n >= MORE_BYTES || SSL_has_pending(e->ssl)));
+}
+
+/* --- writing --- */
+
+static ssize_t send_plain(int fd, struct span bytes)
+{
+	ssize_t n;
+
+	do
+		n = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		n = 0;
+
+	return n;
+}
+
+/* Record by record, until all is taken or it must wait. */
+static ssize_t send_tls(struct end *e, struct span bytes)
+{
+	enum tls_step step = TLS_WANTS_WRITE;
+	size_t sent = 0;
+
+	e->write_wants_read = false;
+	while (sent < bytes.len) {
+		ssize_t n = tls_write(e->ssl, span_of(bytes.data + sent, bytes.len - sent), &step);
+
+		if (n < 0 && errno == EAGAIN) {
+			e->write_wants_read = step == TLS_WANTS_READ;
+			break;
+		}
+		if (n <= 0)
+			return -1;
+		sent += (size_t)n;
+	}
+
+	return (ssize_t)sent;
+}
+
+static ssize_t send_some(struct end *e, struct span bytes)
+{
+	return e->ssl ? send_tls(e, bytes) : send_plain(e->fd, bytes);
+}
+
+void end_send_once(struct end *e, struct span bytes)
+{
+	(void)!send_some(e, bytes);
+}
+
+bool end_send(struct end *e, struct span bytes)
+{
+	ssize_t n;
+
+	assert(e->pending_len == 0);
+	n = send_some(e, bytes);
+	if (n < 0)
+		return false;
+	if ((size_t)n == bytes.len)
+		return true;
+	e->pending_len = bytes.len - (size_t)n;
+	e->pending_at = 0;
+	e->pending = malloc(e->pending_len);
+	if (!e->pending) {
+		e->pending_len = 0;
+		return false;
+	}
+	memcpy(e->pending, bytes.data + n, e->pending_len);
+	end_watch(e);
+	end_pause(e->other, PAUSE_PENDING);
+
+	return true;
+}
+
+static void shut_for_writing(struct end *e)
+{
+	if (!e->deaf && e->ssl)
+		tls_goodbye(e->ssl);
+	if (!e->deaf)
+		shutdown(e->fd, SHUT_WR);
+	e->deaf = true;
+}
+
+bool end_send_pending(struct end *e)
+{
+	ssize_t n = send_some(e, span_of(e->pending + e->pending_at, e->pending_len));
+
+	if (n >= 0) {
+		e->pending_at += (size_t)n;
+		e->pending_len -= (size_t)n;
+	}
+	if (n >= 0 && e->pending_len > 0) {
+		end_watch(e);
+		return true;
+	}
+	drop_pending(e);
+	end_watch(e);
+	if (n < 0)
+		return false;
+	if (e->finish)
+		shut_for_writing(e);
+	end_unpause(e->other, PAUSE_PENDING);
+
+	return true;
+}
+
+void end_finish(struct end *e)
+{
+	e->finish = true;
+	if (e->pending_len == 0)
+		shut_for_writing(e);
+}

@@ -1,0 +1,74 @@
+/* One end of a session: a socket, plain or with TLS on it, its events, and the bytes for it that it
+ * did not accept yet (at most one chunk, then the other end is not read: back-pressure).
+ *
+ * Reading and writing never wait. TLS may have to write before it can read on, and the other way
+ * round; which events are asked for follows from the fields (end_watch), so that neither direction
+ * ever stops because of the other. An idle end holds no buffer.
+ *
+ * The owner of the events is the session: on_readable and on_writable of session.c.
+ */
+#ifndef PGUMBRA_PROXY_RELAY_END_H
+#define PGUMBRA_PROXY_RELAY_END_H
+
+#include "protocol/span.h"
+#include "proxy/relay/tls.h"
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+struct session;
+
+enum pause_reason {
+	PAUSE_PENDING = 1,    /* the other end has not taken everything yet */
+	PAUSE_CONNECTING = 2, /* there is no other end yet */
+	PAUSE_NO_TAKER = 4,   /* the other end takes nothing any more */
+	PAUSE_EOF = 8,	      /* nothing will come */
+};
+
+struct end {
+	struct session *session; /* borrowed */
+	struct end *other;
+	int fd;	  /* owned; -1 when there is none */
+	SSL *ssl; /* owned; NULL: plain */
+	struct event read, write;
+	bool has_events, reading, writing;
+	bool wants_write;      /* a connection or a handshake goes on when it can be written */
+	bool read_wants_write; /* TLS: reading goes on when it can be written */
+	bool write_wants_read; /* TLS: writing goes on when there is something to read */
+	unsigned paused;       /* enum pause_reason, for reading from it */
+	bool eof;	       /* it will send nothing more */
+	bool finish;	       /* shut down for writing once pending is through */
+	bool deaf;	       /* can't be written to */
+	uint8_t *pending;      /* owned: bytes for it that it did not accept yet */
+	size_t pending_at, pending_len;
+};
+
+void end_init(struct end *e, struct session *s, struct end *other);
+/* Takes over the socket; no event is asked for yet. */
+void end_open(struct end *e, int fd, struct event_base *base, event_callback_fn on_readable,
+	event_callback_fn on_writable);
+void end_close(struct end *e);
+/* Asks for the events that the fields say. */
+void end_watch(struct end *e);
+
+void end_set_paused(struct end *e, unsigned reasons);
+void end_pause(struct end *e, enum pause_reason reason);
+void end_unpause(struct end *e, enum pause_reason reason);
+
+/* As recv on a non-blocking socket. */
+ssize_t end_read(struct end *e, void *into, size_t size);
+/* The next byte, which stays: -1 with errno EAGAIN when there is none yet. */
+ssize_t end_peek(struct end *e, uint8_t *byte);
+/* Is more likely to be there at once, after a read of n bytes for `size`? */
+bool end_has_more(const struct end *e, size_t n, size_t size);
+
+/* Sends what the end takes and keeps the rest, which stops reading from the other end. False when
+ * it can't be written to any more, or out of memory. Nothing may be pending. */
+bool end_send(struct end *e, struct span bytes) __attribute__((warn_unused_result));
+/* False when the end can't be written to any more; what was pending is dropped then. */
+bool end_send_pending(struct end *e) __attribute__((warn_unused_result));
+/* One attempt, the rest is not kept. */
+void end_send_once(struct end *e, struct span bytes);
+/* No more bytes will come for this end. */
+void end_finish(struct end *e);
+
+#endif

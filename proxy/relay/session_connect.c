@@ -1,0 +1,320 @@
+/* The way to the primary: addresses, TLS, the startup packet. */
+#include "proxy/relay/session_internal.h"
+
+#include "protocol/message.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+static struct primary *primary_of(const struct session *s)
+{
+	return &s->thread->shared->primary;
+}
+
+static void try_connect(struct session *s);
+
+/* --- when it goes wrong --- */
+
+void connect_leave(struct session *s)
+{
+	if (s->at_address)
+		atomic_fetch_sub(&primary_of(s)->sessions[s->address], 1);
+	s->at_address = false;
+}
+
+static void unreachable(struct session *s, const char *why)
+{
+	char text[OWN_MESSAGE_MAX / 2];
+
+	relay_thread_tell_unreachable(s->thread, why);
+	if (s->state == SESSION_CANCELLING) {
+		session_end(s);
+		return;
+	}
+	snprintf(text, sizeof text, "could not connect to the primary: %s", why);
+	session_tell_fatal(s, "08006", text);
+}
+
+/* How an address is spoken to first, by libpq's meaning of sslmode. */
+static void choose_way(struct session *s)
+{
+	const struct primary *p = primary_of(s);
+	const bool may = s->address < p->count && primary_may_use_tls(p, s->address);
+
+	s->with_tls = may && p->sslmode != TLS_ALLOW;
+	s->other_way = may && (p->sslmode == TLS_ALLOW || p->sslmode == TLS_PREFER);
+}
+
+static void try_next_address(struct session *s, const char *why)
+{
+	connect_leave(s);
+	end_close(&s->primary);
+	s->address++;
+	choose_way(s);
+	if (s->address >= primary_of(s)->count || session_login_ms_left(s) == 0)
+		unreachable(s, why);
+	else
+		try_connect(s);
+}
+
+/* Of this attempt; with sslmode allow and prefer the other way may be left. */
+static void try_otherwise(struct session *s, const char *why)
+{
+	if (!s->other_way) {
+		try_next_address(s, why);
+		return;
+	}
+	connect_leave(s);
+	end_close(&s->primary);
+	s->other_way = false;
+	s->with_tls = !s->with_tls;
+	try_connect(s);
+}
+
+void connect_timed_out(struct session *s)
+{
+	try_next_address(s, "connection timed out");
+}
+
+/* --- the last steps --- */
+
+static void finish_connecting(struct session *s)
+{
+	s->step = CONNECT_DONE;
+	free(s->startup);
+	s->startup = NULL;
+	s->primary.wants_write = false;
+	/* so that what TLS holds already is looked at when the pause ends */
+	end_pause(&s->primary, PAUSE_CONNECTING);
+	s->editing = s->primary.ssl && !s->client.ssl;
+	if (s->editing)
+		sasl_init(&s->sasl, CHUNK_BYTES);
+	end_watch(&s->primary);
+	session_begin_relaying(s);
+}
+
+static void send_startup(struct session *s)
+{
+	const struct span packet = span_of(s->startup, s->startup_len);
+
+	s->primary.wants_write = false;
+	if (s->state == SESSION_CANCELLING) {
+		s->step = CONNECT_DONE;
+		session_start_timer(s, session_login_ms_left(s));
+		if (end_send(&s->primary, packet))
+			end_unpause(&s->primary, PAUSE_CONNECTING);
+		else
+			connect_cancel_done(s);
+		end_watch(&s->primary);
+		return;
+	}
+	atomic_fetch_add(&primary_of(s)->sessions[s->address], 1);
+	s->at_address = true;
+	if (end_send(&s->primary, packet))
+		s->thread->recording.counters.bytes_front += packet.len;
+	else
+		session_lost(&s->primary);
+	if (s->other_way && !s->primary.deaf) {
+		s->step = CONNECT_FIRST_ANSWER;
+		end_unpause(&s->primary, PAUSE_CONNECTING);
+		end_watch(&s->primary);
+	} else {
+		finish_connecting(s);
+	}
+}
+
+/* The first byte that the primary says, while another way is left. */
+static void await_first_answer(struct session *s)
+{
+	uint8_t type = 0;
+	ssize_t n;
+
+	if (s->primary.pending_len > 0 && !end_send_pending(&s->primary)) {
+		try_otherwise(s, "the connection was lost");
+		return;
+	}
+	n = end_peek(&s->primary, &type);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return;
+	if (n > 0 && type == BACK_ERROR) {
+		try_otherwise(s, "");
+		return;
+	}
+	finish_connecting(s);
+}
+
+/* --- TLS --- */
+
+static void ask_for_tls(struct session *s)
+{
+	static const uint8_t request[] = {0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F};
+
+	s->primary.wants_write = false;
+	if (!end_send(&s->primary, span_of(request, sizeof request))) {
+		try_next_address(s, "the connection was lost");
+		return;
+	}
+	s->step = CONNECT_SSL_ANSWER;
+	end_unpause(&s->primary, PAUSE_CONNECTING);
+	end_watch(&s->primary);
+}
+
+static void begin_tls(struct session *s)
+{
+	uint8_t more;
+
+	/* nothing may follow the answer before we have said hello: somebody slipped it in */
+	if (end_peek(&s->primary, &more) > 0) {
+		try_next_address(s,
+			"bytes behind the answer to the TLS request, which no server sends: "
+			"somebody may be in between");
+		return;
+	}
+	s->primary.ssl = tls_connect_on(
+		s->thread->tls.primary, s->primary.fd, primary_of(s)->host[s->address]);
+	if (!s->primary.ssl) {
+		try_next_address(s, "out of memory");
+		return;
+	}
+	s->step = CONNECT_HANDSHAKE;
+	connect_continue(s);
+}
+
+/* Exactly one byte. Of anything else than S and N not a word reaches the client: nobody vouches for
+ * who says it. */
+static void await_ssl_answer(struct session *s)
+{
+	uint8_t answer = 0;
+	ssize_t n;
+
+	if (s->primary.pending_len > 0 && !end_send_pending(&s->primary)) {
+		try_next_address(s, "the connection was lost");
+		return;
+	}
+	n = end_read(&s->primary, &answer, 1);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return;
+	if (n <= 0) {
+		try_next_address(
+			s, n < 0 ? strerror(errno) : "it closed the connection at the TLS request");
+	} else if (answer == 'S') {
+		begin_tls(s);
+	} else if (answer == 'N' && s->other_way) {
+		s->other_way = s->with_tls = false;
+		send_startup(s);
+	} else if (answer == 'N') {
+		try_next_address(s, "it does not speak TLS, which sslmode asks for");
+	} else {
+		try_next_address(s, "its answer to the TLS request is neither yes nor no");
+	}
+}
+
+static void continue_handshake(struct session *s)
+{
+	const struct primary *p = primary_of(s);
+	char why[TLS_WHY_MAX];
+	const enum tls_step step = tls_handshake(s->primary.ssl, why);
+
+	s->primary.wants_write = step == TLS_WANTS_WRITE;
+	if (step == TLS_FAILED)
+		try_otherwise(s, why);
+	else if (step == TLS_DONE && p->sslmode == TLS_VERIFY_FULL &&
+		 !tls_peer_is_host(s->primary.ssl, p->host[s->address]))
+		try_next_address(s, "its certificate is for another host");
+	else if (step == TLS_DONE)
+		send_startup(s);
+	else
+		end_watch(&s->primary);
+}
+
+/* --- TCP --- */
+
+static void on_connect_outcome(struct session *s)
+{
+	int why = 0;
+	socklen_t len = sizeof why;
+
+	if (getsockopt(s->primary.fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
+		why = errno;
+	if (why)
+		try_next_address(s, strerror(why));
+	else if (s->with_tls)
+		ask_for_tls(s);
+	else
+		send_startup(s);
+}
+
+void connect_continue(struct session *s)
+{
+	switch (s->step) {
+	case CONNECT_TCP: on_connect_outcome(s); break;
+	case CONNECT_SSL_ANSWER: await_ssl_answer(s); break;
+	case CONNECT_HANDSHAKE: continue_handshake(s); break;
+	case CONNECT_FIRST_ANSWER: await_first_answer(s); break;
+	case CONNECT_DONE: break;
+	}
+}
+
+/* Is a session at this address, which a CancelRequest could be for? */
+static bool is_in_use(const struct primary *p, size_t address)
+{
+	return atomic_load_explicit(&p->sessions[address], memory_order_relaxed) > 0;
+}
+
+/* Tries the addresses from s->address on. */
+static void try_connect(struct session *s)
+{
+	const struct primary *p = primary_of(s);
+	const char *why = "no address is left";
+	uint64_t wait_ms;
+	int fd = -1;
+
+	while (s->address < p->count) {
+		if (s->state != SESSION_CANCELLING || is_in_use(p, s->address)) {
+			fd = primary_connect(p, s->address);
+			if (fd >= 0)
+				break;
+			why = strerror(errno);
+		}
+		s->address++;
+		choose_way(s);
+	}
+	if (fd < 0 && s->state == SESSION_CANCELLING) {
+		session_end(s);
+		return;
+	}
+	wait_ms = (uint64_t)p->connect_timeout_s * 1000;
+	if (wait_ms > session_login_ms_left(s))
+		wait_ms = session_login_ms_left(s);
+	if (fd < 0) {
+		unreachable(s, why);
+		return;
+	}
+	s->step = CONNECT_TCP;
+	session_open_end(s, &s->primary, fd);
+	s->primary.paused = PAUSE_CONNECTING;
+	s->primary.wants_write = true;
+	end_watch(&s->primary);
+	session_start_timer(s, wait_ms);
+}
+
+void connect_begin(struct session *s)
+{
+	s->address = 0;
+	choose_way(s);
+	try_connect(s);
+}
+
+/* Which of several servers the key is of is not known here: each that has sessions is asked, one
+ * after the other, and to the others the key means nothing. */
+void connect_cancel_done(struct session *s)
+{
+	end_close(&s->primary);
+	s->address++;
+	choose_way(s);
+	if (session_login_ms_left(s) == 0)
+		session_end(s);
+	else
+		try_connect(s);
+}
