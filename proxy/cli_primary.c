@@ -1,13 +1,18 @@
-/* Looks at the primary as a stranger does: one StartupMessage for each address and name, the first
- * answer read, the connection closed. No password is known here and none is sent. */
+/* Looks at the primary as a stranger does: one StartupMessage for each address and name, with TLS
+ * as primary.conninfo asks for it, the first answer read, the connection closed. No password is
+ * known here and none is sent. */
 #define _GNU_SOURCE 1
 #include "proxy/cli.h"
 
 #include "conf/listen.h"
+#include "protocol/message.h"
+#include "protocol/reader.h"
+#include "proxy/relay/primary.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +29,7 @@ static const char default_socket_directory[] = "/var/run/postgresql";
 
 struct host {
 	char host[256], port[16];
+	char name[256]; /* for its certificate */
 };
 
 /* The i-th entry of a comma-separated list; the only one of a list of one; "" past the end. */
@@ -64,7 +70,7 @@ static size_t primary_hosts(const struct config *c, struct host hosts[HOSTS_MAX]
 {
 	PQconninfoOption *options =
 		PQconninfoParse(config_text(c, "primary", NULL, "conninfo"), NULL);
-	const char *list, *ports;
+	const char *list, *ports, *names;
 	size_t count;
 
 	if (!options)
@@ -72,6 +78,7 @@ static size_t primary_hosts(const struct config *c, struct host hosts[HOSTS_MAX]
 	list = option_text(options, "hostaddr");
 	if (!*list)
 		list = option_text(options, "host");
+	names = option_text(options, "host");
 	ports = option_text(options, "port");
 	count = list_count(list);
 	if (count > HOSTS_MAX)
@@ -86,6 +93,9 @@ static size_t primary_hosts(const struct config *c, struct host hosts[HOSTS_MAX]
 					: "localhost");
 		if (!*hosts[i].port)
 			snprintf(hosts[i].port, sizeof hosts[i].port, "5432");
+		list_entry(names, i, hosts[i].name, sizeof hosts[i].name);
+		if (!*hosts[i].name)
+			snprintf(hosts[i].name, sizeof hosts[i].name, "%s", hosts[i].host);
 	}
 	PQconninfoFree(options);
 
@@ -199,73 +209,205 @@ static size_t startup_message(const char *user, unsigned char out[512])
 
 enum answer { ANSWER_NONE, ANSWER_TRUST, ANSWER_CHALLENGE, ANSWER_REFUSED };
 
-/* The field 'M' of an ErrorResponse body, for a person. */
-static void error_text(const unsigned char *body, size_t length, char *out, size_t size)
+/* How the primary is spoken to, and what clients see of us. */
+struct leg {
+	enum tls_mode mode;
+	SSL_CTX *context;      /* owned; NULL with TLS_DISABLE */
+	const char *cert_file; /* borrowed; ours for clients, NULL when they have no TLS */
+};
+
+struct wire {
+	int fd;	  /* owned */
+	SSL *ssl; /* owned; NULL: plain */
+	int64_t deadline;
+};
+
+struct probe {
+	enum answer answer;
+	bool binds_channel;   /* SCRAM-SHA-256-PLUS is offered */
+	bool our_certificate; /* it is the one that clients see of us */
+	char why[300];
+};
+
+static void wire_close(struct wire *w)
 {
-	const unsigned char *p = body, *end = body + length;
+	if (w->ssl)
+		tls_goodbye(w->ssl);
+	SSL_free(w->ssl);
+	if (w->fd >= 0)
+		close(w->fd);
+	*w = (struct wire){.fd = -1};
+}
 
-	snprintf(out, size, "refused");
-	while (p < end && *p) {
-		const unsigned char *stop = memchr(p, 0, (size_t)(end - p));
+/* Whole or not at all: the messages are small. */
+static bool wire_write(struct wire *w, const void *bytes, size_t len)
+{
+	enum tls_step step;
 
-		if (!stop)
-			return;
-		if (*p == 'M') {
-			snprintf(out, size, "%s", (const char *)p + 1);
-			return;
-		}
-		p = stop + 1;
+	if (w->ssl)
+		return tls_write(w->ssl, span_of(bytes, len), &step) == (ssize_t)len;
+
+	return send(w->fd, bytes, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* At least one byte, within the deadline. */
+static ssize_t wire_read(struct wire *w, void *into, size_t size)
+{
+	enum tls_step step = TLS_WANTS_READ;
+	ssize_t n;
+
+	for (;;) {
+		n = w->ssl ? tls_read(w->ssl, into, size, &step) : read(w->fd, into, size);
+		if (n >= 0 || errno != EAGAIN)
+			return n;
+		if (!wait_for(w->fd, step == TLS_WANTS_WRITE ? POLLOUT : POLLIN, w->deadline))
+			return -1;
 	}
 }
 
-static enum answer read_answer(int fd, int64_t deadline, char *why, size_t size)
+static bool handshake(struct wire *w, const struct leg *leg, const struct host *h, char *why)
+{
+	enum tls_step step;
+
+	w->ssl = tls_connect_on(leg->context, w->fd, h->name);
+	if (!w->ssl) {
+		snprintf(why, TLS_WHY_MAX, "out of memory");
+		return false;
+	}
+	while ((step = tls_handshake(w->ssl, why)) != TLS_DONE) {
+		if (step == TLS_FAILED)
+			return false;
+		if (!wait_for(w->fd, step == TLS_WANTS_WRITE ? POLLOUT : POLLIN, w->deadline)) {
+			snprintf(why, TLS_WHY_MAX, "timed out in the TLS handshake");
+			return false;
+		}
+	}
+	if (leg->mode != TLS_VERIFY_FULL || tls_peer_is_host(w->ssl, h->name))
+		return true;
+	snprintf(why, TLS_WHY_MAX, "its certificate is for another host");
+
+	return false;
+}
+
+/* False with *why when the server has no TLS, or not one that sslmode asks for. */
+static bool begin_tls(struct wire *w, const struct leg *leg, const struct host *h, char *why)
+{
+	static const unsigned char request[] = {0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F};
+	char answer = 0;
+
+	snprintf(why, TLS_WHY_MAX, "no answer to the TLS request");
+	if (!wire_write(w, request, sizeof request) || wire_read(w, &answer, 1) != 1)
+		return false;
+	if (answer == 'S')
+		return handshake(w, leg, h, why);
+	snprintf(why, TLS_WHY_MAX, "it does not speak TLS, which sslmode asks for");
+
+	return false;
+}
+
+/* The field 'M' of an ErrorResponse body, for a person. */
+static void error_text(struct span body, char *out, size_t size)
+{
+	struct error_fields fields;
+
+	if (parse_error_fields(body, &fields) && fields.message.data)
+		snprintf(out, size, "%.*s", (int)fields.message.len,
+			(const char *)fields.message.data);
+	else
+		snprintf(out, size, "refused");
+}
+
+static bool lists_plus(struct span body)
+{
+	struct reader r = reader_over(body);
+	struct span name;
+
+	if (read_u32(&r) != 10) /* AuthenticationSASL */
+		return false;
+	do
+		name = read_cstr(&r);
+	while (!r.bad && name.len > 0 && !span_is(name, "SCRAM-SHA-256-PLUS"));
+
+	return !r.bad && name.len > 0;
+}
+
+static void judge(const unsigned char *message, size_t length, struct probe *p)
+{
+	const struct span body = span_of(message + 5, length - 5);
+
+	if (message[0] == 'E') {
+		p->answer = ANSWER_REFUSED;
+		error_text(body, p->why, sizeof p->why);
+		return;
+	}
+	p->answer = get_u32(message + 5) == 0 ? ANSWER_TRUST : ANSWER_CHALLENGE;
+	p->binds_channel = lists_plus(body);
+}
+
+static void read_answer(struct wire *w, struct probe *p)
 {
 	unsigned char got[ANSWER_BYTES];
 	size_t used = 0, wanted = 5;
 
-	snprintf(why, size, "no answer that a PostgreSQL server gives");
+	snprintf(p->why, sizeof p->why, "no answer that a PostgreSQL server gives");
 	while (used < wanted) {
-		ssize_t n;
+		ssize_t n = wire_read(w, got + used, sizeof got - used);
 
-		if (!wait_for(fd, POLLIN, deadline))
-			return ANSWER_NONE;
-		n = read(fd, got + used, sizeof got - used);
 		if (n <= 0)
-			return ANSWER_NONE;
+			return;
 		used += (size_t)n;
 		if (used >= 5) {
 			uint32_t length = get_u32(got + 1);
 
 			if ((got[0] != 'R' && got[0] != 'E') || length < 8 ||
 				length > sizeof got - 1)
-				return ANSWER_NONE;
+				return;
 			wanted = 1 + length;
 		}
 	}
-	if (got[0] == 'R')
-		return get_u32(got + 5) == 0 ? ANSWER_TRUST : ANSWER_CHALLENGE;
-	error_text(got + 5, wanted - 5, why, size);
-
-	return ANSWER_REFUSED;
+	judge(got, wanted, p);
 }
 
-static enum answer probe(const struct host *h, const char *user, char *why, size_t size)
+/* One connection. ANSWER_NONE with the reason when it failed. */
+static struct probe ask(
+	const struct host *h, const struct leg *leg, const char *user, bool with_tls)
 {
-	int64_t deadline = now_ms() + PROBE_TIMEOUT_MS;
+	struct wire w = {.deadline = now_ms() + PROBE_TIMEOUT_MS};
+	struct probe p = {.answer = ANSWER_NONE};
 	unsigned char message[512];
-	size_t length = startup_message(user, message);
-	enum answer answer = ANSWER_NONE;
-	int fd = connect_host(h, deadline, why, size);
+	const size_t length = startup_message(user, message);
+	char why[TLS_WHY_MAX] = "";
 
-	if (fd < 0)
-		return ANSWER_NONE;
-	if (send(fd, message, length, MSG_NOSIGNAL) == (ssize_t)length)
-		answer = read_answer(fd, deadline, why, size);
+	w.fd = connect_host(h, w.deadline, p.why, sizeof p.why);
+	if (w.fd < 0)
+		return p;
+	if (with_tls && !begin_tls(&w, leg, h, why))
+		snprintf(p.why, sizeof p.why, "%s", why);
+	else if (!wire_write(&w, message, length))
+		snprintf(p.why, sizeof p.why, "%s", strerror(errno));
 	else
-		snprintf(why, size, "%s", strerror(errno));
-	close(fd);
+		read_answer(&w, &p);
+	p.our_certificate =
+		w.ssl && leg->cert_file && tls_peer_has_certificate(w.ssl, leg->cert_file);
+	wire_close(&w);
 
-	return answer;
+	return p;
+}
+
+/* As the relay goes there: with allow and prefer the other way, too, when the first one fails. */
+static struct probe probe(const struct host *h, const struct leg *leg, const char *user)
+{
+	const bool may = leg->mode != TLS_DISABLE && h->host[0] != '/';
+	const bool two_ways = may && (leg->mode == TLS_ALLOW || leg->mode == TLS_PREFER);
+	const bool with_tls = may && leg->mode != TLS_ALLOW;
+	const struct probe first = ask(h, leg, user, with_tls);
+	struct probe second;
+
+	if (!two_ways || first.answer == ANSWER_TRUST || first.answer == ANSWER_CHALLENGE)
+		return first;
+	second = ask(h, leg, user, !with_tls);
+
+	return second.answer == ANSWER_NONE ? first : second;
 }
 
 /* --- findings --- */
@@ -299,37 +441,105 @@ static void add_trust(
  * up, so a role that nobody has stands for "all". */
 static const char *const strangers[] = {"pgumbra_stranger", "postgres"};
 
-static void check_host(const struct config *c, const struct host *h, struct preflight_findings *f,
-	unsigned *reached)
+/* SCRAM binds the password's proof to the certificate that the client saw. */
+static void add_scram(const char *where, struct preflight_findings *f)
 {
-	static const struct preflight_topic unreached = {PREFLIGHT_WARNING, "connection",
-		"it is not known whether it asks for passwords", ""};
+	preflight_add(f, PREFLIGHT_WARNING, where,
+		"one of three: the primary's own certificate and key as client_tls.cert_file and "
+		"key_file; or sslmode=disable in primary.conninfo, where the way to the primary is "
+		"safe; or channel_binding=disable at the clients",
+		"offers SCRAM with channel binding, and clients see another certificate here than "
+		"the primary's: libpq's clients can't log in over TLS (\"SCRAM channel binding "
+		"check failed\")");
+}
+
+static void check_host(const struct config *c, const struct host *h, const struct leg *leg,
+	struct preflight_findings *f, unsigned *reached)
+{
 	char where[320], why[300] = "";
-	bool answered = false;
+	bool answered = false, told_scram = false;
 
-	snprintf(where, sizeof where, "primary %.255s port %.15s", h->host, h->port);
+	snprintf(where, sizeof where, "primary %s port %s", h->host, h->port);
 	for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
-		enum answer answer = probe(h, strangers[i], why, sizeof why);
+		const struct probe p = probe(h, leg, strangers[i]);
 
-		answered |= answer != ANSWER_NONE;
-		if (answer == ANSWER_TRUST) {
+		answered |= p.answer != ANSWER_NONE;
+		snprintf(why, sizeof why, "%s", p.why);
+		if (p.binds_channel && leg->cert_file && !p.our_certificate && !told_scram) {
+			add_scram(where, f);
+			told_scram = true;
+		}
+		if (p.answer == ANSWER_TRUST) {
 			add_trust(c, where, strangers[i], f);
 			break;
 		}
-		if (answer == ANSWER_NONE)
+		if (p.answer == ANSWER_NONE)
 			break;
 	}
 	*reached += answered;
 	if (!answered)
-		preflight_say(f, &unreached, where, "cannot be reached: %s", why);
+		preflight_add(f, PREFLIGHT_WARNING, where, "",
+			"cannot be reached, so it is not known whether it asks for passwords: %s",
+			why);
+}
+
+/* What clients will be shown; NULL when they get no TLS. */
+static const char *check_client_tls(const struct config *c, struct preflight_findings *f)
+{
+	const struct tls_server_files files = {
+		.cert = config_text(c, "client_tls", NULL, "cert_file"),
+		.key = config_text(c, "client_tls", NULL, "key_file"),
+		.ca = config_text(c, "client_tls", NULL, "ca_file"),
+		.min_version = config_text(c, "client_tls", NULL, "min_protocol_version")};
+	enum tls_mode mode = TLS_DISABLE;
+	struct error error;
+	SSL_CTX *context;
+
+	(void)tls_mode_from_name(config_text(c, "client_tls", NULL, "sslmode"), &mode);
+	if (mode == TLS_DISABLE)
+		return NULL;
+	context = tls_server_context(mode, &files, &error);
+	if (!context) {
+		preflight_add(f, PREFLIGHT_FORBIDS, "client_tls", "", "%s", error.text);
+		return NULL;
+	}
+	SSL_CTX_free(context);
+
+	return files.cert;
+}
+
+/* False with a finding: nobody can be asked. */
+static bool leg_init(struct leg *leg, const struct config *c, struct preflight_findings *f)
+{
+	struct primary *p = calloc(1, sizeof *p);
+	struct error error = {"out of memory"};
+	bool ok = p && primary_init(p, config_text(c, "primary", NULL, "conninfo"), &error);
+
+	*leg = (struct leg){.mode = ok ? p->sslmode : TLS_DISABLE};
+	if (ok && leg->mode != TLS_DISABLE) {
+		leg->context = tls_client_context(leg->mode, &p->tls, &error);
+		ok = leg->context != NULL;
+	}
+	if (!ok)
+		preflight_add(
+			f, PREFLIGHT_FORBIDS, "primary", "mend primary.conninfo", "%s", error.text);
+	free(p);
+
+	return ok;
 }
 
 void cli_check_primary(const struct config *c, struct preflight_findings *f, unsigned *reached)
 {
 	struct host hosts[HOSTS_MAX];
 	size_t count = primary_hosts(c, hosts);
+	struct leg leg;
 
 	*reached = 0;
+	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets that may have closed */
+	if (!leg_init(&leg, c, f))
+		return;
+	leg.cert_file = check_client_tls(c, f);
 	for (size_t i = 0; i < count; i++)
-		check_host(c, &hosts[i], f, reached);
+		check_host(c, &hosts[i], &leg, f, reached);
+	SSL_CTX_free(leg.context);
 }

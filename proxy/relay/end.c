@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -130,18 +131,20 @@ ssize_t end_read(struct end *e, void *into, size_t size)
 	return n;
 }
 
-ssize_t end_peek(struct end *e, uint8_t *byte)
+ssize_t end_peek(struct end *e, uint8_t *byte, char why[TLS_WHY_MAX])
 {
 	enum tls_step step = TLS_WANTS_READ;
 	ssize_t n;
 
 	if (e->ssl) {
-		n = tls_peek(e->ssl, byte, &step);
+		n = tls_peek(e->ssl, byte, &step, why);
 		return after_read(e, n, step);
 	}
 	do
 		n = recv(e->fd, byte, 1, MSG_PEEK);
 	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		snprintf(why, TLS_WHY_MAX, "%s", strerror(errno));
 
 	return n;
 }

@@ -204,12 +204,23 @@ static void after_primary_eof(struct session *s)
 		session_linger(s);
 }
 
+/* The primary went amid a message of the login: what there is of it goes on all the same. */
+static void flush_edited(struct session *s)
+{
+	if (s->sasl.held.len > 0 && s->client.pending_len == 0 && !s->client.deaf)
+		(void)!end_send(&s->client, buffer_span(&s->sasl.held));
+	sasl_release(&s->sasl);
+	s->editing = false;
+}
+
 static void on_eof(struct end *from)
 {
 	struct session *s = from->session;
 
 	from->eof = true;
 	end_pause(from, PAUSE_EOF);
+	if (from == &s->primary && s->editing)
+		flush_edited(s);
 	if (from == &s->client)
 		end_finish(&s->primary); /* its answers are still relayed */
 	else

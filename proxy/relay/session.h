@@ -30,8 +30,9 @@ enum session_state {
  *
  *   TCP -> [SSL_ANSWER -> HANDSHAKE ->] startup packet sent [-> FIRST_ANSWER] -> DONE
  *
- * FIRST_ANSWER only where sslmode (allow, prefer) leaves another way: when the primary's first word
- * is an error, the way is tried that is left. The next address begins at TCP again. */
+ * FIRST_ANSWER only with TLS, and where sslmode (allow, prefer) leaves another way: when the
+ * primary's first word is an error, the way is tried that is left. The next address begins at TCP
+ * again. */
 enum connect_step {
 	CONNECT_TCP,
 	CONNECT_SSL_ANSWER,

@@ -91,6 +91,8 @@ static void finish_connecting(struct session *s)
 	if (s->editing)
 		sasl_init(&s->sasl, CHUNK_BYTES);
 	end_watch(&s->primary);
+	if (s->primary.deaf)
+		session_lost(&s->primary);
 	session_begin_relaying(s);
 }
 
@@ -114,9 +116,10 @@ static void send_startup(struct session *s)
 	if (end_send(&s->primary, packet))
 		s->thread->recording.counters.bytes_front += packet.len;
 	else
-		session_lost(&s->primary);
-	if (s->other_way && !s->primary.deaf) {
+		s->primary.deaf = true; /* why, it may have said already */
+	if (s->other_way || s->primary.ssl) {
 		s->step = CONNECT_FIRST_ANSWER;
+		session_start_timer(s, session_login_ms_left(s));
 		end_unpause(&s->primary, PAUSE_CONNECTING);
 		end_watch(&s->primary);
 	} else {
@@ -124,24 +127,25 @@ static void send_startup(struct session *s)
 	}
 }
 
-/* The first byte that the primary says, while another way is left. */
+/* The first byte that the primary says decides whether another way is tried. In TLS 1.3 it may also
+ * be only now that the primary refuses our certificate. */
 static void await_first_answer(struct session *s)
 {
+	char why[TLS_WHY_MAX] = "the connection was lost";
 	uint8_t type = 0;
 	ssize_t n;
 
 	if (s->primary.pending_len > 0 && !end_send_pending(&s->primary)) {
-		try_otherwise(s, "the connection was lost");
+		try_otherwise(s, why);
 		return;
 	}
-	n = end_peek(&s->primary, &type);
+	n = end_peek(&s->primary, &type, why);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return;
-	if (n > 0 && type == BACK_ERROR) {
-		try_otherwise(s, "");
-		return;
-	}
-	finish_connecting(s);
+	if (n < 0 || (n == 0 && s->primary.deaf) || (n > 0 && type == BACK_ERROR && s->other_way))
+		try_otherwise(s, why);
+	else
+		finish_connecting(s);
 }
 
 /* --- TLS --- */
@@ -162,10 +166,11 @@ static void ask_for_tls(struct session *s)
 
 static void begin_tls(struct session *s)
 {
+	char why[TLS_WHY_MAX];
 	uint8_t more;
 
 	/* nothing may follow the answer before we have said hello: somebody slipped it in */
-	if (end_peek(&s->primary, &more) > 0) {
+	if (end_peek(&s->primary, &more, why) > 0) {
 		try_next_address(s,
 			"bytes behind the answer to the TLS request, which no server sends: "
 			"somebody may be in between");
@@ -256,10 +261,19 @@ void connect_continue(struct session *s)
 	}
 }
 
-/* Is a session at this address, which a CancelRequest could be for? */
-static bool is_in_use(const struct primary *p, size_t address)
+/* Can the request be for a session at this address? Those that no session is at are passed over,
+ * unless that is all of them: then the session is another instance's. */
+static bool may_be_meant(const struct session *s, size_t address)
 {
-	return atomic_load_explicit(&p->sessions[address], memory_order_relaxed) > 0;
+	const struct primary *p = primary_of(s);
+
+	for (size_t i = 0; i < p->count; i++) {
+		if (atomic_load_explicit(&p->sessions[i], memory_order_relaxed) > 0)
+			return atomic_load_explicit(&p->sessions[address], memory_order_relaxed) >
+			       0;
+	}
+
+	return true;
 }
 
 /* Tries the addresses from s->address on. */
@@ -271,7 +285,7 @@ static void try_connect(struct session *s)
 	int fd = -1;
 
 	while (s->address < p->count) {
-		if (s->state != SESSION_CANCELLING || is_in_use(p, s->address)) {
+		if (s->state != SESSION_CANCELLING || may_be_meant(s, s->address)) {
 			fd = primary_connect(p, s->address);
 			if (fd >= 0)
 				break;

@@ -66,6 +66,7 @@ static void continue_handshake(struct session *s)
 /* The first byte tells direct TLS from a packet. False: it is not there yet, or the end. */
 static bool know_kind(struct session *s)
 {
+	char why[TLS_WHY_MAX];
 	uint8_t first;
 	ssize_t n;
 
@@ -73,7 +74,7 @@ static bool know_kind(struct session *s)
 		s->peeked = true;
 		return true;
 	}
-	n = end_peek(&s->client, &first);
+	n = end_peek(&s->client, &first, why);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return false;
 	if (n <= 0) {

@@ -283,12 +283,12 @@ SSL *tls_connect_on(SSL_CTX *context, int fd, const char *host)
 
 static void say_why(SSL *ssl, int error, char why[TLS_WHY_MAX])
 {
-	const long verified = SSL_get_verify_result(ssl);
+	const bool unverified = ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED;
 	const int number = errno;
 
-	if (error == SSL_ERROR_SSL && verified != X509_V_OK)
+	if (error == SSL_ERROR_SSL && unverified)
 		snprintf(why, TLS_WHY_MAX, "certificate verify failed: %s",
-			X509_verify_cert_error_string(verified));
+			X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
 	else if (error == SSL_ERROR_SSL)
 		snprintf(why, TLS_WHY_MAX, "%s", reason());
 	else if (error == SSL_ERROR_SYSCALL && number != 0)
@@ -317,27 +317,28 @@ enum tls_step tls_handshake(SSL *ssl, char why[TLS_WHY_MAX])
 	return TLS_FAILED;
 }
 
-/* What SSL_read_ex and its kin left behind, as recv would say it. */
-static ssize_t outcome(SSL *ssl, int rc, size_t bytes, enum tls_step *step)
+/* What SSL_read_ex and its kin left behind, as recv would say it; why may be NULL. */
+static ssize_t outcome(SSL *ssl, int rc, size_t bytes, enum tls_step *step, char *why)
 {
+	int error;
+
 	if (rc == 1)
 		return (ssize_t)bytes;
-	switch (SSL_get_error(ssl, rc)) {
-	case SSL_ERROR_WANT_READ:
-		*step = TLS_WANTS_READ;
+	error = SSL_get_error(ssl, rc);
+	if (error == SSL_ERROR_ZERO_RETURN)
+		return 0;
+	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+		*step = error == SSL_ERROR_WANT_READ ? TLS_WANTS_READ : TLS_WANTS_WRITE;
 		errno = EAGAIN;
-		return -1;
-	case SSL_ERROR_WANT_WRITE:
-		*step = TLS_WANTS_WRITE;
-		errno = EAGAIN;
-		return -1;
-	case SSL_ERROR_ZERO_RETURN: return 0;
-	default:
-		ERR_clear_error();
-		*step = TLS_FAILED;
-		errno = ECONNRESET;
 		return -1;
 	}
+	if (why)
+		say_why(ssl, error, why);
+	ERR_clear_error();
+	*step = TLS_FAILED;
+	errno = ECONNRESET;
+
+	return -1;
 }
 
 ssize_t tls_read(SSL *ssl, void *into, size_t size, enum tls_step *step)
@@ -348,18 +349,19 @@ ssize_t tls_read(SSL *ssl, void *into, size_t size, enum tls_step *step)
 	ERR_clear_error();
 	rc = SSL_read_ex(ssl, into, size, &n);
 
-	return outcome(ssl, rc, n, step);
+	return outcome(ssl, rc, n, step, NULL);
 }
 
-ssize_t tls_peek(SSL *ssl, uint8_t *byte, enum tls_step *step)
+ssize_t tls_peek(SSL *ssl, uint8_t *byte, enum tls_step *step, char why[TLS_WHY_MAX])
 {
 	size_t n = 0;
 	int rc;
 
 	ERR_clear_error();
+	errno = 0;
 	rc = SSL_peek_ex(ssl, byte, 1, &n);
 
-	return outcome(ssl, rc, n, step);
+	return outcome(ssl, rc, n, step, why);
 }
 
 ssize_t tls_write(SSL *ssl, struct span bytes, enum tls_step *step)
@@ -370,7 +372,7 @@ ssize_t tls_write(SSL *ssl, struct span bytes, enum tls_step *step)
 	ERR_clear_error();
 	rc = SSL_write_ex(ssl, bytes.data, bytes.len, &n);
 
-	return outcome(ssl, rc, n, step);
+	return outcome(ssl, rc, n, step, NULL);
 }
 
 void tls_goodbye(SSL *ssl)

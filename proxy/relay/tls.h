@@ -66,8 +66,9 @@ enum tls_step tls_handshake(SSL *ssl, char why[TLS_WHY_MAX]);
  * close_notify; any other errno: the connection is lost. tls_write takes at most one record. */
 ssize_t tls_read(SSL *ssl, void *into, size_t size, enum tls_step *step);
 ssize_t tls_write(SSL *ssl, struct span bytes, enum tls_step *step);
-/* The next byte without taking it; otherwise as tls_read. */
-ssize_t tls_peek(SSL *ssl, uint8_t *byte, enum tls_step *step);
+/* The next byte without taking it; otherwise as tls_read. Fills `why` when the connection is lost.
+ */
+ssize_t tls_peek(SSL *ssl, uint8_t *byte, enum tls_step *step, char why[TLS_WHY_MAX]);
 /* Says close_notify, if that is still possible; never waits. */
 void tls_goodbye(SSL *ssl);
 
