@@ -86,14 +86,16 @@ struct statement {
 	bool copy_out;	    /* EFFECT_COPY: to stdout, of a table or a clean query */
 	size_t nitems;	    /* EFFECT_SET_CONFIG */
 	struct config_item *items; /* owned */
-	bool literal_args;	   /* EFFECT_EXECUTE: args are all there is to its parameters */
+	int64_t fetch_rows; /* EFFECT_FETCH: rows asked for, forwards; 0: it moves otherwise */
+	bool literal_args;  /* EFFECT_EXECUTE: args are all there is to its parameters */
 	uint16_t nargs;
 	char **args;	  /* ... as text, NULL: SQL NULL; owned */
 	bool types_known; /* EFFECT_PREPARE: types are those it declares */
 	uint16_t ntypes;
 	uint32_t *types; /* owned */
-	char *body; /* EFFECT_PREPARE: text of the prepared statement; EFFECT_COPY: the query that
-		     * goes to stdout as plain text, or NULL; owned */
+	char *body;	 /* EFFECT_PREPARE: text of the prepared statement; EFFECT_DECLARE: the
+			  * query, if rows come as text; EFFECT_COPY: the query that
+			  * goes to stdout as plain text, or NULL; owned */
 	uint32_t catalogue_generation; /* decided with this catalogue */
 };
 

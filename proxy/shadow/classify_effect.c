@@ -552,7 +552,29 @@ static void decide_execute(struct decision *d, const ProtobufCMessage *m)
 	settle_effect(d, EFFECT_EXECUTE);
 }
 
-enum { CURSOR_OPT_HOLD = 0x20 }; /* parsenodes.h */
+enum { CURSOR_OPT_BINARY = 0x01, CURSOR_OPT_HOLD = 0x20 }; /* parsenodes.h */
+
+/* DECLARE name CURSOR ... FOR query: the text behind the first FOR. */
+static void keep_declared(struct decision *d)
+{
+	PgQueryScanResult scan = pg_query_scan(d->text);
+	PgQuery__ScanResult *tokens = NULL;
+
+	if (!scan.error)
+		tokens = pg_query__scan_result__unpack(
+			NULL, scan.pbuf.len, (const uint8_t *)scan.pbuf.data);
+	for (size_t i = 0; tokens && i < tokens->n_tokens; i++) {
+		const char *text = d->text + tokens->tokens[i]->end;
+
+		if (tokens->tokens[i]->token != PG_QUERY__TOKEN__FOR)
+			continue;
+		keep(d, &d->out->body, text + strspn(text, " \t\r\n\f\v"));
+		break;
+	}
+	if (tokens)
+		pg_query__scan_result__free_unpacked(tokens, NULL);
+	pg_query_free_scan_result(scan);
+}
 
 static void decide_declare(struct decision *d, const ProtobufCMessage *m)
 {
@@ -562,12 +584,19 @@ static void decide_declare(struct decision *d, const ProtobufCMessage *m)
 	keep(d, &d->out->name, c->portalname);
 	d->out->hold = (c->options & CURSOR_OPT_HOLD) != 0;
 	settle_effect(d, EFFECT_DECLARE);
+	if (d->out->effect == EFFECT_DECLARE && !(c->options & CURSOR_OPT_BINARY))
+		keep_declared(d);
 }
 
 static void decide_fetch(struct decision *d, const ProtobufCMessage *m)
 {
-	keep(d, &d->out->name, ((const PgQuery__FetchStmt *)m)->portalname);
+	const PgQuery__FetchStmt *f = (const PgQuery__FetchStmt *)m;
+
+	keep(d, &d->out->name, f->portalname);
 	d->out->effect = EFFECT_FETCH;
+	if (!f->ismove && f->direction == PG_QUERY__FETCH_DIRECTION__FETCH_FORWARD &&
+		f->how_many > 0)
+		d->out->fetch_rows = f->how_many; /* FETCH ALL: the largest number */
 }
 
 static void decide_close(struct decision *d, const ProtobufCMessage *m)

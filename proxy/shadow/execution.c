@@ -198,6 +198,107 @@ static struct execution *begin_copied(struct observed *s, const struct request *
 	return e;
 }
 
+void execution_undeclare(struct observed *s, struct portal *p)
+{
+	if (p->fetched)
+		execution_free(s, p->fetched);
+	p->fetched = NULL;
+}
+
+void execution_declare(struct observed *s, struct portal *p, const struct statement *statement)
+{
+	struct execution *e;
+
+	if (!statement->body)
+		return;
+	e = calloc(1, sizeof *e);
+	if (!e)
+		return;
+	e->statement = observed_classify(s, span_cstr(statement->body));
+	p->fetched = e;
+	if (!e->statement || observed_decide(s, e->statement) != REASON_NONE ||
+		!read_begin(s, e, statement->body, strlen(statement->body), 0))
+		execution_undeclare(s, p);
+	else
+		e->read->simple = true;
+}
+
+/* Values are written as the settings say when they are fetched. */
+static bool same_settings(struct observed *s, const struct dark_read *read)
+{
+	struct dark_read *now = dark_read_new();
+	bool same = false;
+
+	if (now)
+		now->database = strdup(read->database);
+	if (now && now->database)
+		same = !session_settings_unknown(&s->settings) && observed_settings(s, now) &&
+		       now->settings_hash == read->settings_hash;
+	dark_read_unref(now);
+
+	return same;
+}
+
+void execution_continues(struct observed *s, struct execution *e)
+{
+	if (e->read && !same_settings(s, e->read))
+		forgo(e, REASON_PARTIAL);
+}
+
+/* Forwards, the rows are the cursor's next ones; any other way they are no longer all. */
+static struct execution *begin_fetch(
+	struct observed *s, const struct request *q, const struct statement *st)
+{
+	struct portal *p = st->name ? observed_portal(s, st->name, strlen(st->name)) : NULL;
+	struct execution *e = execution_new(s, st);
+
+	if (e)
+		e->began_us = q->time_us;
+	if (p && p->fetched && (!e || st->fetch_rows == 0 || !same_settings(s, p->fetched->read))) {
+		execution_undeclare(s, p);
+	} else if (p && p->fetched) {
+		e->cursor = p;
+		if (p->fetched->began_us == 0) {
+			p->fetched->began_us = q->time_us;
+			p->fetched->read->wall_us = q->time_us + s->wall_offset_us;
+		}
+	}
+
+	return e;
+}
+
+/* The FETCH came to the cursor's end: what was collected is read in its name. */
+static void take_over(struct observed *s, struct execution *e)
+{
+	struct execution *fetched = e->cursor->fetched;
+
+	e->cursor->fetched = NULL;
+	e->read = fetched->read;
+	e->began_us = fetched->began_us;
+	e->charged += fetched->charged;
+	e->skip = fetched->skip;
+	e->dropped = fetched->dropped;
+	statement_unref(e->statement);
+	e->statement = fetched->statement;
+	fetched->read = NULL;
+	fetched->statement = NULL;
+	fetched->charged = 0;
+	execution_free(s, fetched);
+}
+
+static bool fetched_all(const struct execution *e, struct span tag)
+{
+	char number[24];
+
+	if (!e->cursor || !e->cursor->fetched || tag.len <= 6 || tag.len - 6 >= sizeof number ||
+		memcmp(tag.data, "FETCH ", 6) != 0)
+		return false;
+	memcpy(number, tag.data + 6, tag.len - 6);
+	number[tag.len - 6] = '\0';
+
+	return strtoll(number, NULL, 10) < e->statement->fetch_rows;
+}
+
 struct execution *execution_begin_part(
 	struct observed *s, struct request *q, const struct text_part *part)
 {
@@ -207,6 +308,8 @@ struct execution *execution_begin_part(
 
 	if (inner)
 		return begin_copied(s, q, part, inner);
+	if (part && part->statement->effect == EFFECT_FETCH && !q->too_long)
+		return begin_fetch(s, q, part->statement);
 	e = execution_new(s, p ? p->statement : part ? part->statement : NULL);
 
 	if (!e)
@@ -279,6 +382,17 @@ static void describe(struct dark_read *read, const struct portal *p)
 		result_no_data(&read->primary);
 }
 
+/* A FETCH by way of a portal may ask for other formats: its rows are not collected. */
+static void forget_cursor(struct observed *s, const struct statement *st)
+{
+	struct portal *p = NULL;
+
+	if (st && st->effect == EFFECT_FETCH && st->name)
+		p = observed_portal(s, st->name, strlen(st->name));
+	if (p)
+		execution_undeclare(s, p);
+}
+
 struct execution *execution_begin_portal(
 	struct observed *s, struct portal *p, const struct request *request)
 {
@@ -288,8 +402,11 @@ struct execution *execution_begin_portal(
 	if (!e)
 		return NULL;
 	e->began_us = request->time_us;
-	if (p && p->cursor)
+	if (p && p->cursor) {
+		execution_undeclare(s, p);
 		e->skip = REASON_NOT_A_READ;
+	}
+	forget_cursor(s, prepared ? prepared->statement : NULL);
 	if (prepared && prepared->types_unknown && e->skip == REASON_NONE)
 		e->skip = REASON_SESSION_UNKNOWN;
 	if (prepared && prepared->sql[0] == '\0')
@@ -381,12 +498,25 @@ void execution_copy_row(struct observed *s, struct execution *e, struct span lin
 	buffer_release(&row);
 }
 
+void execution_columns(struct execution *e, struct span row_description)
+{
+	struct dark_read *read = e->read;
+
+	if (e->cursor && e->cursor->fetched)
+		read = e->cursor->fetched->read;
+	if (read && !(e->cursor && read->primary.described) &&
+		!result_columns(&read->primary, row_description, 0, NULL))
+		read->primary.malformed = true;
+}
+
 void execution_row(struct observed *s, struct execution *e, struct span body)
 {
 	struct observer *o = s->observer;
 	struct result *result;
 	size_t before;
 
+	if (e->cursor && e->cursor->fetched)
+		e = e->cursor->fetched;
 	if (!e->read)
 		return;
 	result = &e->read->primary;
@@ -439,6 +569,12 @@ void execution_complete(struct observed *s, struct execution *e, struct span tag
 {
 	char select[40];
 
+	if (fetched_all(e, tag)) {
+		take_over(s, e);
+		snprintf(select, sizeof select, "SELECT %llu",
+			(unsigned long long)e->read->primary.rows);
+		tag = span_cstr(select);
+	}
 	if (e->read && e->copied && tag.len > 5 && memcmp(tag.data, "COPY ", 5) == 0) {
 		snprintf(select, sizeof select, "SELECT %.*s", (int)(tag.len - 5),
 			(const char *)tag.data + 5);
@@ -472,8 +608,21 @@ static enum reason error_reason(const char *sqlstate)
 	return REASON_NONE;
 }
 
+/* The commit of a Query comes before its last CommandComplete, and what a cursor WITH HOLD still
+ * has to compute fails there, in the name of the last statement. */
+static bool commit_may_fail(const struct observed *s)
+{
+	for (const struct portal *p = s->portals; p && !s->in_block; p = p->hh.next)
+		if (p->hold && !p->held)
+			return true;
+
+	return false;
+}
+
 void execution_failed(struct observed *s, struct execution *e, struct span body, uint64_t time_us)
 {
+	if (e->cursor)
+		execution_undeclare(s, e->cursor);
 	if (e->read) {
 		struct result *primary = &e->read->primary;
 		enum reason reason;
@@ -481,6 +630,8 @@ void execution_failed(struct observed *s, struct execution *e, struct span body,
 		result_error(primary, body);
 		primary->elapsed_us = time_us - e->began_us;
 		reason = e->executed ? REASON_NOT_A_READ : error_reason(primary->sqlstate);
+		if (reason == REASON_NONE && e->read->simple && commit_may_fail(s))
+			reason = REASON_LOST_PAIRING;
 		if (reason != REASON_NONE)
 			forgo(e, reason);
 	}

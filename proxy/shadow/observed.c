@@ -476,6 +476,8 @@ static void begin_execute(struct observed *s, struct request *r)
 	if (p && (p->execution || p->finished)) {
 		frame_ended(s, r, &s->observer->books->frames_continuation);
 		s->current = p->execution;
+		if (s->current)
+			execution_continues(s, s->current);
 		s->current_continues = true;
 		return;
 	}
@@ -636,9 +638,8 @@ static void described(struct observed *s, const struct request *r, const struct 
 
 static void query_columns(struct observed *s, const struct message *m)
 {
-	if (s->current && s->current->read &&
-		!result_columns(&s->current->read->primary, m->body, 0, NULL))
-		s->current->read->primary.malformed = true;
+	if (s->current)
+		execution_columns(s->current, m->body);
 }
 
 /* An error behind the last statement of a Query: its commit failed. It belongs to no statement. */
@@ -701,6 +702,8 @@ void observed_rows_missing(struct observed *s, const struct tape_rows *rows)
 	if (head == 0)
 		return;
 	begin_answer(s, head);
+	if (s->current && s->current->cursor)
+		execution_undeclare(s, s->current->cursor);
 	if (s->current && s->current->skip == REASON_NONE) {
 		dark_read_unref(s->current->read);
 		s->current->read = NULL;

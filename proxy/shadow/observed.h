@@ -50,7 +50,8 @@ struct execution {
 	enum reason dropped;	/* rows or memory were lost: DROPPED or SKIPPED(sampled_out) */
 	struct dark_read *read; /* NULL when skip */
 	uint64_t began_us;
-	bool copied; /* COPY (query) TO STDOUT: its lines are turned into rows */
+	struct portal *cursor; /* FETCH: whose rows these are; NULL: not to be collected */
+	bool copied;	       /* COPY (query) TO STDOUT: its lines are turned into rows */
 	uint16_t copied_columns;
 	bool executed;	/* by SQL EXECUTE: what is wrong with its arguments fails otherwise */
 	size_t charged; /* bytes counted against the observer's memory */
@@ -66,6 +67,8 @@ struct portal {
 	bool no_data;
 	struct execution *execution; /* suspended: fetched in part */
 	bool cursor;		     /* declared by SQL */
+	struct execution *fetched;   /* ... with its rows so far; it is counted nowhere: the FETCH
+					that comes to the end takes it over */
 	bool hold;		     /* ... WITH HOLD */
 	bool held;		     /* ... in a transaction that has committed */
 	size_t depth;		     /* savepoints that were open when it was made */
@@ -175,7 +178,7 @@ const struct statement *observed_decision(struct observed *s, struct prepared *p
 void observed_mix_portals(struct observed *s, const char *name);
 struct portal *observed_portal(struct observed *s, const char *name, size_t len);
 void observed_bind(struct observed *s, struct span name, struct span statement, struct span body);
-void observed_declare(struct observed *s, const char *name, bool hold);
+void observed_declare(struct observed *s, const struct statement *statement);
 void observed_close_portal(struct observed *s, const char *name, size_t len);
 void observed_close_portals(struct observed *s);
 /* The transaction ends: only cursors WITH HOLD of committed transactions stay. */
@@ -225,6 +228,13 @@ struct execution *execution_begin_part(
 	struct observed *s, struct request *q, const struct text_part *part);
 struct execution *execution_begin_portal(
 	struct observed *s, struct portal *p, const struct request *e);
+/* More rows of a suspended portal are fetched. */
+void execution_continues(struct observed *s, struct execution *e);
+/* A cursor was declared: collects its rows, if it may be read. */
+void execution_declare(struct observed *s, struct portal *p, const struct statement *statement);
+/* Its rows will not be complete. */
+void execution_undeclare(struct observed *s, struct portal *p);
+void execution_columns(struct execution *e, struct span row_description);
 /* CopyOutResponse and CopyData of a COPY TO STDOUT. */
 void execution_copy_begin(struct execution *e, struct span body);
 void execution_copy_row(struct observed *s, struct execution *e, struct span line);

@@ -204,7 +204,7 @@ static void apply_savepoint(struct observed *s, const struct statement *st)
 static void apply_cursor(struct observed *s, const struct statement *st)
 {
 	if (st->effect == EFFECT_DECLARE && st->name)
-		observed_declare(s, st->name, st->hold);
+		observed_declare(s, st);
 	else if (st->effect == EFFECT_CLOSE && st->name)
 		observed_close_portal(s, st->name, strlen(st->name));
 	else if (st->effect == EFFECT_CLOSE)

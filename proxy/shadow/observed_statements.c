@@ -118,6 +118,7 @@ void portal_free(struct observed *s, struct portal *p)
 {
 	if (p->execution)
 		execution_limited(s, p->execution);
+	execution_undeclare(s, p);
 	prepared_unref(p->prepared);
 	free(p->name);
 	free(p->bind);
@@ -226,16 +227,16 @@ void observed_bind(struct observed *s, struct span name, struct span statement, 
 	p->prepared = prepared;
 }
 
-/* An SQL cursor is a portal that Execute may fetch from; what it returns is not read in the dark.
- */
-void observed_declare(struct observed *s, const char *name, bool hold)
+/* An SQL cursor is a portal that Execute may fetch from too. */
+void observed_declare(struct observed *s, const struct statement *statement)
 {
-	struct portal *p = portal_new(s, span_cstr(name));
+	struct portal *p = portal_new(s, span_cstr(statement->name));
 
 	if (!p)
 		return;
 	p->cursor = true;
-	p->hold = hold;
+	p->hold = statement->hold;
+	execution_declare(s, p, statement);
 }
 
 /* The text's decision, made again when it was made with an older catalogue. */

@@ -139,8 +139,11 @@ static const char *const other_texts[] = {
 	"deallocate s4", "deallocate s5", "execute s3", "deallocate s1", "deallocate s3",
 	"deallocate all", "declare c1 cursor for select a from t order by a",
 	"declare c2 cursor with hold for select a, b from t order by a", "fetch 2 from c1",
-	"fetch all from c2", "move 1 in c1", "close c1", "close c2", "close all",
-	"explain select 1", "show timezone", "lock table w in access share mode", "listen x",
+	"fetch 2 from c1", "fetch 3 c2", "fetch backward 1 from c2",
+	"begin; declare c1 cursor for select a, b from t order by a; fetch 4 from c1; fetch 4 c1",
+	"declare c2 cursor with hold for select a / (a - 4) from t order by a", "fetch all from c2",
+	"move 1 in c1", "close c1", "close c2", "close all", "explain select 1", "show timezone",
+	"lock table w in access share mode", "listen x",
 	"copy (select a from t order by a) to stdout",
 	("copy (select a, b || E'\\t\\\\\\n' || chr(8), nullif(a, 3), '' from t order by a) to "
 	 "stdout"),
