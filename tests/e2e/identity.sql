@@ -29,3 +29,13 @@ create policy owner on by_session using (owner = session_user);
 
 create table plain (id int primary key);
 insert into plain select generate_series(1, 9);
+
+create type mood as enum ('sad', 'ok', 'happy');
+create domain positive as int check (value > 0);
+create domain moods as mood[];
+create type pair as (n int, m mood);
+create type couple as (one pair, rest pair[]);
+create table typed (id positive primary key, m mood, ms mood[], dms moods, p pair, c couple);
+insert into typed select g, x.m, array[x.m, null, 'ok'], array[x.m]::mood[], row (g, x.m)::pair,
+	row (row (g, x.m)::pair, array[row (g + 1, 'sad')::pair])::couple
+	from generate_series(1, 30) g, lateral (select (enum_range(null::mood))[1 + g % 3]) as x(m);
