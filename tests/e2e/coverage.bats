@@ -12,7 +12,20 @@ setup_file() {
 	start_candidate
 	on_both "$(cat "$COVERAGE/schema.sql")"
 	on_primary "grant temporary on database $DATABASE to app"
+	may_become_app pgumbra_control on_primary
+	may_become_app pgumbra_ro on_candidate
 	javac -cp "$JDBC" -d "$BATS_FILE_TMPDIR" "$COVERAGE/Shop.java"
+}
+
+# may_become_app ROLE ON: what impersonate=set_role needs.
+may_become_app() {
+	local version
+	version=$("$2" "show server_version_num")
+	if [ "$version" -ge 160000 ]; then
+		"$2" "grant app, reader to $1 with inherit false, set true"
+	else
+		"$2" "alter role $1 noinherit; grant app, reader to $1"
+	fi
 }
 
 teardown_file() {
@@ -28,9 +41,10 @@ teardown() {
 covers() {
 	local driver=$1 runs=$BATS_FILE_TMPDIR/$1.runs report=$BATS_FILE_TMPDIR/$1.report
 	shift
-	start_pgumbra
+	start_pgumbra candidate.candidate.impersonate=set_role control.impersonate=set_role
 	HOST=127.0.0.1 PORT=$PGUMBRA_PORT DBNAME=$DATABASE DBUSER=app DBPASSWORD=app \
-		NODE_MODULES=$REPOSITORY/build/npm PYTHONDONTWRITEBYTECODE=1 "$@" >"$runs"
+		NODE_MODULES=$REPOSITORY/build/npm PYTHONDONTWRITEBYTECODE=1 "$@" >"$runs.new"
+	mv "$runs.new" "$runs"
 	wait_for "$DEADLINE" "every execution to have an outcome" facts settled
 	stop_pgumbra
 	report >"$report"

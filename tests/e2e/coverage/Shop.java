@@ -202,7 +202,7 @@ public class Shop {
 	private static void tenant(Connection c, int number) throws SQLException {
 		c.setAutoCommit(false);
 		execute(c, "set local app.tenant = 'tenant " + number % 5 + "'");
-		read(c, "select title as rls_set_local from document order by id", 0);
+		read(c, "select title as " + cov("row_security") + " from document order by id", 0);
 		c.commit();
 		c.setAutoCommit(true);
 	}

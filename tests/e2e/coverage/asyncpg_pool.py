@@ -100,7 +100,7 @@ async def batch(c, number):
 async def copies(c, number):
     async def drop(_):
         pass
-    await c.copy_from_query(f"select id, total as {also('copy')} from purchase where id <= 20 "
+    await c.copy_from_query(f"select id, total as {cov('copy')} from purchase where id <= 20 "
                             "order by id", output=drop)
 
 
@@ -118,7 +118,7 @@ async def news(c, number):
 async def tenant(c, number):
     async with c.transaction():
         await c.execute(f"set local app.tenant = 'tenant {number % 5}'")
-        await c.fetch("select title as rls_set_local from document order by id")
+        await c.fetch(f"select title as {cov('row_security')} from document order by id")
 
 
 async def lend(pool, request, number):

@@ -109,7 +109,7 @@ async function news(client, number) {
 async function tenant(client, number) {
 	await client.query('begin');
 	await client.query("select set_config('app.tenant', $1, true)", [`tenant ${number % 5}`]);
-	await client.query('select title as rls_set_config from document order by id');
+	await client.query(`select title as ${cov('row_security')} from document order by id`);
 	await client.query('commit');
 }
 

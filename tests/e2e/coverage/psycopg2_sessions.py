@@ -52,10 +52,18 @@ def reads_then_write(c, number):
 def only_reads(c, number):
     fetch(c, "show transaction_isolation")
     fetch(c, point(cov("after_show")), (number,))
+    fetch(c, "set constraints all deferred")
+    fetch(c, point(cov("after_set_constraints")), (number,))
+    fetch(c, "select pg_backend_pid(), version(), current_database()")
+    fetch(c, point(cov("after_server_functions")), (number,))
     fetch(c, "set local timezone = 'Asia/Tokyo'")
     fetch(c, f"select opened::text as {cov('set_local')} from account where id = %s", (number,))
     fetch(c, "select set_config('search_path', %s, true)", ("archive, public",))
     fetch(c, f"select owner as {cov('set_config')} from account where id = %s", (number,))
+    c.rollback()
+    fetch(c, "set intervalstyle = 'iso_8601'; set datestyle = 'SQL, DMY'; set timezone = 'UTC'")
+    fetch(c, f"select opened::text, (opened - '2020-01-01')::text as {cov('three_reported')} "
+          "from account where id = %s", (number,))
     c.rollback()
     fetch(c, f"select opened::text as {cov('after_rollback')} from account where id = %s", (number,))
     c.commit()
@@ -100,15 +108,24 @@ def isolation(c, number):
 def cursors(c, number):
     with c.cursor(name="named") as cursor:
         cursor.itersize = 7
-        cursor.execute(f"select id, total as {also('named_cursor')} from purchase where id < 30 "
+        cursor.execute(f"select id, total as {cov('named_cursor')} from purchase where id < 30 "
                        "order by id")
         list(cursor)
+    c.commit()
+    with c.cursor(name="held", withhold=True) as cursor:
+        cursor.execute(f"select id, total as {cov('held_cursor')} from purchase where id < 9 "
+                       "order by id")
+        cursor.fetchmany(3)
+        c.commit()
+        cursor.fetchall()
     c.commit()
 
 
 def copies(c, number):
     with c.cursor() as cursor, open("/dev/null", "w") as nowhere:
-        cursor.copy_expert(f"copy (select id, total as {also('copy')} from purchase where id < 20 "
+        cursor.copy_expert(f"copy (select id, total as {cov('copy')} from purchase where id < 20 "
+                           "order by id) to stdout", nowhere)
+        cursor.copy_expert(f"copy (select id, total as {cov('copy_csv')} from purchase where id < 20 "
                            "order by id) to stdout with csv header", nowhere)
     c.commit()
 
@@ -132,6 +149,11 @@ def temporary(c, number):
     fetch(c, "discard temp")
     fetch(c, point(cov("after_discard_temp")), (number,))
     c.autocommit = False
+    fetch(c, "create temporary table staging (id int) on commit drop")
+    fetch(c, f"insert into staging values ({number})")
+    c.commit()
+    fetch(c, point(cov("after_on_commit_drop")), (number,))
+    c.commit()
 
 
 def sql_prepare(c, number):
@@ -145,7 +167,12 @@ def sql_prepare(c, number):
 
 def tenant(c, number):
     fetch(c, "set local app.tenant = %s", (f"tenant {number % 5}",))
-    fetch(c, "select title as rls_set_local from document order by id")
+    fetch(c, f"select title as {cov('row_security')} from document order by id")
+    c.commit()
+    fetch(c, "set local role reader")
+    fetch(c, f"select current_user, title as {cov('row_security_by_role')} from document order by id")
+    c.rollback()
+    fetch(c, f"select current_user as {cov('after_role')}")
     c.commit()
 
 

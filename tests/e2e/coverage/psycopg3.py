@@ -78,7 +78,7 @@ def isolation(c, number):
 
 def cursors(c, number):
     with c.cursor(name="named") as cursor:
-        cursor.execute(f"select id, total as {also('named_cursor')} from purchase where id < 30 "
+        cursor.execute(f"select id, total as {cov('named_cursor')} from purchase where id < 30 "
                        "order by id")
         cursor.itersize = 7
         cursor.fetchall()
@@ -114,7 +114,7 @@ def pipelines(c, number):
 
 def copies(c, number):
     with c.cursor() as cursor:
-        with cursor.copy(f"copy (select id, total as {also('copy')} from purchase where id < 20 "
+        with cursor.copy(f"copy (select id, total as {cov('copy')} from purchase where id < 20 "
                          "order by id) to stdout") as copy:
             for _ in copy:
                 pass
@@ -156,7 +156,7 @@ def sql_prepare(c, number):
 def tenant(c, number):
     with c.transaction():
         c.execute(f"set local app.tenant = 'tenant {number % 5}'")
-        c.execute(f"select title as rls_set_local from document order by id").fetchall()
+        c.execute(f"select title as {cov('row_security')} from document order by id").fetchall()
 
 
 def reset(c, number):

@@ -30,8 +30,12 @@ create table document (
 	title text not null
 );
 
+create role reader;
+grant reader to app;
+grant select on document to reader;
 alter table document enable row level security;
-create policy own_tenant on document using (tenant = current_setting('app.tenant', true));
+create policy own_tenant on document to app using (tenant = current_setting('app.tenant', true));
+create policy odd on document to reader using (id % 2 = 1);
 
 insert into account
 select g, 'owner ' || g, g * 13.37, timestamptz '2022-01-01 00:00:00+00' + g * interval '7 hours',

@@ -112,14 +112,14 @@ def isolation(engine, number):
 
 def streams(engine, number):
     with engine.connect().execution_options(stream_results=True, max_row_buffer=10) as c:
-        c.execute(text(f"select id as {also('stream')} from purchase where id < 30 order by id")).all()
+        c.execute(text(f"select id as {cov('stream')} from purchase where id < 30 order by id")).all()
 
 
 def tenant(engine, number):
     with engine.begin() as c:
         c.execute(text("select set_config('app.tenant', :tenant, true)"),
                   {"tenant": f"tenant {number % 5}"})
-        c.execute(text("select title as rls_set_config from document order by id")).all()
+        c.execute(text(f"select title as {cov('row_security')} from document order by id")).all()
 
 
 def main():
