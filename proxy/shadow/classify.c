@@ -123,6 +123,7 @@ static void overrule(struct statement *s)
 	s->effect = EFFECT_NONE;
 	s->creates_temporary = false;
 	s->harmless_only = true;
+	s->unknown_function = false;
 }
 #else
 static void overrule(struct statement *s)

@@ -83,8 +83,9 @@ struct statement {
 	bool hold;	    /* EFFECT_DECLARE: WITH HOLD */
 	bool harmless_only; /* calls only known harmless built-in functions: the candidate
 			       connection may be reused */
-	bool copy_out;	    /* EFFECT_COPY: to stdout, of a table or a clean query */
-	size_t nitems;	    /* EFFECT_SET_CONFIG */
+	bool unknown_function;	   /* calls what the catalogue has not: newer than it, or missing */
+	bool copy_out;		   /* EFFECT_COPY: to stdout, of a table or a clean query */
+	size_t nitems;		   /* EFFECT_SET_CONFIG */
 	struct config_item *items; /* owned */
 	int64_t fetch_rows; /* EFFECT_FETCH: rows asked for, forwards; 0: it moves otherwise */
 	bool literal_args;  /* EFFECT_EXECUTE: args are all there is to its parameters */

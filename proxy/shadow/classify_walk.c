@@ -218,8 +218,10 @@ static void unlisted_call(struct walk *w, const struct call *c)
 	}
 	if (c->known == FUNCTION_UNKNOWN) { /* runs: its absence is a finding */
 		w->out->harmless_only = false;
-		if (!function_well_known(c->name))
+		if (!function_well_known(c->name)) {
+			w->out->unknown_function = true;
 			walk_raise(w, EFFECT_TAINT);
+		}
 	} else if (c->known == FUNCTION_VOLATILE) {
 		refuse_call(w, c, REASON_VOLATILE_FUNCTION,
 			c->builtin ? EFFECT_TAINT : EFFECT_UNKNOWN_SETTINGS);

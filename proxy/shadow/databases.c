@@ -241,6 +241,10 @@ static void on_load(void *self, void *result)
 	struct databases *d = db->owner;
 
 	(void)result;
+	if (load->candidate >= 0) {
+		db->candidate[load->candidate].loads_ended++;
+		db->candidate[load->candidate].load_failed = !load->catalogue;
+	}
 	if (!load->catalogue)
 		complain(load);
 	else if (load->candidate < 0)
@@ -300,6 +304,10 @@ static void begin_load(
 	}
 	load->database = db;
 	load->candidate = candidate;
+	if (candidate >= 0) {
+		db->candidate[candidate].loads_begun++;
+		db->candidate[candidate].wanted = false;
+	}
 	error_set(&load->error, "too many jobs wait for a connection");
 	db->loading++;
 	connector_run(db->owner->connector, load->conninfo, run_load, on_load, load);
@@ -488,8 +496,15 @@ void databases_retry(struct databases *d)
 		if (!db->primary)
 			load_control(db);
 		for (size_t i = 0; i < d->options.ncandidates; i++)
-			if (db->candidate[i].name && !db->candidate[i].ready)
+			if (db->candidate[i].name &&
+				(!db->candidate[i].ready || db->candidate[i].wanted))
 				begin_load(db, (int)i, d->options.candidates[i].conninfo,
 					db->candidate[i].name);
 	}
+}
+
+uint32_t databases_want(struct database *db, unsigned candidate)
+{
+	db->candidate[candidate].wanted = true;
+	return db->candidate[candidate].loads_begun + 1;
 }

@@ -21,6 +21,9 @@ struct database_candidate {
 	bool ready;
 	bool complained;     /* that it can't be read: once, until it can */
 	uint32_t generation; /* of the catalogue: statement.catalogue_generation */
+	bool wanted;	     /* to be loaded again with the next databases_retry */
+	uint32_t loads_begun, loads_ended;
+	bool load_failed; /* the last one that ended */
 };
 
 struct database {
@@ -69,7 +72,10 @@ struct database *databases_get(struct databases *d, const char *name);
 char *conninfo_for_database(const char *conninfo, const char *database);
 struct database *databases_find(struct databases *d, const char *name);
 void databases_refresh(struct databases *d); /* loads each again */
-void databases_retry(struct databases *d);   /* loads what could not be read so far */
+void databases_retry(struct databases *d);   /* loads what could not be read so far, or is wanted */
+/* Wants a candidate's catalogue read anew; the number that loads_ended has when that was done.
+ * Loads that are under way don't count: they may have read too early. */
+uint32_t databases_want(struct database *db, unsigned candidate);
 /* What a candidate calls a client's database: as its `databases` maps it; without that the dbname
  * of conninfo serves the clients' database of the same name, and without a dbname every database
  * has its own name. NULL: it has none, or out of memory. The caller frees. */

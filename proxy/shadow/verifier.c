@@ -28,12 +28,14 @@ struct verifier {
 	size_t kept_bytes; /* of rows in results of trials */
 	size_t verifying;  /* of those: past the first look */
 	uint64_t next_slot_us;
+	struct trial *held; /* list: wait for a catalogue */
+	size_t nheld;
 	bool stopping;
 };
 
 /* One read on one candidate.
  *
- *   FIRST --differs--> P1 --> CANDIDATE --> P2 --undecided--> P1 ...
+ *   (held -->) FIRST --differs--> P1 --> CANDIDATE --> P2 --undecided--> P1 ...
  *                      (without a control: CANDIDATE --undecided--> CANDIDATE ...)
  */
 enum step { STEP_FIRST, STEP_P1, STEP_CANDIDATE, STEP_P2 };
@@ -54,6 +56,8 @@ struct trial {
 	bool have_last;
 	unsigned fence_timeouts;
 	const char *fence; /* what the last attempt's fence was, for the record */
+	struct trial *next_held;
+	uint32_t until_load; /* held: of the candidate's catalogue */
 };
 
 static uint64_t now_us(clockid_t clock)
@@ -94,11 +98,6 @@ void verifier_free(struct verifier *v)
 size_t verifier_open(const struct verifier *v)
 {
 	return v->open;
-}
-
-void verifier_stop(struct verifier *v)
-{
-	v->stopping = true;
 }
 
 /* --- ends ------------------------------------------------------------------------------------- */
@@ -543,15 +542,32 @@ static uint64_t parameters_hash(const struct dark_read *read)
 	return h;
 }
 
+/* --- held reads --- */
+
+static void hold(struct trial *t)
+{
+	struct verifier *v = t->verifier;
+
+	if (v->stopping || v->nheld >= v->options.queue_reads) {
+		trial_end(t, OUTCOME_SKIPPED, REASON_VOLATILE_FUNCTION);
+		return;
+	}
+	t->until_load = databases_want(t->database, t->candidate);
+	t->next_held = v->held;
+	v->held = t;
+	v->nheld++;
+}
+
 /* The observer decided with one candidate's catalogue of that time, which for a prepared
  * statement may be long ago; each other one decides with its own. */
 static enum reason own_decision(const struct verifier *v, unsigned candidate,
-	const struct database *db, const struct dark_read *read)
+	const struct database *db, const struct dark_read *read, bool *unknown_function)
 {
 	const struct database_candidate *c = db ? &db->candidate[candidate] : NULL;
 	enum reason reason = REASON_UNPARSED;
 	struct text_parts parts;
 
+	*unknown_function = read->statement->unknown_function;
 	if (c && !c->name)
 		return REASON_OTHER_DATABASE;
 	if (!c || !c->ready)
@@ -563,18 +579,66 @@ static enum reason own_decision(const struct verifier *v, unsigned candidate,
 		return REASON_NONE;
 	if (!classify_text(c->classifier, span_cstr(read->sql), &parts))
 		return REASON_MEMORY;
-	if (parts.count == 1)
+	if (parts.count == 1) {
 		reason = parts.part[0].statement->skip;
+		*unknown_function = parts.part[0].statement->unknown_function;
+	}
 	text_parts_release(&parts);
 
 	return reason;
+}
+
+/* With the catalogue as it is now. */
+static void release_held(struct trial *t)
+{
+	bool unknown;
+	enum reason reason =
+		t->database->candidate[t->candidate].load_failed
+			? REASON_BREAKER
+			: own_decision(t->verifier, t->candidate, t->database, t->read, &unknown);
+
+	if (reason == REASON_NONE)
+		ask(t, STEP_FIRST, 0);
+	else
+		trial_end(t, reason_outcome(reason), reason);
+}
+
+void verifier_catalogue_loaded(struct verifier *v)
+{
+	struct trial **at = &v->held;
+
+	while (*at) {
+		struct trial *t = *at;
+		uint32_t ended = t->database->candidate[t->candidate].loads_ended;
+
+		if ((int32_t)(ended - t->until_load) < 0) { /* numbers wrap around */
+			at = &t->next_held;
+			continue;
+		}
+		*at = t->next_held;
+		v->nheld--;
+		release_held(t);
+	}
+}
+
+void verifier_stop(struct verifier *v)
+{
+	struct trial *t;
+
+	v->stopping = true;
+	while ((t = v->held)) {
+		v->held = t->next_held;
+		v->nheld--;
+		trial_end(t, OUTCOME_DROPPED, REASON_SHUTDOWN);
+	}
 }
 
 static void begin_trial(
 	struct verifier *v, unsigned candidate, struct dark_read *read, struct shape *shape)
 {
 	struct database *db = databases_find(v->databases, read->database);
-	enum reason reason = own_decision(v, candidate, db, read);
+	bool unknown;
+	enum reason reason = own_decision(v, candidate, db, read, &unknown);
 	struct trial *t = reason == REASON_NONE ? calloc(1, sizeof *t) : NULL;
 
 	if (!t) {
@@ -594,7 +658,10 @@ static void begin_trial(
 	result_init(&t->last, 0);
 	result_init(&t->last_answer, 0);
 	v->open++;
-	ask(t, STEP_FIRST, 0);
+	if (unknown)
+		hold(t);
+	else
+		ask(t, STEP_FIRST, 0);
 }
 
 void verifier_read(struct verifier *v, struct dark_read *read)

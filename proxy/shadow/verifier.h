@@ -50,5 +50,9 @@ size_t verifier_open(const struct verifier *v); /* reads times candidates withou
 /* No new attempts: what is open ends with the answers under way, as dropped(shutdown) where that is
  * not enough. */
 void verifier_stop(struct verifier *v);
+/* A load of catalogues has come to an end. Reads that call a function which the candidate's
+ * catalogue did not have wait for one that began after them: the function may be newer than the
+ * catalogue, and volatile (L3). What is still unknown then is run: its absence is a finding. */
+void verifier_catalogue_loaded(struct verifier *v);
 
 #endif

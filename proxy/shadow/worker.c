@@ -364,6 +364,8 @@ static void on_loaded(void *self, struct database *database)
 	struct worker *w = self;
 
 	(void)database;
+	if (w->verifier)
+		verifier_catalogue_loaded(w->verifier);
 	event_active(w->wake, EV_READ, 0);
 }
 
@@ -755,6 +757,7 @@ void worker_free(struct worker *w)
 	journal_free(w->journal);
 	observer_free(w->observer);
 	verifier_free(w->verifier);
+	w->verifier = NULL; /* connector_free ends loads */
 	shapes_free(w->shapes);
 	connector_free(w->connector);
 	databases_free(w->databases);

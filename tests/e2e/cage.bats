@@ -354,3 +354,22 @@ sees_promotion() {
 	psql_pgumbra -c "select count(*) as after from cage"
 	grep -q 'no longer a standby' "$OPERATOR_LOG"
 }
+
+@test "a function newer than the catalogue is read about before it is run, a missing one is a finding" {
+	use_candidate 15
+	mark_log
+	start_pgumbra
+	psql_pgumbra -c "select calm(1) as warm"
+	expect_outcome matched 1
+	on_both "create function newborn(int) returns int language plpgsql volatile as
+		\$\$ begin insert into public.trace values ('newborn'); return 1; end \$\$"
+	on_primary "create function only_here(int) returns int language sql stable as 'select 1'"
+	psql_primary -c "select newborn(1)"
+	psql_pgumbra -c "select newborn(1) as newborn1"
+	psql_pgumbra -c "select only_here(1) as missing1"
+	expect_discrepancy candidate_result.sqlstate=42883
+	expect_outcome skipped volatile_function 1
+	[ "$(executed newborn1)" = 0 ]
+	on_both "drop function newborn(int)"
+	on_primary "drop function only_here(int)"
+}
