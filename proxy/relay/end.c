@@ -109,8 +109,10 @@ static ssize_t after_read(struct end *e, ssize_t n, enum tls_step step)
 	if (wants_write != e->read_wants_write) {
 		e->read_wants_write = wants_write;
 		end_watch(e);
-		errno = why;
 	}
+	if (e->pending_len > 0 && tls_owes_keys(e->ssl))
+		end_pause(e, PAUSE_KEYS);
+	errno = why;
 
 	return n;
 }
@@ -252,6 +254,7 @@ bool end_send_pending(struct end *e)
 		return false;
 	if (e->finish)
 		shut_for_writing(e);
+	end_unpause(e, PAUSE_KEYS);
 	end_unpause(e->other, PAUSE_PENDING);
 
 	return true;

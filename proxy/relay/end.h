@@ -22,6 +22,7 @@ enum pause_reason {
 	PAUSE_CONNECTING = 2, /* there is no other end yet */
 	PAUSE_NO_TAKER = 4,   /* the other end takes nothing any more */
 	PAUSE_EOF = 8,	      /* nothing will come */
+	PAUSE_KEYS = 16,      /* TLS: an answer to a KeyUpdate waits behind a blocked write */
 };
 
 struct end {

@@ -75,6 +75,7 @@ static SSL_CTX *new_context(const SSL_METHOD *method, int min_version)
 		return NULL;
 	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				    SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY); /* see tls_owes_keys() */
 	/* the protocol on top has an end of its own, so a missing close_notify cuts nothing off */
 	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
 				       SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -373,6 +374,11 @@ ssize_t tls_write(SSL *ssl, struct span bytes, enum tls_step *step)
 	rc = SSL_write_ex(ssl, bytes.data, bytes.len, &n);
 
 	return outcome(ssl, rc, n, step, NULL);
+}
+
+bool tls_owes_keys(const SSL *ssl)
+{
+	return SSL_get_key_update_type(ssl) != SSL_KEY_UPDATE_NONE;
 }
 
 void tls_goodbye(SSL *ssl)

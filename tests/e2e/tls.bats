@@ -277,6 +277,16 @@ tls_is() {
 	[ "$(told read)" = "$(told relayed)" ]
 }
 
+@test "case 29: new keys asked for while an answer of 80 MB is being written" {
+	for mode in disable require; do
+		start_tls_relay proxy require "sslmode=$mode"
+		before=$(peak_kib)
+		"$BUILD/tests/tls_keyupdate" "$RELAY_PORT"
+		[ $(($(peak_kib) - before)) -lt 8192 ]
+		books_balance
+	done
+}
+
 @test "psycopg over TLS on both legs" {
 	start_tls_relay primary require "sslmode=require"
 	PGPORT=$RELAY_PORT "$PYTHON" - "$CERTS/ca.crt" <<-'PYTHON'

@@ -218,6 +218,14 @@ int shadow_main(unsigned threads, uint32_t epoch)
 	while (read_all(&s))
 		;
 	tell(&s, lost_before(&s, read_before));
+	for (unsigned i = 0; i < threads; i++) {
+		for (unsigned k = 0; k < SLOTS; k++) {
+			assembler_release(&s.session[i][k].front);
+			assembler_release(&s.session[i][k].back);
+		}
+		tape_reader_free(s.reader[i]);
+	}
+	free(s.session);
 
 	return s.wrong ? 1 : 0;
 }
