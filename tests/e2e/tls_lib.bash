@@ -3,6 +3,9 @@
 
 load relay_lib
 
+# so that memory that was freed does not count as memory in use
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:exitcode=99}:quarantine_size_mb=1
+
 PYTHON=/usr/bin/python3 # Debian's own: it has psycopg
 PORT_18=$((PRIMARY_PORT + 10))
 FAKE_PORT=$((PRIMARY_PORT + 11))
