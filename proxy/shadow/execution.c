@@ -198,11 +198,30 @@ static struct execution *begin_copied(struct observed *s, const struct request *
 	return e;
 }
 
+static uint16_t *read_formats(struct span codes, uint16_t n);
+static bool copy_bind(struct dark_read *read, const struct portal *p);
+static void describe(struct dark_read *read, const struct portal *p);
+
 void execution_undeclare(struct observed *s, struct portal *p)
 {
 	if (p->fetched)
 		execution_free(s, p->fetched);
 	p->fetched = NULL;
+}
+
+/* Parameters of a DECLARE that came by Parse and Bind; what it returns is in the FETCH's formats.
+ */
+static bool take_declared(const struct portal *by, struct dark_read *read)
+{
+	read->simple = !by;
+	if (!by)
+		return true;
+	if (!by->prepared || by->prepared->types_unknown || !copy_types(read, by->prepared) ||
+		!copy_bind(read, by))
+		return false;
+	read->nresult_formats = 0;
+
+	return true;
 }
 
 void execution_declare(struct observed *s, struct portal *p, const struct statement *statement)
@@ -217,10 +236,9 @@ void execution_declare(struct observed *s, struct portal *p, const struct statem
 	e->statement = observed_classify(s, span_cstr(statement->body));
 	p->fetched = e;
 	if (!e->statement || observed_decide(s, e->statement) != REASON_NONE ||
-		!read_begin(s, e, statement->body, strlen(statement->body), 0))
+		!read_begin(s, e, statement->body, strlen(statement->body), 0) ||
+		!take_declared(s->applying, e->read))
 		execution_undeclare(s, p);
-	else
-		e->read->simple = true;
 }
 
 /* Values are written as the settings say when they are fetched. */
@@ -245,24 +263,64 @@ void execution_continues(struct observed *s, struct execution *e)
 		forgo(e, REASON_PARTIAL);
 }
 
-/* Forwards, the rows are the cursor's next ones; any other way they are no longer all. */
+/* The formats that all of its rows come in are those of the first FETCH. */
+static bool same_formats(struct execution *fetched, const struct portal *by)
+{
+	struct bind_message bind = {.nresult_formats = 0};
+	struct dark_read *read = fetched->read;
+	uint16_t *formats;
+	bool same;
+
+	if (by && !parse_bind(span_of(by->bind, by->bind_len), &bind))
+		return false;
+	formats = read_formats(bind.result_formats, bind.nresult_formats);
+	if (!formats)
+		return false;
+	if (fetched->began_us == 0) { /* the first */
+		free(read->result_formats);
+		read->result_formats = formats;
+		read->nresult_formats = bind.nresult_formats;
+		return true;
+	}
+	same = read->nresult_formats == bind.nresult_formats &&
+	       memcmp(read->result_formats, formats, bind.nresult_formats * sizeof *formats) == 0;
+	free(formats);
+
+	return same;
+}
+
+/* Forwards, the rows are the cursor's next ones; any other way they are no longer all. `by` is the
+ * portal that fetches, NULL in a simple Query. */
+static void collect(struct observed *s, struct execution *e, const struct statement *st,
+	const struct portal *by, uint64_t time_us)
+{
+	struct portal *p = st->name ? observed_portal(s, st->name, strlen(st->name)) : NULL;
+	struct execution *fetched = p ? p->fetched : NULL;
+
+	if (!fetched)
+		return;
+	if (!e || st->fetch_rows == 0 || !same_settings(s, fetched->read) ||
+		!same_formats(fetched, by)) {
+		execution_undeclare(s, p);
+		return;
+	}
+	e->cursor = p;
+	if (fetched->began_us == 0) {
+		fetched->began_us = time_us;
+		fetched->read->wall_us = time_us + s->wall_offset_us;
+	}
+	if (by && !fetched->read->primary.described)
+		describe(fetched->read, by);
+}
+
 static struct execution *begin_fetch(
 	struct observed *s, const struct request *q, const struct statement *st)
 {
-	struct portal *p = st->name ? observed_portal(s, st->name, strlen(st->name)) : NULL;
 	struct execution *e = execution_new(s, st);
 
 	if (e)
 		e->began_us = q->time_us;
-	if (p && p->fetched && (!e || st->fetch_rows == 0 || !same_settings(s, p->fetched->read))) {
-		execution_undeclare(s, p);
-	} else if (p && p->fetched) {
-		e->cursor = p;
-		if (p->fetched->began_us == 0) {
-			p->fetched->began_us = q->time_us;
-			p->fetched->read->wall_us = q->time_us + s->wall_offset_us;
-		}
-	}
+	collect(s, e, st, NULL, q->time_us);
 
 	return e;
 }
@@ -382,17 +440,6 @@ static void describe(struct dark_read *read, const struct portal *p)
 		result_no_data(&read->primary);
 }
 
-/* A FETCH by way of a portal may ask for other formats: its rows are not collected. */
-static void forget_cursor(struct observed *s, const struct statement *st)
-{
-	struct portal *p = NULL;
-
-	if (st && st->effect == EFFECT_FETCH && st->name)
-		p = observed_portal(s, st->name, strlen(st->name));
-	if (p)
-		execution_undeclare(s, p);
-}
-
 struct execution *execution_begin_portal(
 	struct observed *s, struct portal *p, const struct request *request)
 {
@@ -406,7 +453,8 @@ struct execution *execution_begin_portal(
 		execution_undeclare(s, p);
 		e->skip = REASON_NOT_A_READ;
 	}
-	forget_cursor(s, prepared ? prepared->statement : NULL);
+	if (prepared && prepared->statement && prepared->statement->effect == EFFECT_FETCH)
+		collect(s, e, prepared->statement, p, request->time_us);
 	if (prepared && prepared->types_unknown && e->skip == REASON_NONE)
 		e->skip = REASON_SESSION_UNKNOWN;
 	if (prepared && prepared->sql[0] == '\0')

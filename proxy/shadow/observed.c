@@ -561,6 +561,10 @@ static void suspended(struct observed *s, uint32_t number)
 	struct request *r = request_at(s, number);
 	const struct statement *statement = current_statement(s, r);
 
+	if (s->current && s->current->cursor) { /* moved further than its rows have come */
+		execution_undeclare(s, s->current->cursor);
+		s->current->cursor = NULL;
+	}
 	if (s->current && !s->current_portal)
 		execution_limited(s, s->current); /* not known: nothing continues it */
 	s->applying = s->current_portal;

@@ -85,6 +85,10 @@ async function batches(client) {
 	for (const rows of [4, 5])
 		await client.query({ text: `select id, items as ${cov('batches')} from purchase where id <= $1 order by id`,
 			values: [rows], rows: 2 });
+	await client.query(`declare c cursor for select id, total as ${cov('cursor')} from purchase where id < $1 order by id`,
+		[9]);
+	await client.query('fetch 5 from c');
+	await client.query('fetch all from c');
 	await client.query('commit');
 }
 

@@ -80,7 +80,18 @@ def cursors(c, number):
     with c.cursor(name="named") as cursor:
         cursor.execute(f"select id, total as {cov('named_cursor')} from purchase where id < 30 "
                        "order by id")
-        cursor.itersize = 7
+        cursor.fetchmany(7)
+        cursor.fetchall()
+    with c.cursor(name="bound") as cursor:
+        cursor.execute(f"select id, items as {cov('bound_cursor')} from purchase where id < %s "
+                       "order by id", (number + 9,), binary=True)
+        cursor.itersize = 4
+        list(cursor)
+    with c.cursor(name="held", withhold=True) as cursor:
+        cursor.execute(f"select id, total as {cov('held_cursor')} from purchase where id < %s "
+                       "order by id", (number + 9,))
+        cursor.fetchone()
+        c.commit()
         cursor.fetchall()
     with c.cursor() as cursor:
         for _ in cursor.stream(f"select id, items as {cov('stream')} from purchase where id < %s "
