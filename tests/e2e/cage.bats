@@ -175,8 +175,8 @@ expect_harmless() { # TAG
 
 @test "the switch that turns the classifier off is not in a release" {
 	local object=proxy/CMakeFiles/shadow.dir/shadow/classify.c.o
-	grep -q '"PGUMBRA_TEST_HOOKS": "OFF"' <(grep '"name": "release"' -A1 "$REPOSITORY/CMakePresets.json")
 	(cd "$REPOSITORY" && cmake --preset release -B "$BATS_TEST_TMPDIR/release") >/dev/null
+	grep -q '^PGUMBRA_TEST_HOOKS:.*=OFF$' "$BATS_TEST_TMPDIR/release/CMakeCache.txt"
 	cmake --build "$BATS_TEST_TMPDIR/release" --target "$object" >/dev/null
 	nm "$BATS_TEST_TMPDIR/release/$object" | grep -q ' T classify_text'
 	run has_switch "$BATS_TEST_TMPDIR/release/$object"
