@@ -1,5 +1,7 @@
 /* pgjdbc: two connections that are used again and again, with the settings that change what it sends.
  * Marks as in marks.py, environment too. */
+import java.io.IOException;
+import java.io.OutputStream;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.PreparedStatement;
@@ -11,6 +13,7 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import org.postgresql.PGConnection;
 
 public class Shop {
 	private static final int REQUESTS = 8;
@@ -159,6 +162,16 @@ public class Shop {
 		}
 	}
 
+	private static void copy(Connection c, int number) throws SQLException {
+		try {
+			c.unwrap(PGConnection.class).getCopyAPI().copyOut("copy (select id, total as "
+				+ cov("copy") + " from purchase where id <= " + number + " order by id) to stdout",
+				OutputStream.nullOutputStream());
+		} catch (IOException e) {
+			throw new SQLException(e);
+		}
+	}
+
 	private static void isolation(Connection c, int number) throws SQLException {
 		c.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
 		c.setAutoCommit(false);
@@ -221,9 +234,10 @@ public class Shop {
 
 	public static void main(String[] args) throws SQLException {
 		Request[] requests = {Shop::autocommitReads, Shop::readsThenWrite, Shop::savepoints,
-			Shop::batches, Shop::limits, Shop::isolation, Shop::settings, Shop::tenant, Shop::reset};
+			Shop::batches, Shop::limits, Shop::copy, Shop::isolation, Shop::settings, Shop::tenant,
+			Shop::reset};
 		Connection[] pool = {connect("never", "extended"), connect("always", "extended"),
-			connect("never", "extendedCacheEverything")};
+			connect("conservative", "extendedCacheEverything"), connect("never", "simple")};
 		for (int number = 1; number <= REQUESTS; number++) {
 			for (Connection c : pool) {
 				for (Request request : requests) {
