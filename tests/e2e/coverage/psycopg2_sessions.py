@@ -2,7 +2,7 @@
 
 import psycopg2
 import psycopg2.extras
-from marks import account, also, cov, finish, skip
+from marks import account, also, cov, finish, later, skip
 
 REQUESTS = 10
 
@@ -165,6 +165,24 @@ def sql_prepare(c, number):
     c.commit()
 
 
+def doubts(number):
+    """What may have made temporary relations or changed settings, until DISCARD ALL."""
+    c = psycopg2.connect(**account())
+    for name, sql in (("function", "select noted(1)"), ("call", "call note()"),
+                      ("do", "do $$begin perform 1; end$$"),
+                      ("temporary", "create temporary table staging (id int)")):
+        fetch(c, sql)
+        c.commit()
+        fetch(c, point(later(f"after_{name}")), (number,))
+        c.commit()
+        c.autocommit = True
+        fetch(c, "discard all")
+        c.autocommit = False
+        fetch(c, point(cov(f"after_{name}_and_discard")), (number,))
+        c.commit()
+    c.close()
+
+
 def tenant(c, number):
     fetch(c, "set local app.tenant = %s", (f"tenant {number % 5}",))
     fetch(c, f"select title as {cov('row_security')} from document order by id")
@@ -194,6 +212,7 @@ def main():
         for request in (autocommit_reads, reads_then_write, only_reads, savepoints, failed, isolation,
                         cursors, copies, notices, temporary, sql_prepare, tenant, reset):
             request(c, number)
+        doubts(number)
     for c in sessions:
         c.close()
     finish()

@@ -77,4 +77,8 @@ begin
 end
 $$;
 
+-- neither does anything that a later read could see, but that can't be told from outside
+create function noted(id int) returns int volatile language sql as 'select id';
+create procedure note() language sql as 'select 1';
+
 analyze;
