@@ -59,3 +59,39 @@ bool outcome_from_name(const char *name, enum outcome *out)
 
 	return false;
 }
+
+const char *outcome_help(enum outcome outcome)
+{
+	static const char *const helps[] = {
+#define X(NAME, name, help) help,
+		OUTCOMES(X)
+#undef X
+	};
+
+	assert(outcome < OUTCOME_COUNT);
+	return helps[outcome];
+}
+
+const char *reason_help(enum reason reason)
+{
+	static const char *const helps[] = {
+#define X(NAME, name, outcome, help) help,
+		REASONS(X)
+#undef X
+	};
+
+	assert(reason < REASON_COUNT);
+	return helps[reason];
+}
+
+const char *unobserved_help(enum unobserved reason)
+{
+	static const char *const helps[] = {
+#define X(NAME, name, help) help,
+		UNOBSERVED_REASONS(X)
+#undef X
+	};
+
+	assert(reason < UNOBSERVED_COUNT);
+	return helps[reason];
+}

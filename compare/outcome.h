@@ -22,7 +22,7 @@
 	X(MISMATCH, "mismatch", "a difference that survived verification")                        \
 	X(CANDIDATE_FAILED, "candidate_failed", "the candidate gave no answer to compare")        \
 	X(SKIPPED, "skipped", "not run on the candidate, on purpose")                             \
-	X(DROPPED, "dropped", "not run or not compared, for want of capacity")
+	X(DROPPED, "dropped", "not run or not compared: no capacity, or the end came first")
 
 /* X(NAME, "name", OUTCOME it belongs to, "help") */
 #define REASONS(X)                                                                                 \
@@ -123,6 +123,10 @@ enum unobserved {
 };
 
 const char *outcome_name(enum outcome outcome);
+/* One line for a person. */
+const char *outcome_help(enum outcome outcome);
+const char *reason_help(enum reason reason);
+const char *unobserved_help(enum unobserved reason);
 const char *reason_name(enum reason reason);	 /* "" for REASON_NONE */
 enum outcome reason_outcome(enum reason reason); /* the outcome a reason belongs to */
 const char *unobserved_name(enum unobserved reason);

@@ -235,6 +235,19 @@ static bool read_and(const char **at, struct error *error)
 	return true;
 }
 
+/* No criterion holds of nothing: a log without a comparison passes no gate. */
+static void require_evidence(struct report *r, bool *passed)
+{
+	struct criterion *c;
+
+	if (min_compared(r) > 0 || r->ncriteria == REPORT_MAX_CRITERIA)
+		return;
+	c = &r->criterion[r->ncriteria++];
+	snprintf(c->text, sizeof c->text, "something was compared");
+	c->value = 0;
+	c->passed = *passed = false;
+}
+
 bool report_gate(struct report *r, const char *expression, bool *passed, struct error *error)
 {
 	const char *at = skip_blanks(expression);
@@ -263,6 +276,7 @@ bool report_gate(struct report *r, const char *expression, bool *passed, struct 
 		if (!read_and(&at, error))
 			return false;
 	} while (*at);
+	require_evidence(r, passed);
 	snprintf(r->gate_text, sizeof r->gate_text, "%s", expression);
 	r->gated = true;
 	r->gate_passed = *passed;

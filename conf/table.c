@@ -17,7 +17,7 @@ static const struct setting_definition table[] = {
 		"where clients connect: host:port, [v6]:port, /dir:port (unix socket), comma-separated", NULL},
 	{"pgumbra", "relay_threads", SETTING_INTEGER, "1", 1, 64, "", RESTART, false, "threads",
 		"threads that relay sessions, each with a listener and a tape of its own", NULL},
-	{"pgumbra", "max_sessions", SETTING_INTEGER, "10000", 1, 1e6, "", RESTART, false, "sessions",
+	{"pgumbra", "max_sessions", SETTING_INTEGER, "5000", 1, 1e6, "", RESTART, false, "sessions",
 		"sessions at one time; further ones are refused with 53300", NULL},
 	{"pgumbra", "log_level", SETTING_ENUM, "info", 0, 0, "error|warning|info|debug", RESTART, false, "",
 		"what the operator's log on stderr says", NULL},

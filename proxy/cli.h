@@ -23,6 +23,7 @@ int cli_show(int argc, char **argv);
 int cli_recheck(int argc, char **argv);
 int cli_replay(int argc, char **argv);
 int cli_config(int argc, char **argv);
+int cli_outcomes(int argc, char **argv);
 int cli_shadow(int argc, char **argv); /* not for people: what the relay starts */
 
 /* Prints a command's help, or the general one for NULL. False: there is no such command. */

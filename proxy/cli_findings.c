@@ -1,7 +1,9 @@
 #include "proxy/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What a job's process looks at. */
 struct subject {
@@ -12,19 +14,48 @@ struct subject {
 
 /* --- what the configuration alone says --- */
 
+/* Can the log be opened for writing, or made? Without it a run would relay and observe nothing. */
+static bool log_can_be_written(const char *path)
+{
+	char directory[4096];
+	const char *slash = strrchr(path, '/');
+
+	if (access(path, F_OK) == 0)
+		return access(path, W_OK) == 0;
+	if (!slash)
+		return access(".", W_OK | X_OK) == 0;
+	if ((size_t)snprintf(directory, sizeof directory, "%.*s",
+		    slash == path ? 1 : (int)(slash - path), path) >= sizeof directory)
+		return false;
+
+	return access(directory, W_OK | X_OK) == 0;
+}
+
+static void look_at_log(const char *path, struct preflight_findings *f)
+{
+	static const struct preflight_topic no_log = {
+		PREFLIGHT_WARNING, "configuration", "no discrepancy log is written", "--log FILE"};
+	static const struct preflight_topic unwritable = {PREFLIGHT_FORBIDS, "configuration",
+		"nothing would be observed",
+		"make the directory, writable for the user that pgumbra runs as"};
+
+	if (!*path)
+		preflight_say(f, &no_log, "discrepancies", "path is not set");
+	else if (!log_can_be_written(path))
+		preflight_say(f, &unwritable, "discrepancies", "path %s cannot be written: %s",
+			path, strerror(errno));
+}
+
 static void look_at_configuration(const struct config *c, struct preflight_findings *f)
 {
 	static const struct preflight_topic no_control = {PREFLIGHT_WARNING, "configuration",
 		"no difference can be verified, nothing is compared before the start",
 		"--control with a role on the primary that can only read"};
-	static const struct preflight_topic no_log = {
-		PREFLIGHT_WARNING, "configuration", "no discrepancy log is written", "--log FILE"};
 
 	if (config_bool(c, "shadow", NULL, "enabled") &&
 		!*config_text(c, "control", NULL, "conninfo"))
 		preflight_say(f, &no_control, "control", "is not set");
-	if (!*config_text(c, "discrepancies", NULL, "path"))
-		preflight_say(f, &no_log, "discrepancies", "path is not set");
+	look_at_log(config_text(c, "discrepancies", NULL, "path"), f);
 }
 
 /* --- servers --- */

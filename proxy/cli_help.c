@@ -42,6 +42,7 @@ static const struct help {
 		"  recheck   run logged discrepancies again (not in this version)\n"
 		"  replay    run recorded reads again (not in this version)\n"
 		"  config    print every setting\n"
+		"  outcomes  print every outcome and reason of the report\n"
 		"  help      print the help of a command; so does COMMAND --help\n"
 		"\n"
 		"  --version, --help\n"
@@ -119,6 +120,13 @@ static const struct help {
 		"usage: pgumbra replay [-c FILE] RECORDING...\n"
 		"\n"
 		"Runs recorded dark reads against a candidate. NOT IN THIS VERSION.\n",
+		NULL},
+	{"outcomes", false,
+		"usage: pgumbra outcomes\n"
+		"\n"
+		"Prints every outcome that the report counts, with its reasons, and why messages "
+		"go\n"
+		"unobserved.\n",
 		NULL},
 	{"config", true,
 		"usage: pgumbra config [--ini] [OPTIONS]\n"

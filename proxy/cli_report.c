@@ -3,6 +3,7 @@
 #include "compare/report.h"
 #include "proxy/cli_lines.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,15 @@ static void say_broken(const char *path, const struct lines *l, unsigned *broken
 		fprintf(stderr, "pgumbra report: %s:%lu: %s\n", path, l->number, why);
 }
 
+/* The fold names input and line itself, counted without empty lines: here the file's own count is
+ * said. */
+static const char *without_place(const char *text)
+{
+	const char *colon = strstr(text, ": ");
+
+	return colon ? colon + 2 : text;
+}
+
 /* Broken lines are named and passed over: the last one of a log whose writer was killed is. */
 static bool fold_lines(struct report *r, const char *path, struct lines *l)
 {
@@ -87,7 +97,7 @@ static bool fold_lines(struct report *r, const char *path, struct lines *l)
 		if (result == LINES_TOO_LONG)
 			say_broken(path, l, &broken, "longer than 64MB");
 		else if (line.len > 0 && !report_add_line(r, line, &error))
-			say_broken(path, l, &broken, error.text);
+			say_broken(path, l, &broken, without_place(error.text));
 	}
 	if (broken > BROKEN_SHOWN)
 		fprintf(stderr, "pgumbra report: %s: %u more broken lines\n", path,
@@ -116,7 +126,9 @@ static int fold(struct report *r, const char *path)
 
 static int write_out(const struct buffer *text, const char *path)
 {
-	FILE *file = path ? fopen(path, "we") : stdout;
+	/* It may hold values: for its owner alone, as the log is. */
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+	FILE *file = !path ? stdout : fd >= 0 ? fdopen(fd, "w") : NULL;
 	bool good;
 
 	if (!file) {

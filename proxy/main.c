@@ -18,6 +18,7 @@ static const struct command {
 	{"recheck", cli_recheck},
 	{"replay", cli_replay},
 	{"config", cli_config},
+	{"outcomes", cli_outcomes},
 	{"shadow", cli_shadow},
 };
 

@@ -81,7 +81,11 @@ static void add_attribute(const PGresult *answer, int row, const struct attribut
 	char mend[300];
 
 	if (is_true(answer, row, 1)) {
-		snprintf(mend, sizeof mend, "ALTER ROLE %s NO%s", role, a->name);
+		if (strcmp(a->name, "SUPERUSER") == 0)
+			snprintf(mend, sizeof mend,
+				"use a role of its own that can only read, not %s", role);
+		else
+			snprintf(mend, sizeof mend, "ALTER ROLE %s NO%s", role, a->name);
 		preflight_add(f, a->level, where, mend, "role %s %s", role, a->what);
 		return;
 	}
@@ -372,8 +376,13 @@ void preflight_database(PGconn *conn, const char *where, struct preflight_findin
 		cannot_begin(conn, where, f);
 		return;
 	}
-	for (size_t i = 0; i < sizeof object_checks / sizeof *object_checks; i++)
+	for (size_t i = 0; i < sizeof object_checks / sizeof *object_checks; i++) {
+		/* On the control, the primary, the applications may need them. */
+		if (f->forbids_as_warnings &&
+			strcmp(object_checks[i].subject, "temporary tables") == 0)
+			continue;
 		check_objects(conn, &object_checks[i], where, f);
+	}
 	questions_end(conn);
 }
 

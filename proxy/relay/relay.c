@@ -388,7 +388,7 @@ int relay_run(struct config *config, const char *config_path)
 		log_error("%s", error.text);
 		listeners_release(&r.listeners);
 		tls_release(&r.tls);
-		return EXIT_CONFIGURATION;
+		return EXIT_RUNTIME; /* the addresses were read before: the world refused them */
 	}
 	if (start_all(&r, &error)) {
 		listeners_describe(&r.listeners, where, sizeof where);

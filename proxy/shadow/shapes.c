@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
-enum { REREADS_LEAST = 5 };
+enum { REREADS_LEAST = 10, HEARD = 64 };
 
 struct shape_counts {
 	uint64_t executions;
@@ -12,7 +12,11 @@ struct shape_counts {
 	struct histogram primary_us, candidate_us;
 	struct hll params;
 	uint64_t first_seen_us, last_seen_us;
-	uint64_t rereads[REREAD_KINDS]; /* over the life of the process */
+	/* Over the life of the process. */
+	uint64_t rereads[REREAD_KINDS];
+	uint64_t looks, matched;
+	uint64_t heard[HEARD][2]; /* multiset digests of the control's latest answers */
+	unsigned next_heard;
 };
 
 struct shape {
@@ -143,6 +147,32 @@ void shape_reread(struct shape *shape, unsigned candidate, enum reread kind)
 		c->rereads[kind]++;
 }
 
+void shape_look(struct shape *shape, unsigned candidate, bool matched)
+{
+	struct shape_counts *c = counts_of(shape, candidate);
+
+	if (!c)
+		return;
+	c->looks++;
+	c->matched += matched;
+}
+
+bool shape_heard(struct shape *shape, unsigned candidate, const struct digest *answer,
+	const struct digest *original)
+{
+	struct shape_counts *c = counts_of(shape, candidate);
+	bool known = false;
+
+	if (!c)
+		return false;
+	for (unsigned i = 0; i < HEARD && !known; i++)
+		known = c->heard[i][0] == original->multiset[0] &&
+			c->heard[i][1] == original->multiset[1];
+	memcpy(c->heard[c->next_heard++ % HEARD], answer->multiset, sizeof c->heard[0]);
+
+	return known;
+}
+
 bool shape_reproducible(const struct shape *shape, unsigned candidate)
 {
 	const struct shape_counts *c = shape->counts[candidate];
@@ -153,7 +183,7 @@ bool shape_reproducible(const struct shape *shape, unsigned candidate)
 	still = c->rereads[REREAD_REPRODUCED] + c->rereads[REREAD_OTHER];
 
 	return still < REREADS_LEAST || c->rereads[REREAD_REPRODUCED] * 10 > still ||
-	       c->rereads[REREAD_MOVED] * 20 > still;
+	       c->rereads[REREAD_MOVED] * 20 > still || c->matched * 10 > c->looks;
 }
 
 const char *shape_normalized(const struct shape *shape)

@@ -5,6 +5,7 @@
 #ifndef PGUMBRA_SHADOW_SHAPES_H
 #define PGUMBRA_SHADOW_SHAPES_H
 
+#include "compare/digest.h"
 #include "compare/evidence.h"
 #include "proxy/shadow/classify.h"
 #include "proxy/shadow/journal.h"
@@ -26,9 +27,18 @@ void shape_parameters(struct shape *shape, unsigned candidate, uint64_t hash);
  * the same), or two different ones because the data moved. */
 enum reread { REREAD_REPRODUCED, REREAD_OTHER, REREAD_MOVED, REREAD_KINDS };
 void shape_reread(struct shape *shape, unsigned candidate, enum reread kind);
-/* False once the control failed to reproduce the primary's answer in nine of ten of at least five
- * re-reads, of data that hardly ever moved under it: it does not see what the clients see (role,
- * row security, settings), and nothing of this shape can be verified. */
+/* A first look, which matched or not. */
+void shape_look(struct shape *shape, unsigned candidate, bool matched);
+/* The control answered this (digest of the rows as a multiset). True if one of the primary's later
+ * answers, `original`, is among what the control said lately: then the control does see what the
+ * clients see, only later. */
+bool shape_heard(struct shape *shape, unsigned candidate, const struct digest *answer,
+	const struct digest *original);
+/* False once the control failed to reproduce the primary's answer in nine of ten of at least ten
+ * re-reads, of a shape whose data hardly ever moved under the control and that hardly ever matched
+ * at the first look: it does not see what the clients see (role, row security, settings), and
+ * nothing of this shape can be verified. Re-reads alone would not tell: only what differed at first
+ * is read again, and that is mostly what was just changed. */
 bool shape_reproducible(const struct shape *shape, unsigned candidate);
 const char *shape_normalized(const struct shape *shape);
 /* What changed since the last call, for the journal: an array owned by shapes, valid until

@@ -48,9 +48,11 @@ struct trial {
 	struct shape *shape;
 	enum step step;
 	bool verifying;
-	bool alone;	   /* without a control, or with one that must not be asked this */
-	unsigned attempts; /* finished ones */
-	unsigned stable;   /* equal differing sandwiches in a row */
+	bool alone;	    /* without a control, or with one that must not be asked this */
+	unsigned attempts;  /* finished ones */
+	unsigned doublings; /* of the back-off: while the data moves; two attempts that agree begin
+			       anew */
+	unsigned stable;    /* equal differing sandwiches in a row */
 	struct result before, answer, after; /* P1, C, P2 of this attempt */
 	struct result last, last_answer;     /* P2 and C of the attempt before */
 	bool have_last;
@@ -258,7 +260,7 @@ static bool next_slot(struct trial *t, uint64_t *when)
 	struct verifier *v = t->verifier;
 	uint64_t now = now_us(CLOCK_MONOTONIC), wait = v->options.backoff_us;
 
-	for (unsigned i = 0; i < t->attempts && wait < backoff_limit_us; i++)
+	for (unsigned i = 0; i < t->doublings && wait < backoff_limit_us; i++)
 		wait *= 2;
 	if (wait > backoff_limit_us)
 		wait = backoff_limit_us;
@@ -360,14 +362,16 @@ static void undecided(struct trial *t, enum outcome outcome, enum reason reason)
 static void settle_equal(struct trial *t, bool reproduced)
 {
 	bool before = shape_reproducible(t->shape, t->candidate);
+	bool heard =
+		shape_heard(t->shape, t->candidate, &t->after.digest, &t->read->primary.digest);
+	struct compare_rules rules;
+	struct comparison c;
 
-	shape_reread(t->shape, t->candidate, reproduced ? REREAD_REPRODUCED : REREAD_OTHER);
-	if (reproduced) {
-		trial_end(t, OUTCOME_MATCHED_AFTER_LAG, REASON_NONE);
-		return;
-	}
-	if (shape_reproducible(t->shape, t->candidate)) {
-		trial_end(t, OUTCOME_MATCHED_AFTER_CHANGE, REASON_NONE);
+	shape_reread(
+		t->shape, t->candidate, reproduced || heard ? REREAD_REPRODUCED : REREAD_OTHER);
+	if (reproduced || shape_reproducible(t->shape, t->candidate)) {
+		trial_end(t, reproduced ? OUTCOME_MATCHED_AFTER_LAG : OUTCOME_MATCHED_AFTER_CHANGE,
+			REASON_NONE);
 		return;
 	}
 	if (before)
@@ -375,6 +379,10 @@ static void settle_equal(struct trial *t, bool reproduced)
 			    "its role, row "
 			    "security and settings",
 			shape_normalized(t->shape));
+	rules_of(t, &rules);
+	compare_results(&t->read->primary, &t->answer, &rules, &c);
+	log_difference(
+		t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED, &c, &t->read->primary, &t->answer);
 	trial_end(t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED);
 }
 
@@ -389,6 +397,7 @@ static void weigh_sandwich(struct trial *t)
 	if (!same_server(t, &t->before, &t->after, false)) {
 		shape_reread(t->shape, t->candidate, REREAD_MOVED);
 		t->stable = 0;
+		t->doublings++;
 		t->have_last = false;
 		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
 		return;
@@ -405,6 +414,7 @@ static void weigh_sandwich(struct trial *t)
 		t->stable++;
 	else
 		t->stable = 1;
+	t->doublings = t->stable;
 	if (t->stable >= t->verifier->options.attempts) {
 		conclude(t, &c, reproduced ? &t->read->primary : &t->after);
 		return;
@@ -432,6 +442,7 @@ static void weigh_alone(struct trial *t)
 	t->stable = t->have_last && same_server(t, &t->last_answer, &t->answer, true)
 			    ? t->stable + 1
 			    : 1;
+	t->doublings = t->stable;
 	if (t->stable >= t->verifier->options.attempts) {
 		conclude(t, &c, &t->read->primary);
 		return;
@@ -449,6 +460,7 @@ static void first_look(struct trial *t, struct mirror_answer *answer)
 	latency(t, answer);
 	rules_of(t, &rules);
 	compare_results(&t->read->primary, &answer->result, &rules, &c);
+	shape_look(t->shape, t->candidate, c.equal);
 	if (c.equal)
 		trial_end(t, OUTCOME_MATCHED, REASON_NONE);
 	else
@@ -460,6 +472,7 @@ static void no_answer(struct trial *t, struct mirror_answer *answer)
 	bool control = t->step == STEP_P1 || t->step == STEP_P2;
 
 	t->attempts++;
+	t->doublings++;
 	if (t->step == STEP_FIRST || (!control && t->attempts >= ATTEMPTS_MAX)) {
 		if (reason_outcome(answer->reason) == OUTCOME_CANDIDATE_FAILED)
 			log_failure(t, answer);

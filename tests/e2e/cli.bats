@@ -185,7 +185,7 @@ said() {
 			said "mend: $mend"
 		done
 	done <<-'ROLES'
-		super|role super is a superuser|ALTER ROLE super NOSUPERUSER
+		super|role super is a superuser|use a role of its own that can only read, not super
 		viaboss|role viaboss is a member of boss, which is a superuser|REVOKE boss FROM viaboss
 		inserts|role inserts may write tables or views (INSERT): public.t|REVOKE INSERT ON public.t FROM inserts
 		sneaks|role writer may write tables or views (TRIGGER, TRUNCATE): public.t|REVOKE TRIGGER, TRUNCATE ON public.t FROM writer; or REVOKE writer FROM sneaks
