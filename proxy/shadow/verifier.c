@@ -386,6 +386,14 @@ static void settle_equal(struct trial *t, bool reproduced)
 	trial_end(t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED);
 }
 
+/* An attempt that says what the one before said is confirmed soon; else the data moves, and a quiet
+ * moment may come. */
+static void count_agreement(struct trial *t, bool same)
+{
+	t->stable = same ? t->stable + 1 : 1;
+	t->doublings = same ? 0 : t->doublings + t->have_last;
+}
+
 /* P1, C and P2 are there. */
 static void weigh_sandwich(struct trial *t)
 {
@@ -409,12 +417,8 @@ static void weigh_sandwich(struct trial *t)
 		settle_equal(t, reproduced);
 		return;
 	}
-	if (t->have_last && same_server(t, &t->last, &t->after, false) &&
-		same_server(t, &t->last_answer, &t->answer, true))
-		t->stable++;
-	else
-		t->stable = 1;
-	t->doublings = t->stable;
+	count_agreement(t, t->have_last && same_server(t, &t->last, &t->after, false) &&
+				   same_server(t, &t->last_answer, &t->answer, true));
 	if (t->stable >= t->verifier->options.attempts) {
 		conclude(t, &c, reproduced ? &t->read->primary : &t->after);
 		return;
@@ -439,10 +443,7 @@ static void weigh_alone(struct trial *t)
 		trial_end(t, OUTCOME_MATCHED_AFTER_LAG, REASON_NONE);
 		return;
 	}
-	t->stable = t->have_last && same_server(t, &t->last_answer, &t->answer, true)
-			    ? t->stable + 1
-			    : 1;
-	t->doublings = t->stable;
+	count_agreement(t, t->have_last && same_server(t, &t->last_answer, &t->answer, true));
 	if (t->stable >= t->verifier->options.attempts) {
 		conclude(t, &c, &t->read->primary);
 		return;
