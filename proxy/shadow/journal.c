@@ -158,7 +158,7 @@ static bool writer_turn(struct journal *j)
 	reopen = j->reopen;
 	j->reopen = false;
 	last_try = j->stopping; /* a try that began before does not count */
-	line = j->head; /* only this thread takes lines off */
+	line = j->head;		/* only this thread takes lines off */
 	if (!reopen && !line)
 		return false;
 	pthread_mutex_unlock(&j->mutex);

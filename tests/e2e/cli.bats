@@ -207,7 +207,7 @@ said() {
 
 @test "every mend that is a statement mends" {
 	for cluster in $(clusters); do
-		for role in super inserts sneaks counts creates founds groups attributes; do
+		for role in inserts sneaks counts creates founds groups attributes; do
 			check_role "$cluster" $role
 			[ "$status" = 1 ]
 			sed -n '/^forbids      candidate/{n;s/^ *mend: //;s/; or .*//;s/$/;/;p}' <<<"$output" >mend.sql
@@ -217,7 +217,6 @@ said() {
 			[ "$status" = 0 ] || { cat mend.sql; echo "$output"; false; }
 		done
 		cluster_psql "$cluster" shop <<-'SQL'
-			alter role super superuser;
 			grant insert on t to inserts;
 			grant trigger, truncate on t to writer;
 			grant usage on sequence s to counts;
@@ -333,7 +332,10 @@ hba_loaded() {
 	run -0 --separate-stderr "$PGUMBRA" report --format json - <log
 	run -0 "$PGUMBRA" report --format html --output report.html log
 	[ -s report.html ]
+	run -1 --separate-stderr "$PGUMBRA" report --gate 'open_mismatches=0' log # nothing was compared
+	echo '{"v":1,"kind":"books","run":"A","candidates":{"x":{"seen":1,"matched":1}}}' >>log
 	run -0 --separate-stderr "$PGUMBRA" report --gate 'open_mismatches=0' log
+	[ "$(stat -c %a report.html)" = 600 ]
 	run -1 --separate-stderr "$PGUMBRA" report --gate 'open_mismatches>0' log
 	run -2 "$PGUMBRA" report --gate 'nonsense=0' log
 	run -2 "$PGUMBRA" report --output /nowhere/at/all log
@@ -370,4 +372,19 @@ hba_loaded() {
 	said "2 discrepancies"
 	run -2 "$PGUMBRA" show log cccc
 	said "no discrepancy has the id cccc"
+}
+
+@test "outcomes lists every outcome and reason with a word of help" {
+	run -0 "$PGUMBRA" outcomes
+	said "matched_after_lag"
+	said "transaction_tainted"
+	said "shadow_down"
+	run -2 "$PGUMBRA" outcomes extra
+}
+
+@test "a log that cannot be written keeps run from starting, and check says so" {
+	run -2 "$PGUMBRA" run --listen 127.0.0.1:1 --primary "host=127.0.0.1 port=1" \
+		--set shadow.enabled=off --log /nowhere/at/all/log
+	said "cannot be written"
+	said "make the directory"
 }
