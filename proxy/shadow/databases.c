@@ -22,8 +22,8 @@ struct load {
 	int candidate; /* -1: the control */
 	char *conninfo;
 	struct catalogue *catalogue;
-	struct base_setting *base;
-	size_t nbase;
+	struct base_setting *roles, *server;
+	size_t nroles, nserver;
 	struct error error;
 };
 
@@ -63,12 +63,15 @@ static void database_free(struct database *db)
 	for (size_t i = 0; i < BOOKS_MAX_CANDIDATES; i++) {
 		classifier_free(db->candidate[i].classifier);
 		catalogue_free(db->candidate[i].catalogue);
+		base_free(db->candidate[i].server, db->candidate[i].nserver);
 		free(db->candidate[i].name);
 	}
 	classifier_free(db->primary_classifier);
 	classifier_free(db->judge);
 	catalogue_free(db->primary);
-	base_free((struct base_setting *)db->view.base, db->view.nbase);
+	free((struct base_setting *)db->view.base);
+	base_free(db->server, db->nserver);
+	base_free(db->roles, db->nroles);
 	free(db->name);
 	free(db);
 }
@@ -125,30 +128,60 @@ static char *result_text(PGresult *result, int row, int column)
 	return PQgetisnull(result, row, column) ? NULL : strdup(PQgetvalue(result, row, column));
 }
 
-static bool load_base(PGconn *connection, struct load *load)
+/* Settings that change what a read returns and that no server reports before 18. On the control
+ * what a role or database brings is left out: it comes with base_query, for each role its own. lc_*
+ * are left to the preflight: another server may not have such a locale, and then no read would run
+ * at all. */
+#define SERVER_SETTINGS                                                                       \
+	"SELECT NULL, name, setting FROM pg_catalog.pg_settings WHERE name IN "               \
+	"('extra_float_digits',"                                                              \
+	" 'bytea_output', 'xmlbinary', 'xmloption', 'quote_all_identifiers', 'search_path', " \
+	"'row_security',"                                                                     \
+	" 'backslash_quote', 'array_nulls', 'transform_null_equals', "                        \
+	"'default_text_search_config',"                                                       \
+	" 'default_transaction_isolation')"
+
+static const char primary_settings_query[] =
+	SERVER_SETTINGS " AND source NOT IN ('database', 'user', 'database user')";
+static const char candidate_settings_query[] = SERVER_SETTINGS;
+
+static bool load_settings(PGconn *connection, const char *query, struct base_setting **list,
+	size_t *count, struct error *error)
 {
-	PGresult *result = PQexec(connection, base_query);
+	PGresult *result = PQexec(connection, query);
 	int rows = PQntuples(result);
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-		error_set(&load->error, "cannot read per-role settings: %s",
-			PQresultErrorMessage(result));
+		error_set(error, "cannot read settings: %s", PQresultErrorMessage(result));
 		PQclear(result);
 		return false;
 	}
-	load->base = calloc(rows > 0 ? (size_t)rows : 1, sizeof *load->base);
-	for (int i = 0; load->base && i < rows; i++) {
-		struct base_setting *b = &load->base[load->nbase];
+	*list = calloc(rows > 0 ? (size_t)rows : 1, sizeof **list);
+	for (int i = 0; *list && i < rows; i++) {
+		struct base_setting *b = &(*list)[*count];
 
 		b->role = result_text(result, i, 0);
 		b->name = result_text(result, i, 1);
 		b->value = result_text(result, i, 2);
 		if (b->name && b->value)
-			load->nbase++;
+			(*count)++;
 	}
 	PQclear(result);
 
-	return load->base != NULL;
+	return *list != NULL;
+}
+
+/* catalogue_load leaves an empty search_path behind; what the session starts with is asked for. */
+static bool load_all_settings(PGconn *connection, struct load *load)
+{
+	PQclear(PQexec(connection, "RESET ALL"));
+	if (load->candidate >= 0)
+		return load_settings(connection, candidate_settings_query, &load->server,
+			&load->nserver, &load->error);
+
+	return load_settings(connection, primary_settings_query, &load->server, &load->nserver,
+		       &load->error) &&
+	       load_settings(connection, base_query, &load->roles, &load->nroles, &load->error);
 }
 
 static void *run_load(void *self, PGconn *connection, const char *connect_error)
@@ -160,7 +193,7 @@ static void *run_load(void *self, PGconn *connection, const char *connect_error)
 		return load;
 	}
 	load->catalogue = catalogue_load(connection, &load->error);
-	if (load->catalogue && load->candidate < 0 && !load_base(connection, load)) {
+	if (load->catalogue && !load_all_settings(connection, load)) {
 		catalogue_free(load->catalogue);
 		load->catalogue = NULL;
 	}
@@ -186,6 +219,53 @@ static size_t leading_candidate(const struct database *db)
 	return 0;
 }
 
+static const char *value_of(const struct base_setting *list, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(list[i].name, name) == 0)
+			return list[i].value;
+
+	return NULL;
+}
+
+/* A server setting is replayed only where some candidate starts with another value; the isolation
+ * level the model needs in any case. */
+static bool matters(const struct database *db, const struct base_setting *s)
+{
+	if (strcmp(s->name, "default_transaction_isolation") == 0)
+		return true;
+	for (size_t i = 0; i < BOOKS_MAX_CANDIDATES; i++) {
+		const struct database_candidate *c = &db->candidate[i];
+		const char *there = value_of(c->server, c->nserver, s->name);
+
+		if (there && strcmp(there, s->value) != 0)
+			return true;
+	}
+
+	return false;
+}
+
+/* The view's base borrows from the lists: server settings first, which roles and databases
+ * override. */
+static void rebuild_base(struct database *db)
+{
+	struct base_setting *base = calloc(db->nserver + db->nroles + 1, sizeof *base);
+	size_t n = 0;
+
+	free((struct base_setting *)db->view.base); /* its strings may be gone */
+	db->view.base = NULL;
+	db->view.nbase = 0;
+	if (!base)
+		return;
+	for (size_t i = 0; i < db->nserver; i++)
+		if (matters(db, &db->server[i]))
+			base[n++] = db->server[i];
+	for (size_t i = 0; i < db->nroles; i++)
+		base[n++] = db->roles[i];
+	db->view.base = base;
+	db->view.nbase = n;
+}
+
 static void settle_candidate(struct database *db, struct load *load)
 {
 	struct database_candidate *c = &db->candidate[load->candidate];
@@ -205,6 +285,10 @@ static void settle_candidate(struct database *db, struct load *load)
 		db->name, catalogue_functions(c->catalogue));
 	c->ready = true;
 	c->complained = false;
+	base_free(c->server, c->nserver);
+	c->server = load->server;
+	c->nserver = load->nserver;
+	rebuild_base(db);
 	catalogue_free(old);
 }
 
@@ -217,9 +301,13 @@ static void settle_control(struct database *db, struct load *load)
 	classifier_set_catalogue(db->primary_classifier, db->primary, ++db->generation);
 	db->primary_types = (struct type_names){type_name, db->primary};
 	catalogue_free(old);
-	base_free((struct base_setting *)db->view.base, db->view.nbase);
-	db->view.base = load->base;
-	db->view.nbase = load->nbase;
+	base_free(db->server, db->nserver);
+	base_free(db->roles, db->nroles);
+	db->server = load->server;
+	db->nserver = load->nserver;
+	db->roles = load->roles;
+	db->nroles = load->nroles;
+	rebuild_base(db);
 }
 
 static void complain(const struct load *load)
@@ -245,9 +333,11 @@ static void on_load(void *self, void *result)
 		db->candidate[load->candidate].loads_ended++;
 		db->candidate[load->candidate].load_failed = !load->catalogue;
 	}
-	if (!load->catalogue)
+	if (!load->catalogue) {
 		complain(load);
-	else if (load->candidate < 0)
+		base_free(load->server, load->nserver);
+		base_free(load->roles, load->nroles);
+	} else if (load->candidate < 0)
 		settle_control(db, load);
 	else
 		settle_candidate(db, load);

@@ -23,7 +23,9 @@ struct database_candidate {
 	uint32_t generation; /* of the catalogue: statement.catalogue_generation */
 	bool wanted;	     /* to be loaded again with the next databases_retry */
 	uint32_t loads_begun, loads_ended;
-	bool load_failed; /* the last one that ended */
+	bool load_failed;	     /* the last one that ended */
+	struct base_setting *server; /* owned: what our sessions there start with */
+	size_t nserver;
 };
 
 struct database {
@@ -36,6 +38,10 @@ struct database {
 	struct classifier
 		*primary_classifier; /* decides with it: what may be asked of the control */
 	struct type_names primary_types;
+	/* What view.base is made of, owned: the primary's own settings, and those of roles and this
+	 * database. */
+	struct base_setting *server, *roles;
+	size_t nserver, nroles;
 	unsigned loading;  /* loads under way */
 	uint64_t since_us; /* monotonic: when its first loads began */
 	bool tried;	   /* the first loads have come to an end, well or not */

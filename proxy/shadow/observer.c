@@ -2,6 +2,7 @@
 
 #include "proxy/shadow/observed.h"
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { SLOTS_MAX = 1 << 20 };
@@ -68,6 +69,27 @@ static void session_over(struct observer *o, struct observed **slot)
 		*slot = NULL;
 		o->sessions--;
 	}
+}
+
+bool observer_database_of(struct span payload, char *name, size_t size)
+{
+	struct startup_message message;
+	struct span rest, key, value, found = {0};
+	struct tape_open open;
+
+	if (payload.len < sizeof open)
+		return false;
+	memcpy(&open, payload.data, sizeof open);
+	if (open.startup_len > payload.len - sizeof open ||
+		!parse_startup(span_of(payload.data + sizeof open, open.startup_len), &message))
+		return false;
+	for (rest = message.parameters; next_parameter(&rest, &key, &value);)
+		if ((span_is(key, "user") && !found.len) ||
+			(span_is(key, "database") && value.len > 0))
+			found = value;
+
+	return found.data && (size_t)snprintf(name, size, "%.*s", (int)found.len,
+				     (const char *)found.data) < size;
 }
 
 static struct observed *follow(struct observer *o, struct tape_session id, struct span payload)

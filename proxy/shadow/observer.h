@@ -63,6 +63,9 @@ struct observer *observer_new(const struct observer_options *options, struct boo
 	const struct observer_sink *sink);
 void observer_free(struct observer *o); /* ends every open execution as unanswered */
 
+/* The database that a TAPE_OPEN record's session asks for, so that it can be read first. False: the
+ * packet makes no sense. */
+bool observer_database_of(struct span payload, char *name, size_t size);
 /* One record of tape number `tape`. */
 void observer_record(
 	struct observer *o, unsigned tape, const struct tape_record *record, struct span payload);

@@ -306,10 +306,17 @@ static bool follow_block(struct worker *w)
 	struct span payload;
 
 	do {
+		size_t at = w->block_at;
+		char name[256];
+
+		if (!pump_record(w->block, &at, &record, &payload))
+			return true;
+		/* A session takes its base from what is known of its database when it opens. */
+		if (record->kind == TAPE_OPEN && observer_database_of(payload, name, sizeof name))
+			on_database(w, name);
 		if (databases_loading(w->databases))
 			return false;
-		if (!pump_record(w->block, &w->block_at, &record, &payload))
-			return true;
+		w->block_at = at;
 		observer_record(w->observer, w->block->tape, record, payload);
 	} while (true);
 }

@@ -154,6 +154,24 @@ teardown() {
 }
 
 # bats test_tags=short
+primary_escapes() {
+	[ "$(psql_primary -Atc "show bytea_output")" = escape ]
+}
+
+@test "settings of the primary itself, which no server reports, go with the read" {
+	on_primary "alter system set bytea_output = 'escape'"
+	on_primary "alter system set extra_float_digits = 0"
+	on_primary "select pg_reload_conf()"
+	wait_for "$DEADLINE" "the new setting" primary_escapes
+	start_pgumbra
+	psql_pgumbra -c "select raw, 1::float8 / 3 from item where id = 1"
+	expect_outcome matched 1
+	expect_no_discrepancy
+	on_primary "alter system reset bytea_output"
+	on_primary "alter system reset extra_float_digits"
+	on_primary "select pg_reload_conf()"
+}
+
 @test "killing the shadow process costs evidence, never a client's byte (L7)" {
 	local old
 	start_pgumbra
