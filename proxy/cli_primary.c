@@ -95,7 +95,7 @@ static size_t primary_hosts(const struct config *c, struct host hosts[HOSTS_MAX]
 			snprintf(hosts[i].port, sizeof hosts[i].port, "5432");
 		list_entry(names, i, hosts[i].name, sizeof hosts[i].name);
 		if (!*hosts[i].name)
-			snprintf(hosts[i].name, sizeof hosts[i].name, "%s", hosts[i].host);
+			snprintf(hosts[i].name, sizeof hosts[i].name, "%.255s", hosts[i].host);
 	}
 	PQconninfoFree(options);
 
@@ -459,7 +459,7 @@ static void check_host(const struct config *c, const struct host *h, const struc
 	char where[320], why[300] = "";
 	bool answered = false, told_scram = false;
 
-	snprintf(where, sizeof where, "primary %s port %s", h->host, h->port);
+	snprintf(where, sizeof where, "primary %.250s port %.32s", h->host, h->port);
 	for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
 		const struct probe p = probe(h, leg, strangers[i]);
 
