@@ -3,7 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WIDTH = 100, SHAPES_LISTED = 20, ROWS_LISTED = 4, GROUPS_LISTED = 50, CELLS_LISTED = 8 };
+enum {
+	WIDTH = 100,
+	SHAPES_LISTED = 20,
+	ROWS_LISTED = 4,
+	GROUPS_LISTED = 50,
+	CELLS_LISTED = 8,
+	FINDINGS_SHOWN = 5
+};
 
 static const char *const outcome_helps[] = {
 #define X(NAME, name, help) help,
@@ -103,11 +110,18 @@ static void notes_text(struct buffer *b, const struct report *r)
 		view_line(b, json_string_value(value), WIDTH - 2);
 		buffer_printf(b, "\n");
 	}
+	i = 0;
 	json_object_foreach (r->findings, text, value) {
+		if (i++ == FINDINGS_SHOWN)
+			break;
 		buffer_printf(b, "finding: ");
 		view_line(b, text, 2 * WIDTH);
 		buffer_printf(b, "\n");
 	}
+	if (json_object_size(r->findings) > FINDINGS_SHOWN)
+		buffer_printf(b,
+			"findings: %s more; `pgumbra check` and the JSON form list them all\n",
+			view_count(json_object_size(r->findings) - FINDINGS_SHOWN, n));
 }
 
 /* ---- books ---- */

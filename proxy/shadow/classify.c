@@ -186,7 +186,8 @@ static const struct statement *decide(
 		statement_unref(s);
 		return NULL;
 	}
-	overrule(s);
+	if (!c->options.of_control)
+		overrule(s);
 
 	return s;
 }

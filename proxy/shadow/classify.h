@@ -121,6 +121,8 @@ struct classifier_options {
 	const char *allow_functions; /* comma-separated names that count as harmless */
 	bool identity_reproduced;    /* reads run as the client's role: row security and the current
 					user's name are the same there */
+	bool of_control; /* decides what the control may be asked: a test's switch never overrules
+			    it */
 	/* Called around each parse with the text's 128-bit hash, then with zeros: a crash of the
 	 * parser is remembered. May be NULL. */
 	void (*on_parse)(void *self, uint64_t low, uint64_t high);

@@ -532,7 +532,9 @@ static bool make_classifiers(struct database *db)
 		all &= o->candidates[i].impersonate;
 	}
 	classifier.identity_reproduced = o->control_impersonate;
+	classifier.of_control = true;
 	db->primary_classifier = classifier_new(&classifier);
+	classifier.of_control = false;
 	if (!db->primary_classifier)
 		return false;
 	db->view.identity_reproduced = any;
