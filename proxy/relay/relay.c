@@ -376,6 +376,10 @@ int relay_run(struct config *config, const char *config_path)
 	int code = EXIT_GOOD;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* What the loop's handlers go back to: a second SIGTERM in the last moment must not cut the
+	 * end short. */
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
 	read_settings(&r);
 	if (!primary_init(
 		    &r.shared.primary, config_text(config, "primary", NULL, "conninfo"), &error) ||

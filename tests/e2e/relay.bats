@@ -85,6 +85,9 @@ teardown() {
 }
 
 @test "case 26: a row and a COPY of 290 MB pass, memory stays flat (L4)" {
+	# Freed memory that AddressSanitizer keeps back is not the relay's.
+	ASAN_OPTIONS=${ASAN_OPTIONS-}:quarantine_size_mb=1:thread_local_quarantine_size_kb=64
+	export ASAN_OPTIONS
 	start_relay
 	through sql -c "select 1" >/dev/null
 	before=$(peak_kib)
@@ -277,7 +280,7 @@ none_sleeping() {
 
 @test "a second instance on the same port is refused" {
 	start_relay
-	run -2 "$BUILD/tests/relay_only" "pgumbra.listen=127.0.0.1:$RELAY_PORT" \
+	run -3 "$BUILD/tests/relay_only" "pgumbra.listen=127.0.0.1:$RELAY_PORT" \
 		"primary.conninfo=host=127.0.0.1 port=$PRIMARY_PORT"
 	[[ "$output" == *"could not listen on 127.0.0.1:$RELAY_PORT"* ]]
 	books_balance
