@@ -9,13 +9,6 @@ void framer_init(struct framer *f)
 	*f = (struct framer){0};
 }
 
-static uint32_t header_length(const struct framer *f)
-{
-	const uint8_t *p = f->header + 1;
-
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static struct span take(struct span *input, size_t n)
 {
 	struct span taken = span_of(input->data, n);
@@ -54,10 +47,11 @@ bool framer_next_cut(struct framer *f, struct span *input, struct frame_run *run
 			run->bytes = take(input, n);
 			return true;
 		}
-		if (header_length(f) < 4 || header_length(f) > MESSAGE_LENGTH_MAX) {
+		if (message_length(f->header) < 4 ||
+			message_length(f->header) > MESSAGE_LENGTH_MAX) {
 			f->lost = true;
 		} else {
-			f->body_left = header_length(f) - 4;
+			f->body_left = message_length(f->header) - 4;
 			run->begins = true;
 		}
 	}
@@ -70,7 +64,7 @@ bool framer_next_cut(struct framer *f, struct span *input, struct frame_run *run
 	body = input->len - n < f->body_left ? input->len - n : f->body_left;
 	f->body_left -= (uint32_t)body;
 	run->type = f->header[0];
-	run->length = header_length(f);
+	run->length = message_length(f->header);
 	run->bytes = take(input, n + body);
 	run->ends = f->body_left == 0;
 	if (run->ends)

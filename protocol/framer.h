@@ -29,6 +29,12 @@ struct frame_run {
 };
 
 void framer_init(struct framer *f);
+/* The length word behind a type byte. */
+static inline uint32_t message_length(const uint8_t header[static MESSAGE_HEADER])
+{
+	return (uint32_t)header[1] << 24 | (uint32_t)header[2] << 16 | (uint32_t)header[3] << 8 |
+	       header[4];
+}
 /* What framer_next does with a message that does not lie whole in the input. */
 bool framer_next_cut(struct framer *f, struct span *input, struct frame_run *run);
 
@@ -41,7 +47,7 @@ static inline bool framer_next(struct framer *f, struct span *input, struct fram
 
 	if (f->have != 0 || input->len < MESSAGE_HEADER) /* a lost framer has its header */
 		return framer_next_cut(f, input, run);
-	length = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
+	length = message_length(p);
 	if (length < 4 || length > MESSAGE_LENGTH_MAX || length >= input->len)
 		return framer_next_cut(f, input, run);
 

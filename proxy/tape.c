@@ -202,6 +202,10 @@ void tape_commit(struct tape *t, const struct relay_counters *counters)
 	publish_counters(t->control, counters);
 	t->committed = t->head;
 	atomic_store_explicit(&t->control->head, t->head, memory_order_release);
+}
+
+void tape_follow(struct tape *t)
+{
 	t->tail = current_tail(t);
 }
 
@@ -222,5 +226,5 @@ uint64_t tape_head(const struct tape *t)
 
 uint64_t tape_tail(const struct tape *t)
 {
-	return current_tail(t);
+	return t->tail;
 }

@@ -119,10 +119,15 @@ bool tape_put(struct tape *t, enum tape_kind kind, struct tape_session session, 
 	struct span a, struct span b);
 /* Makes records and counters visible. */
 void tape_commit(struct tape *t, const struct relay_counters *counters);
-size_t tape_used(const struct tape *t);
 size_t tape_size(const struct tape *t);
 uint64_t tape_head(const struct tape *t); /* position of the next record; grows for ever */
-uint64_t tape_tail(const struct tape *t); /* range-checked position read by the consumer */
+/* Looks where the consumer is. tape_put does so when it finds no room; the producer does it once
+ * per turn of its loop, because the consumer's page is a cache line that both sides write and read.
+ */
+void tape_follow(struct tape *t);
+/* Range-checked position read by the consumer, and bytes behind it, as of the last look. */
+uint64_t tape_tail(const struct tape *t);
+size_t tape_used(const struct tape *t);
 
 /* --- consumer (shadow) --- */
 struct tape_reader; /* opaque */

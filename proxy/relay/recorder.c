@@ -1,193 +1,32 @@
-#include "proxy/relay/recorder.h"
+#include "proxy/relay/recorder_internal.h"
 
 #include "protocol/message.h"
 #include <assert.h>
 #include <stdlib.h>
-#include <strings.h>
 
 enum { SMALL_MESSAGE_MAX = 16 * 1024, REPORTED_MAX = 16 * 1024 };
 
-/* --- the account --- */
-
-static void count_frames(struct recorder *r, uint32_t frames, bool taken)
-{
-	struct relay_counters *c = &r->recording->counters;
-
-	c->relayed += frames;
-	if (taken)
-		c->taken += frames;
-	else
-		c->unobserved[r->why] += frames;
-}
+/* What a message of the client is to the account and to a gap. */
+enum front_traits {
+	GAP_TRAITS = GAP_PARSE | GAP_CLOSE | GAP_QUERY, /* what it means if it passes unseen */
+	COUNTED = 64,
+	WHOLE = 128, /* may go the short way when it lies whole in a chunk */
+};
+static const uint8_t front_traits[UINT8_MAX + 1] = {
+	[FRONT_BIND] = WHOLE,
+	[FRONT_CLOSE] = WHOLE | GAP_CLOSE,
+	[FRONT_DESCRIBE] = WHOLE,
+	[FRONT_EXECUTE] = WHOLE | COUNTED,
+	[FRONT_FLUSH] = WHOLE,
+	[FRONT_FUNCTION_CALL] = WHOLE | COUNTED,
+	[FRONT_PARSE] = WHOLE | GAP_PARSE,
+	[FRONT_QUERY] = WHOLE | COUNTED | GAP_QUERY,
+	[FRONT_SYNC] = WHOLE,
+};
 
 static bool is_counted(const struct way *w, uint8_t type)
 {
-	return !w->from_server &&
-	       (type == FRONT_QUERY || type == FRONT_EXECUTE || type == FRONT_FUNCTION_CALL);
-}
-
-/* --- the tape --- */
-
-/* Bytes of the session in the ring, at most: what was put before the mark counts until all of it
- * was read. */
-static size_t share_held(struct recorder *r)
-{
-	if (r->share_old + r->share_new > 0 && tape_tail(r->recording->tape) >= r->share_mark) {
-		r->share_old = r->share_new;
-		r->share_new = 0;
-		r->share_mark = tape_head(r->recording->tape);
-	}
-
-	return r->share_old + r->share_new;
-}
-
-/* R3. False when it does not fit. */
-static bool put(struct recorder *r, enum tape_kind kind, struct span a, struct span b)
-{
-	struct recording *to = r->recording;
-	const size_t size = sizeof(struct tape_record) + a.len + b.len + 8;
-
-	if (share_held(r) + size > tape_size(to->tape) / 8 ||
-		!tape_put(to->tape, kind, r->id, to->now_us, a, b))
-		return false;
-	r->share_new += size;
-
-	return true;
-}
-
-/* What was to be taken did not fit: from here on the session is not taken. */
-static void enter_gap(struct recorder *r, enum unobserved why, uint32_t flags)
-{
-	r->taking = false;
-	r->why = why;
-	r->gap |= flags;
-	r->front.taken = r->back.taken = false;
-	r->missed = (struct tape_rows){0};
-}
-
-static void put_segment(struct recorder *r, struct way *w)
-{
-	const enum tape_kind kind = w->from_server ? TAPE_BACK : TAPE_FRONT;
-	const struct segment s = w->segment;
-
-	w->segment = (struct segment){0};
-	if (s.bytes.len == 0)
-		return;
-	if (put(r, kind, span_of(s.prefix, s.prefix_len), s.bytes))
-		count_frames(r, s.frames, true);
-	else {
-		enter_gap(r, UNOBSERVED_TAPE_FULL, s.flags);
-		count_frames(r, s.frames, false);
-	}
-}
-
-/* Rows that were not taken are told before the next byte that is. */
-static void put_missed_rows(struct recorder *r)
-{
-	if (!r->taking || r->missed.rows == 0)
-		return;
-	if (!put(r, TAPE_ROWS, span_of(&r->missed, sizeof r->missed), span_of(NULL, 0)))
-		enter_gap(r, UNOBSERVED_TAPE_FULL, 0);
-	r->missed = (struct tape_rows){0};
-}
-
-static bool put_open(struct recorder *r, bool again)
-{
-	struct tape_open open = {.announced_again = again,
-		.flags = again ? r->gap : 0,
-		.startup_len = (uint32_t)r->startup_len,
-		.reported_len = again ? (uint32_t)r->reported_len : 0,
-		.peer_us = r->peer_us};
-	uint8_t head[sizeof open + STARTUP_LENGTH_MAX];
-
-	assert(r->startup_len <= STARTUP_LENGTH_MAX);
-	memcpy(head, &open, sizeof open);
-	memcpy(head + sizeof open, r->startup, r->startup_len);
-	r->announced = put(r, TAPE_OPEN, span_of(head, sizeof open + r->startup_len),
-		span_of(r->reported, open.reported_len));
-
-	return r->announced;
-}
-
-bool recorder_quiet(const struct recorder *r)
-{
-	return r->authenticated && r->status == 'I' && r->outstanding == 0 && !r->extended &&
-	       !r->front.middle && !r->back.middle;
-}
-
-static void try_resume(struct recorder *r)
-{
-	const struct recording *from = r->recording;
-	struct tape_resume resume = {.flags = r->gap, .reported_len = (uint32_t)r->reported_len};
-
-	if (r->taking || r->never || from->epoch == 0 || from->switched_off || !recorder_quiet(r) ||
-		tape_used(from->tape) >= tape_size(from->tape) / 2)
-		return;
-	if (!r->announced && !put_open(r, true))
-		return;
-	if (!put(r, TAPE_RESUME, span_of(&resume, sizeof resume),
-		    span_of(r->reported, r->reported_len)))
-		return;
-	r->taking = true;
-	r->gap = 0;
-	r->used_at_start = tape_used(from->tape);
-	r->rows = ROWS_UNDECIDED;
-	r->result_bytes = 0;
-}
-
-/* --- rows --- */
-
-static bool coin_says_yes(struct recording *to)
-{
-	to->random ^= to->random << 13; /* Marsaglia, "Xorshift RNGs", 2003 */
-	to->random ^= to->random >> 7;
-	to->random ^= to->random << 17;
-
-	return (to->random >> 32) < to->sample;
-}
-
-/* 0 when the row may be taken. A session stops at three quarters of its eighth, so that the end of
- * the result still fits. */
-static uint32_t refuse_row(struct recorder *r, size_t bytes)
-{
-	const struct recording *to = r->recording;
-	const size_t size = tape_size(to->tape), waiting = r->back.segment.bytes.len;
-
-	if (bytes > to->max_message_bytes || r->result_bytes + bytes > to->max_result_bytes)
-		return ROWS_RESULT_LIMIT;
-	if (r->used_at_start + waiting + bytes > size / 2)
-		return ROWS_HALF_FULL;
-	if (share_held(r) + waiting + bytes > size / 32 * 3)
-		return ROWS_SESSION_SHARE;
-
-	return 0;
-}
-
-static bool take_row(struct recorder *r, size_t bytes)
-{
-	if (r->rows == ROWS_UNDECIDED) {
-		r->rows = coin_says_yes(r->recording) ? ROWS_TAKEN : ROWS_REFUSED;
-		r->refusal = ROWS_SAMPLED_OUT;
-	}
-	if (r->rows == ROWS_TAKEN) {
-		r->refusal = refuse_row(r, bytes);
-		if (r->refusal)
-			r->rows = ROWS_REFUSED;
-	}
-	r->result_bytes += bytes;
-	if (r->rows == ROWS_TAKEN)
-		return true;
-	r->missed.reason = r->refusal;
-	r->missed.rows++;
-	r->missed.bytes += bytes;
-
-	return false;
-}
-
-static void end_result(struct recorder *r)
-{
-	r->rows = ROWS_UNDECIDED;
-	r->result_bytes = 0;
+	return !w->from_server && front_traits[type] & COUNTED;
 }
 
 /* --- one message --- */
@@ -197,12 +36,12 @@ static void put_stub(struct recorder *r, struct way *w, const struct frame_run *
 	struct tape_stub stub = {
 		.type = run->type, .from_server = w->from_server, .length = run->length};
 
-	put_segment(r, w);
+	recorder_put_segment(r, w);
 	if (!r->taking)
 		return;
-	w->stubbed = put(r, TAPE_STUB, span_of(&stub, sizeof stub), span_of(NULL, 0));
+	w->stubbed = recorder_put(r, TAPE_STUB, span_of(&stub, sizeof stub), span_of(NULL, 0));
 	if (!w->stubbed)
-		enter_gap(r, UNOBSERVED_TAPE_FULL, 0);
+		recorder_enter_gap(r, UNOBSERVED_TAPE_FULL, 0);
 	else if (is_counted(w, run->type))
 		count_frames(r, 1, true);
 }
@@ -218,14 +57,14 @@ static void begin_message(struct recorder *r, struct way *w, const struct frame_
 		return;
 	if (w->from_server) {
 		if (run->type == BACK_DATA_ROW || run->type == BACK_COPY_DATA)
-			w->taken = take_row(r, bytes);
+			w->taken = recorder_take_row(r, bytes);
 		else if (run->type == BACK_KEY_DATA)
 			w->taken = false; /* L6 */
 		if (!w->taken)
 			return;
 		if (r->missed.rows > 0) {
-			put_segment(r, w);
-			put_missed_rows(r);
+			recorder_put_segment(r, w);
+			recorder_put_missed_rows(r);
 		}
 	} else if (run->type == FRONT_COPY_DATA || run->type == FRONT_PASSWORD) {
 		w->taken = false;
@@ -240,16 +79,18 @@ static void begin_message(struct recorder *r, struct way *w, const struct frame_
 
 static bool plain_tag(struct span tag)
 {
-	static const char *const plain[] = {"SELECT ", "INSERT ", "UPDATE ", "DELETE ", "MERGE ",
-		"BEGIN", "COMMIT", "ROLLBACK"};
+	static const struct plain {
+		const char *text;
+		uint8_t len;
+		bool whole; /* nothing follows it */
+	} plain[] = {{"SELECT ", 7, false}, {"INSERT ", 7, false}, {"UPDATE ", 7, false},
+		{"DELETE ", 7, false}, {"MERGE ", 6, false}, {"BEGIN", 5, true},
+		{"COMMIT", 6, true}, {"ROLLBACK", 8, true}};
 
-	for (unsigned i = 0; i < sizeof plain / sizeof plain[0]; i++) {
-		size_t n = strlen(plain[i]);
-		bool whole = plain[i][n - 1] != ' ';
-
-		if (tag.len >= n && memcmp(tag.data, plain[i], n) == 0 && (!whole || tag.len == n))
+	for (const struct plain *p = plain; p < plain + sizeof plain / sizeof plain[0]; p++)
+		if (tag.len >= p->len && memcmp(tag.data, p->text, p->len) == 0 &&
+			(!p->whole || tag.len == p->len))
 			return true;
-	}
 
 	return false;
 }
@@ -259,14 +100,8 @@ static uint32_t gap_flags(const struct way *w, const struct frame_run *run)
 {
 	struct span tag;
 
-	if (!w->from_server) {
-		switch (run->type) {
-		case FRONT_PARSE: return GAP_PARSE;
-		case FRONT_CLOSE: return GAP_CLOSE;
-		case FRONT_QUERY: return GAP_QUERY;
-		default: return 0;
-		}
-	}
+	if (!w->from_server)
+		return front_traits[run->type] & GAP_TRAITS;
 	if (run->type != BACK_COMMAND_COMPLETE)
 		return 0;
 	if (run->bytes.len != (size_t)run->length + 1 ||
@@ -286,7 +121,7 @@ static void carry(struct recorder *r, struct way *w, const struct frame_run *run
 
 	r->ever |= flags;
 	if (!w->taken) {
-		put_segment(r, w);
+		recorder_put_segment(r, w);
 		if (!r->taking)
 			r->gap |= flags;
 		if (counted && !w->stubbed)
@@ -386,7 +221,7 @@ static void authenticated(struct recorder *r)
 		return;
 	if (r->early || r->front.middle)
 		return; /* taken from the first quiet moment on */
-	if (put_open(r, false)) {
+	if (recorder_put_open(r, false)) {
 		r->taking = true;
 		r->gap = 0;
 	} else {
@@ -394,24 +229,22 @@ static void authenticated(struct recorder *r)
 	}
 }
 
-static void after_ready(struct recorder *r, struct span body)
+static void after_ready(struct recorder *r, uint8_t status)
 {
-	uint8_t status;
-
-	if (!parse_ready(body, &status))
-		return;
 	r->status = status;
 	if (r->outstanding > 0)
 		r->outstanding--;
 	if (status == 'I')
-		end_result(r);
-	try_resume(r);
+		recorder_end_result(r);
+	if (!r->taking)
+		recorder_try_resume(r);
 }
 
 static void after_small_message(struct recorder *r, uint8_t type, struct span body)
 {
 	struct reader reader = reader_over(body);
 	struct span name, value;
+	uint8_t status;
 
 	switch (type) {
 	case BACK_AUTHENTICATION:
@@ -423,10 +256,13 @@ static void after_small_message(struct recorder *r, uint8_t type, struct span bo
 			!r->never) {
 			r->never = true; /* what it reports can't be told any more */
 			if (r->taking)
-				enter_gap(r, UNOBSERVED_SESSION_UNKNOWN, GAP_UNKNOWN);
+				recorder_enter_gap(r, UNOBSERVED_SESSION_UNKNOWN, GAP_UNKNOWN);
 		}
 		break;
-	case BACK_READY: after_ready(r, body); break;
+	case BACK_READY:
+		if (parse_ready(body, &status))
+			after_ready(r, status);
+		break;
 	default: break;
 	}
 }
@@ -467,12 +303,12 @@ static void after_back(struct recorder *r, const struct way *w, const struct fra
 	case BACK_ERROR:
 		if (run->ends) {
 			end_copy(r, run->type == BACK_COMMAND_COMPLETE);
-			end_result(r);
+			recorder_end_result(r);
 		}
 		return;
 	case BACK_EMPTY_QUERY:
 		if (run->ends)
-			end_result(r);
+			recorder_end_result(r);
 		return;
 	default: return;
 	}
@@ -486,7 +322,150 @@ static void lose(struct recorder *r)
 	r->never = true;
 	r->why = UNOBSERVED_DESYNC;
 	if (r->taking)
-		enter_gap(r, UNOBSERVED_DESYNC, GAP_UNKNOWN);
+		recorder_enter_gap(r, UNOBSERVED_DESYNC, GAP_UNKNOWN);
+}
+
+static void pass(struct recorder *r, struct way *w, const struct frame_run *run)
+{
+	if (w->framer.lost) {
+		recorder_put_segment(r, w);
+		lose(r);
+		return;
+	}
+	w->middle = !run->ends;
+	if (run->length == 0) { /* a part of a header */
+		w->cut += (uint8_t)run->bytes.len;
+		return;
+	}
+	if (run->begins)
+		begin_message(r, w, run);
+	carry(r, w, run);
+	if (w->from_server)
+		after_back(r, w, run);
+	else if (run->ends)
+		after_front(r, run->type);
+	w->cut = 0;
+}
+
+/* --- whole messages --- */
+
+/* The short way for messages that lie whole in the chunk, which leaves what pass() would leave;
+ * what it does not know it leaves to pass(). */
+
+/* Of the message that the chunk begins with; 0 when it isn't whole, is too long, or makes no sense.
+ */
+static inline size_t whole_size(struct span chunk, size_t limit)
+{
+	uint32_t length;
+
+	if (chunk.len < MESSAGE_HEADER)
+		return 0;
+	length = message_length(chunk.data);
+
+	return length >= 4 && length < chunk.len && length < limit ? (size_t)length + 1 : 0;
+}
+
+static inline struct span skip(struct span chunk, size_t n)
+{
+	return span_of(chunk.data + n, chunk.len - n);
+}
+
+static struct span pass_front(
+	struct recorder *r, struct segment *s, struct span chunk, size_t limit)
+{
+	uint32_t frames = 0, flags = 0;
+	size_t size;
+
+	while ((size = whole_size(chunk, limit)) > 0 && front_traits[chunk.data[0]] & WHOLE) {
+		const uint8_t traits = front_traits[chunk.data[0]];
+
+		flags |= traits & GAP_TRAITS;
+		frames += (traits & COUNTED) != 0;
+		after_front(r, chunk.data[0]);
+		s->bytes.len += size;
+		chunk = skip(chunk, size);
+	}
+	r->ever |= flags;
+	if (r->taking) {
+		s->frames += frames;
+		s->flags |= flags;
+	} else {
+		r->gap |= flags;
+		count_frames(r, frames, false);
+	}
+
+	return chunk;
+}
+
+/* SELECT and a number, as a server writes it. */
+static inline bool is_select_tag(const uint8_t *message, size_t size)
+{
+	static const char select[] = "SELECT ";
+	const size_t len = sizeof select - 1;
+
+	return size > MESSAGE_HEADER + len && memcmp(message + MESSAGE_HEADER, select, len) == 0 &&
+	       memchr(message + MESSAGE_HEADER, 0, size - MESSAGE_HEADER) == message + size - 1;
+}
+
+/* False: it goes the long way. */
+static inline bool pass_back_message(struct recorder *r, const uint8_t *message, size_t size)
+{
+	switch (message[0]) {
+	case BACK_BIND_COMPLETE:
+	case BACK_CLOSE_COMPLETE:
+	case BACK_NO_DATA:
+	case BACK_PARAMETER_DESCRIPTION:
+	case BACK_PARSE_COMPLETE:
+	case BACK_PORTAL_SUSPENDED:
+	case BACK_ROW_DESCRIPTION: return true;
+	case BACK_DATA_ROW: return !r->taking || recorder_row_fits(r, size);
+	case BACK_COMMAND_COMPLETE:
+		if (!is_select_tag(message, size))
+			return false;
+		end_copy(r, true);
+		recorder_end_result(r);
+		return true;
+	case BACK_READY:
+		if (size != MESSAGE_HEADER + 1)
+			return false;
+		after_ready(r, message[MESSAGE_HEADER]);
+		return true;
+	default: return false;
+	}
+}
+
+static struct span pass_back(struct recorder *r, struct segment *s, struct span chunk, size_t limit)
+{
+	const bool taking = r->taking;
+	size_t size;
+
+	while (r->taking == taking && (size = whole_size(chunk, limit)) > 0 &&
+		pass_back_message(r, chunk.data, size)) {
+		s->bytes.len += size;
+		chunk = skip(chunk, size);
+	}
+	if (r->taking != taking) /* taken again: after this ReadyForQuery */
+		*s = (struct segment){0};
+
+	return chunk;
+}
+
+static struct span pass_whole(struct recorder *r, struct way *w, struct span chunk)
+{
+	struct segment *s = &w->segment;
+	const size_t limit = r->taking ? r->recording->max_message_bytes : MESSAGE_LENGTH_MAX;
+
+	if (!r->authenticated || w->framer.have > 0 || r->missed.rows > 0 ||
+		(!r->taking && s->bytes.len > 0))
+		return chunk;
+	if (s->bytes.len == 0)
+		*s = (struct segment){.bytes = span_of(chunk.data, 0)};
+	assert(s->bytes.data + s->bytes.len == chunk.data);
+	chunk = w->from_server ? pass_back(r, s, chunk, limit) : pass_front(r, s, chunk, limit);
+	if (!r->taking)
+		*s = (struct segment){0};
+
+	return chunk;
 }
 
 static void walk(struct recorder *r, struct way *w, struct span chunk)
@@ -495,27 +474,13 @@ static void walk(struct recorder *r, struct way *w, struct span chunk)
 
 	w->segment = (struct segment){0};
 	r->used_at_start = r->taking ? tape_used(r->recording->tape) : 0;
-	while (framer_next(&w->framer, &chunk, &run)) {
-		if (w->framer.lost) {
-			put_segment(r, w);
-			lose(r);
-			continue;
-		}
-		w->middle = !run.ends;
-		if (run.length == 0) { /* a part of a header */
-			w->cut += (uint8_t)run.bytes.len;
-			continue;
-		}
-		if (run.begins)
-			begin_message(r, w, &run);
-		carry(r, w, &run);
-		if (w->from_server)
-			after_back(r, w, &run);
-		else if (run.ends)
-			after_front(r, run.type);
-		w->cut = 0;
+	for (;;) {
+		chunk = pass_whole(r, w, chunk);
+		if (!framer_next(&w->framer, &chunk, &run))
+			break;
+		pass(r, w, &run);
 	}
-	put_segment(r, w);
+	recorder_put_segment(r, w);
 }
 
 /* --- outside --- */
@@ -569,7 +534,8 @@ void recorder_close(struct recorder *r)
 
 void recorder_front(struct recorder *r, struct span chunk)
 {
-	try_resume(r);
+	if (!r->taking)
+		recorder_try_resume(r);
 	walk(r, &r->front, chunk);
 }
 
@@ -586,7 +552,7 @@ void recorder_stop(struct recorder *r)
 		r->announced = false;
 	if (r->never)
 		return;
-	enter_gap(r, off ? UNOBSERVED_SHADOW_OFF : UNOBSERVED_SHADOW_DOWN, 0);
+	recorder_enter_gap(r, off ? UNOBSERVED_SHADOW_OFF : UNOBSERVED_SHADOW_DOWN, 0);
 }
 
 void recorder_announce(struct recorder *r)
@@ -597,59 +563,6 @@ void recorder_announce(struct recorder *r)
 	if (r->never || !r->authenticated)
 		return;
 	r->gap |= r->ever; /* a new shadow process has seen nothing of the session */
-	if (put_open(r, true))
-		try_resume(r);
-}
-
-/* As the server's parse_bool: what is surely false asks for an ordinary session. */
-static bool surely_false(struct span value)
-{
-	static const char *const words[] = {"false", "no", "off"};
-
-	if (span_is(value, "0"))
-		return true;
-	for (unsigned i = 0; i < 3; i++) {
-		size_t least = i == 2 ? 2 : 1; /* "o" might be on */
-
-		if (value.len >= least && value.len <= strlen(words[i]) &&
-			strncasecmp((const char *)value.data, words[i], value.len) == 0)
-			return true;
-	}
-
-	return false;
-}
-
-static bool some_parameter(struct span startup, bool (*fits)(struct span name, struct span value))
-{
-	struct startup_message message;
-	struct span rest, name, value;
-
-	if (!parse_startup(startup, &message))
-		return false;
-	rest = message.parameters;
-	while (next_parameter(&rest, &name, &value))
-		if (fits(name, value))
-			return true;
-
-	return false;
-}
-
-static bool asks_for_replication(struct span name, struct span value)
-{
-	return span_is(name, "replication") && !surely_false(value);
-}
-
-bool startup_wants_replication(struct span startup)
-{
-	return some_parameter(startup, asks_for_replication);
-}
-
-static bool is_own_name(struct span name, struct span value)
-{
-	return span_is(name, "application_name") && span_is(value, "pgumbra");
-}
-
-bool startup_is_own(struct span startup)
-{
-	return some_parameter(startup, is_own_name);
+	if (recorder_put_open(r, true) && !r->taking)
+		recorder_try_resume(r);
 }

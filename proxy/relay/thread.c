@@ -25,6 +25,8 @@ uint64_t relay_thread_now(struct relay_thread *t)
 	if (t->recording.now_us == 0) {
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		t->recording.now_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+		if (t->tape)
+			tape_follow(t->tape);
 	}
 
 	return t->recording.now_us;

@@ -125,8 +125,8 @@ static void t3_a_full_ring_refuses_and_keeps_what_is_unread(void **state)
 		assert_true(next_is(p.reader, text));
 	assert_false(put_text(p.tape, text, "")); /* read, but not released */
 	tape_reader_release(p.reader);
-	assert_int_equal(tape_used(p.tape), 0);
-	assert_true(put_text(p.tape, text, ""));
+	assert_true(put_text(p.tape, text, "")); /* a put that finds no room looks again */
+	assert_int_equal(tape_used(p.tape), sizeof(struct tape_record) + 200);
 	pair_free(&p);
 }
 
@@ -183,10 +183,12 @@ static void t4_a_lying_tail_counts_as_nothing_read(void **state)
 	lies[2] = tape_head(p.tape) - tape_size(p.tape) - 8;
 	for (unsigned i = 0; i < 3; i++) {
 		atomic_store(&p.lies->tail, lies[i]);
+		tape_follow(p.tape);
 		assert_true(tape_tail(p.tape) == 0);
 		assert_false(put_text(p.tape, filler, ""));
 	}
 	tape_reader_release(p.reader);
+	tape_follow(p.tape);
 	assert_true(tape_tail(p.tape) > 0);
 	assert_true(put_text(p.tape, filler, ""));
 	pair_free(&p);
@@ -203,9 +205,10 @@ static void t4_a_tail_that_goes_back_is_not_believed(void **state)
 	tape_commit(p.tape, &no_counters);
 	assert_true(next_is(p.reader, "a"));
 	tape_reader_release(p.reader);
-	tape_commit(p.tape, &no_counters);
+	tape_follow(p.tape);
 	good = tape_tail(p.tape);
 	atomic_store(&p.lies->tail, 0);
+	tape_follow(p.tape);
 	assert_true(tape_tail(p.tape) == good && good > 0);
 	pair_free(&p);
 }
@@ -226,9 +229,11 @@ static void a_new_epoch_leaves_the_old_records_and_the_old_tail(void **state)
 	assert_true(put_text(p.tape, "new", ""));
 	tape_commit(p.tape, &no_counters);
 	tape_reader_release(p.reader); /* the first consumer still moves: it is not believed */
+	tape_follow(p.tape);
 	assert_true(tape_used(p.tape) > 0);
 	assert_true(next_is(second, "new"));
 	tape_reader_release(second);
+	tape_follow(p.tape);
 	assert_int_equal(tape_used(p.tape), 0);
 	tape_reader_free(second);
 	pair_free(&p);

@@ -1,0 +1,39 @@
+/* What the files of the recorder share: recorder.c (the walk over messages, and what the session is
+ * at), recorder_tape.c (what is put on the tape, gaps, rows), recorder_startup.c (which sessions
+ * are never taken).
+ */
+#ifndef PGUMBRA_PROXY_RELAY_RECORDER_INTERNAL_H
+#define PGUMBRA_PROXY_RELAY_RECORDER_INTERNAL_H
+
+#include "proxy/relay/recorder.h"
+
+static inline void count_frames(struct recorder *r, uint32_t frames, bool taken)
+{
+	struct relay_counters *c = &r->recording->counters;
+
+	c->relayed += frames;
+	if (taken)
+		c->taken += frames;
+	else
+		c->unobserved[r->why] += frames;
+}
+
+/* --- recorder_tape.c --- */
+/* R3. False when it does not fit. */
+bool recorder_put(struct recorder *r, enum tape_kind kind, struct span a, struct span b);
+bool recorder_put_open(struct recorder *r, bool again);
+/* The segment at hand, if there is one. */
+void recorder_put_segment(struct recorder *r, struct way *w);
+/* Rows that were not taken are told before the next byte that is. */
+void recorder_put_missed_rows(struct recorder *r);
+/* What was to be taken did not fit: from here on the session is not taken. */
+void recorder_enter_gap(struct recorder *r, enum unobserved why, uint32_t flags);
+/* Of a session that is not taken: takes it again if all is quiet. */
+void recorder_try_resume(struct recorder *r);
+/* Is there room for a row of so many bytes? The first row of a result throws the sample's coin. */
+bool recorder_row_fits(struct recorder *r, size_t bytes);
+/* The same, and books the row as taken or as missed. */
+bool recorder_take_row(struct recorder *r, size_t bytes);
+void recorder_end_result(struct recorder *r);
+
+#endif

@@ -1,0 +1,176 @@
+#include "proxy/relay/recorder_internal.h"
+#include <assert.h>
+
+/* Bytes of the session in the ring, at most: what was put before the mark counts until all of it
+ * was read. */
+static size_t share_held(struct recorder *r)
+{
+	if (r->share_old + r->share_new > 0 && tape_tail(r->recording->tape) >= r->share_mark) {
+		r->share_old = r->share_new;
+		r->share_new = 0;
+		r->share_mark = tape_head(r->recording->tape);
+	}
+
+	return r->share_old + r->share_new;
+}
+
+bool recorder_put(struct recorder *r, enum tape_kind kind, struct span a, struct span b)
+{
+	struct recording *to = r->recording;
+	const size_t size = sizeof(struct tape_record) + a.len + b.len + 8;
+
+	if (share_held(r) + size > tape_size(to->tape) / 8 ||
+		!tape_put(to->tape, kind, r->id, to->now_us, a, b))
+		return false;
+	r->share_new += size;
+
+	return true;
+}
+
+void recorder_enter_gap(struct recorder *r, enum unobserved why, uint32_t flags)
+{
+	r->taking = false;
+	r->why = why;
+	r->gap |= flags;
+	r->front.taken = r->back.taken = false;
+	r->missed = (struct tape_rows){0};
+}
+
+void recorder_put_segment(struct recorder *r, struct way *w)
+{
+	const enum tape_kind kind = w->from_server ? TAPE_BACK : TAPE_FRONT;
+	const struct segment s = w->segment;
+
+	if (s.bytes.len == 0)
+		return;
+	w->segment = (struct segment){0};
+	if (recorder_put(r, kind, span_of(s.prefix, s.prefix_len), s.bytes))
+		count_frames(r, s.frames, true);
+	else {
+		recorder_enter_gap(r, UNOBSERVED_TAPE_FULL, s.flags);
+		count_frames(r, s.frames, false);
+	}
+}
+
+void recorder_put_missed_rows(struct recorder *r)
+{
+	if (!r->taking || r->missed.rows == 0)
+		return;
+	if (!recorder_put(r, TAPE_ROWS, span_of(&r->missed, sizeof r->missed), span_of(NULL, 0)))
+		recorder_enter_gap(r, UNOBSERVED_TAPE_FULL, 0);
+	r->missed = (struct tape_rows){0};
+}
+
+bool recorder_put_open(struct recorder *r, bool again)
+{
+	struct tape_open open = {.announced_again = again,
+		.flags = again ? r->gap : 0,
+		.startup_len = (uint32_t)r->startup_len,
+		.reported_len = again ? (uint32_t)r->reported_len : 0,
+		.peer_us = r->peer_us};
+	uint8_t head[sizeof open + STARTUP_LENGTH_MAX];
+
+	assert(r->startup_len <= STARTUP_LENGTH_MAX);
+	memcpy(head, &open, sizeof open);
+	memcpy(head + sizeof open, r->startup, r->startup_len);
+	r->announced = recorder_put(r, TAPE_OPEN, span_of(head, sizeof open + r->startup_len),
+		span_of(r->reported, open.reported_len));
+
+	return r->announced;
+}
+
+bool recorder_quiet(const struct recorder *r)
+{
+	return r->authenticated && r->status == 'I' && r->outstanding == 0 && !r->extended &&
+	       !r->front.middle && !r->back.middle;
+}
+
+void recorder_try_resume(struct recorder *r)
+{
+	const struct recording *from = r->recording;
+	struct tape_resume resume = {.flags = r->gap, .reported_len = (uint32_t)r->reported_len};
+
+	if (r->never || from->epoch == 0 || from->switched_off || !recorder_quiet(r) ||
+		tape_used(from->tape) >= tape_size(from->tape) / 2)
+		return;
+	if (!r->announced && !recorder_put_open(r, true))
+		return;
+	if (!recorder_put(r, TAPE_RESUME, span_of(&resume, sizeof resume),
+		    span_of(r->reported, r->reported_len)))
+		return;
+	r->taking = true;
+	r->gap = 0;
+	r->used_at_start = tape_used(from->tape);
+	r->rows = ROWS_UNDECIDED;
+	r->result_bytes = 0;
+}
+
+/* --- rows --- */
+
+static bool coin_says_yes(struct recording *to)
+{
+	to->random ^= to->random << 13; /* Marsaglia, "Xorshift RNGs", 2003 */
+	to->random ^= to->random >> 7;
+	to->random ^= to->random << 17;
+
+	return (to->random >> 32) < to->sample;
+}
+
+/* 0 when the row may be taken. A session stops at three quarters of its eighth, so that the end of
+ * the result still fits. */
+static uint32_t refuse_row(struct recorder *r, size_t bytes)
+{
+	const struct recording *to = r->recording;
+	const size_t size = tape_size(to->tape), waiting = r->back.segment.bytes.len;
+
+	if (bytes > to->max_message_bytes || r->result_bytes + bytes > to->max_result_bytes)
+		return ROWS_RESULT_LIMIT;
+	if (r->used_at_start + waiting + bytes > size / 2)
+		return ROWS_HALF_FULL;
+	if (share_held(r) + waiting + bytes > size / 32 * 3)
+		return ROWS_SESSION_SHARE;
+
+	return 0;
+}
+
+static void decide_rows(struct recorder *r)
+{
+	if (r->rows != ROWS_UNDECIDED)
+		return;
+	r->rows = coin_says_yes(r->recording) ? ROWS_TAKEN : ROWS_REFUSED;
+	r->refusal = ROWS_SAMPLED_OUT;
+}
+
+bool recorder_row_fits(struct recorder *r, size_t bytes)
+{
+	decide_rows(r);
+	if (r->rows != ROWS_TAKEN || refuse_row(r, bytes))
+		return false;
+	r->result_bytes += bytes;
+
+	return true;
+}
+
+bool recorder_take_row(struct recorder *r, size_t bytes)
+{
+	decide_rows(r);
+	if (r->rows == ROWS_TAKEN) {
+		r->refusal = refuse_row(r, bytes);
+		if (r->refusal)
+			r->rows = ROWS_REFUSED;
+	}
+	r->result_bytes += bytes;
+	if (r->rows == ROWS_TAKEN)
+		return true;
+	r->missed.reason = r->refusal;
+	r->missed.rows++;
+	r->missed.bytes += bytes;
+
+	return false;
+}
+
+void recorder_end_result(struct recorder *r)
+{
+	r->rows = ROWS_UNDECIDED;
+	r->result_bytes = 0;
+}
