@@ -6,13 +6,21 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 256 * 1024, SPARE_MAX = 16 };
+enum {
+	BLOCK_BYTES = 256 * 1024,
+	SPARE_MAX = 16,
+	POLL_MS = 5,
+	IDLE_POLL_MS = 10,
+	IDLE_POLLS = 1000,
+	FASTEST_BYTES_PER_MS = 1000 * 1000, /* more than one relay thread copies */
+};
 
 struct pump {
 	struct tape_reader **tapes;
 	bool *broken;
 	unsigned ntapes;
 	size_t limit_bytes;
+	int poll_ms;
 	int wake_fd;
 	pthread_mutex_t mutex;
 	struct pump_block *first, **tail; /* filled */
@@ -22,7 +30,16 @@ struct pump {
 	struct pump_block *open; /* being filled; the pump's thread alone */
 };
 
-struct pump *pump_new(struct tape_reader **tapes, unsigned ntapes, size_t limit_bytes, int wake_fd)
+/* So often that a thread which fills its tape as fast as it can does not get an eighth of it full
+ * between two looks. */
+static int poll_ms(size_t tape_bytes)
+{
+	size_t ms = tape_bytes / 8 / FASTEST_BYTES_PER_MS;
+
+	return ms < 1 ? 1 : ms > POLL_MS ? POLL_MS : (int)ms;
+}
+
+struct pump *pump_new(struct tape_reader **tapes, unsigned ntapes, size_t tape_bytes, int wake_fd)
 {
 	struct pump *p = calloc(1, sizeof *p);
 
@@ -32,7 +49,8 @@ struct pump *pump_new(struct tape_reader **tapes, unsigned ntapes, size_t limit_
 	}
 	p->tapes = tapes;
 	p->ntapes = ntapes;
-	p->limit_bytes = limit_bytes;
+	p->limit_bytes = tape_bytes;
+	p->poll_ms = poll_ms(tape_bytes);
 	p->wake_fd = wake_fd;
 	p->tail = &p->first;
 	pthread_mutex_init(&p->mutex, NULL);
@@ -179,7 +197,7 @@ void pump_run(struct pump *p, int lifeline_fd)
 	bool gone = false;
 
 	while (!gone || !empty(p)) {
-		int wait_ms = idle < 1000 ? 1 : 10;
+		int wait_ms = idle < IDLE_POLLS ? p->poll_ms : IDLE_POLL_MS;
 
 		idle = drain_all(p) ? 0 : idle + 1;
 		if (gone)

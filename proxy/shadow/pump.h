@@ -2,9 +2,9 @@
  * shadow's main thread at normal priority (a reader niced with the worker starves on busy cores and
  * lets the tape fill); reads frames of the tape only.
  *
- * Polls, about every millisecond under traffic and less often when idle, so that the relay never
- * has to make a system call for it. Bounded: while the worker is `limit_bytes` behind, the pump
- * leaves the rest on the tape, where the relay's own rules apply.
+ * Polls, every 1 to 5 milliseconds under traffic (the smaller the tape, the oftener) and less often
+ * when idle, so that the relay never has to make a system call for it. Bounded: while the worker is
+ * a tape's size behind, the pump leaves the rest on the tape, where the relay's own rules apply.
  */
 #ifndef PGUMBRA_SHADOW_PUMP_H
 #define PGUMBRA_SHADOW_PUMP_H
@@ -21,8 +21,9 @@ struct pump_block {
 };
 
 struct pump; /* opaque */
-/* tapes is borrowed. wake_fd is an eventfd written when blocks are there. */
-struct pump *pump_new(struct tape_reader **tapes, unsigned ntapes, size_t limit_bytes, int wake_fd);
+/* tapes is borrowed; tape_bytes is the size of each. wake_fd is an eventfd written when blocks are
+ * there. */
+struct pump *pump_new(struct tape_reader **tapes, unsigned ntapes, size_t tape_bytes, int wake_fd);
 void pump_free(struct pump *p);
 /* Returns when the lifeline ends and the tapes are empty. */
 void pump_run(struct pump *p, int lifeline_fd);
