@@ -288,7 +288,7 @@ static void compare_sequences(const struct result *p, const struct result *c,
 	struct span p_row, c_row;
 
 	if (!p->kept_all || !c->kept_all) {
-		out->undecidable = true;
+		out->undecidable = !order->total;
 		differs(out, CLASS_ORDER, "");
 		return;
 	}
@@ -304,9 +304,9 @@ static void compare_sequences(const struct result *p, const struct result *c,
 		}
 		unsure |= keys == CELL_UNSURE;
 	}
-	if (unsure) {
+	if (unsure || order->total) {
 		differs(out, CLASS_ORDER, "");
-		out->order_ambiguous = true;
+		out->order_ambiguous = !order->total;
 		return;
 	}
 	out->order_explained = true;
@@ -388,14 +388,24 @@ static const char *hint_of(const struct row_difference *d, const struct result *
 	return hint ? hint : "";
 }
 
+/* May another choice of rows be as right? Not where no rows tie, nor where fewer came than the
+ * limit lets through: then they are all. */
+static bool cut_is_free(const struct order_rule *order, const struct result *p)
+{
+	if (!order->limited || order->total || (order->with_ties && !order->offset))
+		return false;
+
+	return order->offset || order->limit_rows == 0 || p->rows >= (uint64_t)order->limit_rows;
+}
+
 /* Without all rows: what the counts alone say. */
 static void judge_by_count(const struct result *p, const struct result *c,
 	const struct order_rule *order, struct comparison *out)
 {
 	differs(out, class_by_count(p, c), "");
 	out->order_ambiguous =
-		order->leaks || (order->limited && !order->ordered && p->rows == c->rows);
-	out->undecidable = !out->order_ambiguous && order->limited && p->rows == c->rows;
+		order->leaks || (cut_is_free(order, p) && !order->ordered && p->rows == c->rows);
+	out->undecidable = !out->order_ambiguous && cut_is_free(order, p) && p->rows == c->rows;
 }
 
 static void judge_rows(const struct result *p, const struct result *c,
@@ -407,9 +417,9 @@ static void judge_rows(const struct result *p, const struct result *c,
 
 	differs(out, class, "");
 	out->order_ambiguous = order->leaks;
-	if (order->limited && !order->ordered && p->rows == c->rows)
+	if (cut_is_free(order, p) && !order->ordered && p->rows == c->rows)
 		out->order_ambiguous = true;
-	if (order->limited && order->ordered && tie_at_the_cut(order, p, d, p_rows, c_rows))
+	if (cut_is_free(order, p) && order->ordered && tie_at_the_cut(order, p, d, p_rows, c_rows))
 		out->order_ambiguous = true;
 	if (class != CLASS_VALUES)
 		return;

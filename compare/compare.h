@@ -22,6 +22,10 @@ struct order_rule {
 	struct sort_key keys[COMPARE_MAX_KEYS];
 	bool limited; /* LIMIT, OFFSET, FETCH, or a row limit on Execute */
 	bool offset;  /* rows are left out at the start: OFFSET, so that ties may fall there too */
+	bool total;   /* no two rows share the keys, as unique keys prove: nothing is free */
+	bool with_ties;	      /* FETCH ... WITH TIES: the choice of rows is not free */
+	int64_t limit_rows;   /* a LIMIT that is written down; 0: none, or not known */
+	uint16_t limit_param; /* LIMIT $n; 0: none */
 	bool leaks; /* row order may leak into values (string_agg, row_number, LIMIT in a subquery,
 		       ...) */
 };

@@ -24,7 +24,8 @@ struct built {
 
 struct catalogue {
 	bool sealed;
-	struct names functions, relations, operators, types_volatile;
+	struct names functions, relations, operators, types_volatile, set_functions;
+	struct names uniques;	     /* by relation; its columns stand behind the name's end */
 	struct names types;	     /* by qualified name; value: oid */
 	struct named **types_by_oid; /* owned array, borrowed entries */
 	struct built *built;	     /* owned; sorted by oid once sealed */
@@ -53,6 +54,8 @@ void catalogue_free(struct catalogue *c)
 	names_release(&c->relations);
 	names_release(&c->operators);
 	names_release(&c->types_volatile);
+	names_release(&c->set_functions);
+	names_release(&c->uniques);
 	names_release(&c->types);
 	free(c->types_by_oid);
 	free(c->built);
@@ -107,6 +110,28 @@ bool catalogue_add_relation(struct catalogue *c, const char *schema, const char 
 {
 	assert(!c->sealed);
 	return names_add(&c->relations, schema, name, knowledge);
+}
+
+bool catalogue_add_set_function(struct catalogue *c, const char *schema, const char *name)
+{
+	assert(!c->sealed);
+	return names_add(&c->set_functions, schema, name, 0);
+}
+
+/* The relation's name ends in place; the columns stay behind it. */
+bool catalogue_add_unique(struct catalogue *c, const char *schema, const char *relation_and_columns)
+{
+	char *columns;
+
+	assert(!c->sealed);
+	if (!strchr(relation_and_columns, CATALOGUE_KEY_SEPARATOR[0]))
+		return true; /* a key without columns says nothing */
+	if (!names_add(&c->uniques, schema, relation_and_columns, 0))
+		return false;
+	columns = strchr(c->uniques.item[c->uniques.count - 1].name, CATALOGUE_KEY_SEPARATOR[0]);
+	*columns = '\0';
+
+	return true;
 }
 
 bool catalogue_add_volatile_operator(struct catalogue *c, const char *name)
@@ -187,6 +212,8 @@ void catalogue_seal(struct catalogue *c)
 	names_sort(&c->relations);
 	names_sort(&c->operators);
 	names_sort(&c->types_volatile);
+	names_sort(&c->set_functions);
+	names_sort(&c->uniques);
 	names_sort(&c->types);
 	for (size_t i = 0; i < c->types.count; i++)
 		c->types_by_oid[i] = &c->types.item[i];
@@ -268,6 +295,63 @@ enum relation_knowledge catalogue_relation(
 		if (in_schema(&run.item[i], schema) && gravity[run.item[i].value] > gravity[worst])
 			worst = run.item[i].value;
 	return worst;
+}
+
+bool catalogue_function_set(const struct catalogue *c, const char *schema, const char *name)
+{
+	struct names run = names_find(&c->set_functions, name);
+
+	assert(c->sealed);
+	for (size_t i = 0; i < run.count; i++)
+		if (in_schema(&run.item[i], schema))
+			return true;
+	return false;
+}
+
+/* Are all columns of this key there? */
+static bool key_held(const struct named *key, bool (*has)(const void *self, const char *column),
+	const void *self)
+{
+	const char *column = key->name + strlen(key->name) + 1;
+
+	while (true) {
+		size_t len = strcspn(column, CATALOGUE_KEY_SEPARATOR);
+		char name[256];
+
+		if (len >= sizeof name)
+			return false;
+		memcpy(name, column, len);
+		name[len] = '\0';
+		if (!has(self, name))
+			return false;
+		if (column[len] == '\0')
+			return true;
+		column += len + 1;
+	}
+}
+
+bool catalogue_unique(const struct catalogue *c, const char *schema, const char *relation,
+	bool (*has)(const void *self, const char *column), const void *self)
+{
+	struct names tables = names_find(&c->relations, relation);
+	struct names keys = names_find(&c->uniques, relation);
+	bool any = false;
+
+	assert(c->sealed);
+	for (size_t i = 0; i < tables.count; i++) {
+		bool held = false;
+
+		if (!in_schema(&tables.item[i], schema))
+			continue;
+		for (size_t k = 0; k < keys.count && !held; k++)
+			held = in_schema(&keys.item[k], tables.item[i].schema) &&
+			       key_held(&keys.item[k], has, self);
+		if (!held)
+			return false;
+		any = true;
+	}
+
+	return any;
 }
 
 bool catalogue_operator_volatile(const struct catalogue *c, const char *name)
@@ -469,6 +553,30 @@ static const char types_sql[] =
 	"SELECT NULL, n.nspname || '.' || t.typname, t.oid FROM pg_catalog.pg_type t"
 	" JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384";
 
+static const char set_functions_sql[] =
+	"SELECT n.nspname, p.proname, 1 FROM pg_catalog.pg_proc p"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.proretset";
+
+/* Keys that hold at any moment for all rows that a read of the table sees: of tables without
+ * children, or of partitioned ones. The columns stand behind the table's name. */
+static const char uniques_sql[] =
+	"SELECT n.nspname, c.relname || E'\\x01' || pg_catalog.array_to_string("
+	"pg_catalog.array_agg(a.attname::text ORDER BY k.place), E'\\x01'), 1"
+	" FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace,"
+	" pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place),"
+	" pg_catalog.pg_attribute a"
+	" WHERE a.attrelid = c.oid AND a.attnum = k.number AND k.place <= i.indnkeyatts"
+	" AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL"
+	" AND i.indexprs IS NULL AND (c.relkind = 'p' OR c.relkind = 'r' AND NOT c.relhassubclass)"
+	" AND c.relname !~ E'\\x01'"
+	" AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+	" GROUP BY n.nspname, c.relname, i.indexrelid"
+	" HAVING bool_and(a.attnotnull AND a.attname !~ E'\\x01')";
+
+/* For servers without these columns: no order is proven total. */
+static const char uniques_plain_sql[] = "SELECT '', '', 1 WHERE false";
+
 /* The letter stands in the schema's place, the inner type in the name's. */
 static const char built_types_sql[] =
 	"SELECT 'a', e.oid::text, e.typarray FROM pg_catalog.pg_type e WHERE e.typarray >= 16384"
@@ -503,6 +611,18 @@ static bool add_volatile_type(struct catalogue *c, const char *schema, const cha
 	(void)schema;
 	(void)v;
 	return catalogue_add_volatile_type(c, name);
+}
+
+static bool add_set_function(struct catalogue *c, const char *schema, const char *name, uint32_t v)
+{
+	(void)v;
+	return catalogue_add_set_function(c, schema, name);
+}
+
+static bool add_unique(struct catalogue *c, const char *schema, const char *name, uint32_t v)
+{
+	(void)v;
+	return catalogue_add_unique(c, schema, name);
 }
 
 static bool add_type(struct catalogue *c, const char *schema, const char *name, uint32_t v)
@@ -540,6 +660,8 @@ static const struct question {
 	{"operators", operators_sql, operators_plain_sql, add_operator, 0},
 	{"casts", volatile_types_sql, volatile_types_plain_sql, add_volatile_type, 0},
 	{"types", types_sql, NULL, add_type, 0},
+	{"set-returning functions", set_functions_sql, NULL, add_set_function, 0},
+	{"unique keys", uniques_sql, uniques_plain_sql, add_unique, 0},
 	{"types' parts", built_types_sql, built_types_plain_sql, add_type_build, 0},
 };
 

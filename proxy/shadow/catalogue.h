@@ -60,6 +60,12 @@ enum type_build {
 	TYPE_COMPOSITE,	 /* its values name their fields' types themselves */
 };
 enum type_build catalogue_type_build(const struct catalogue *c, uint32_t oid, uint32_t *inner);
+/* True if functions of this name return rows rather than one value, any overload. */
+bool catalogue_function_set(const struct catalogue *c, const char *schema, const char *name);
+/* True if, whatever table of this name is meant, the columns for which `has` is true hold all those
+ * of one of its unique keys, none of them nullable: at most one row has their values. */
+bool catalogue_unique(const struct catalogue *c, const char *schema, const char *relation,
+	bool (*has)(const void *self, const char *column), const void *self);
 size_t catalogue_functions(const struct catalogue *c);
 
 /* Building one by hand; catalogue_load does no other. Names are copied. After catalogue_seal it is
@@ -72,6 +78,12 @@ bool catalogue_add_function(struct catalogue *c, const char *schema, const char 
 	enum function_knowledge knowledge);
 bool catalogue_add_relation(struct catalogue *c, const char *schema, const char *name,
 	enum relation_knowledge knowledge);
+bool catalogue_add_set_function(struct catalogue *c, const char *schema, const char *name);
+/* A unique key: the relation's name and those of the columns, with CATALOGUE_KEY_SEPARATOR between.
+ */
+#define CATALOGUE_KEY_SEPARATOR "\x01"
+bool catalogue_add_unique(
+	struct catalogue *c, const char *schema, const char *relation_and_columns);
 bool catalogue_add_volatile_operator(struct catalogue *c, const char *name);
 bool catalogue_add_volatile_type(struct catalogue *c, const char *name);
 bool catalogue_add_type(struct catalogue *c, uint32_t oid, const char *qualified_name);

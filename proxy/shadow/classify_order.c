@@ -125,7 +125,7 @@ static int values_index(const PgQuery__Node *key)
 	return n > 0 && n <= INT16_MAX ? (int)n - 1 : -1;
 }
 
-static int key_column(const PgQuery__SelectStmt *output, const PgQuery__Node *key)
+int order_key_column(const PgQuery__SelectStmt *output, const PgQuery__Node *key)
 {
 	if (!key)
 		return -1;
@@ -143,7 +143,7 @@ static int key_column(const PgQuery__SelectStmt *output, const PgQuery__Node *ke
 
 static struct sort_key key_of(const PgQuery__SelectStmt *output, const PgQuery__SortBy *s)
 {
-	struct sort_key key = {.column = (int16_t)key_column(output, s->node)};
+	struct sort_key key = {.column = (int16_t)order_key_column(output, s->node)};
 
 	if (s->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC)
 		key.descending = true;
@@ -162,7 +162,7 @@ static const PgQuery__AConst *constant(const PgQuery__Node *node)
 	return node && node->node_case == PG_QUERY__NODE__NODE_A_CONST ? node->a_const : NULL;
 }
 
-static bool limits(const PgQuery__SelectStmt *s)
+bool select_limits(const PgQuery__SelectStmt *s)
 {
 	const PgQuery__AConst *count = constant(s->limit_count),
 			      *offset = constant(s->limit_offset);
@@ -175,13 +175,28 @@ static bool limits(const PgQuery__SelectStmt *s)
 	return s->limit_offset != NULL;
 }
 
+/* How many rows the limit lets through, where that is written down or a parameter. */
+static void note_limit(const PgQuery__SelectStmt *s, struct order_rule *rule)
+{
+	const PgQuery__AConst *count = constant(s->limit_count);
+
+	if (s->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES)
+		rule->with_ties = true;
+	else if (count && count->val_case == PG_QUERY__A__CONST__VAL_IVAL && count->ival->ival > 0)
+		rule->limit_rows = count->ival->ival;
+	else if (s->limit_count && s->limit_count->node_case == PG_QUERY__NODE__NODE_PARAM_REF &&
+		 s->limit_count->param_ref->number <= UINT16_MAX)
+		rule->limit_param = (uint16_t)s->limit_count->param_ref->number;
+}
+
 void order_rule_of(const PgQuery__SelectStmt *s, struct order_rule *rule)
 {
 	const PgQuery__SelectStmt *output = output_select(s);
 
 	rule->ordered = s->n_sort_clause > 0;
-	rule->limited = limits(s);
+	rule->limited = select_limits(s);
 	rule->offset = s->limit_offset != NULL;
+	note_limit(s, rule);
 	for (size_t i = 0; i < s->n_sort_clause; i++) {
 		if (s->sort_clause[i]->node_case != PG_QUERY__NODE__NODE_SORT_BY)
 			continue;

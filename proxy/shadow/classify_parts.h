@@ -2,9 +2,11 @@
  *
  * classify.c        cache, splitting, lifetime of statements
  * classify_tables.c names and what is known of them
+ * classify_tree.c   messages of a tree: their children, equality, search
  * classify_walk.c   the walk over a tree: may it run in the dark, and what does it do
  * classify_effect.c top-level statements and their effects
  * classify_order.c  ORDER BY mapped to output columns
+ * classify_total.c  orders that leave nothing free: proofs by unique keys
  * classify_shape.c  normalised text, fingerprint
  * classify_depth.c  how deep a packed tree is, before anything recurses into it
  *
@@ -20,14 +22,19 @@
 
 #include <pg_query/pg_query.pb-c.h>
 
+enum { WALK_CTES_MAX = 32 };
+
 /* One walk over one statement. All pointers are borrowed for its duration. */
 struct walk {
 	const struct catalogue *catalogue; /* may be NULL: not loaded yet */
 	const struct classifier_options *options;
 	struct statement *out;
 	const PgQuery__SelectStmt *top;	   /* its own LIMIT is no leak */
+	const PgQuery__SelectStmt *select; /* the one that is being walked; NULL outside of any */
 	const PgQuery__SelectStmt *exists; /* subquery of EXISTS: LIMIT cannot leak */
 	const PgQuery__AConst *label;	   /* a bare constant of a target list */
+	const char *cte[WALK_CTES_MAX];	   /* names of CTEs met so far */
+	size_t nctes;			   /* may go past what fits */
 	bool no_memory;
 };
 
@@ -38,6 +45,15 @@ void walk_message(struct walk *w, const ProtobufCMessage *message);
 /* K3 */
 void walk_refuse(struct walk *w, enum reason reason, const char *detail);
 void walk_raise(struct walk *w, enum statement_effect effect);
+/* The only or repeated messages of a field: how many, *out the first; 0 if it is of another type or
+ * absent. */
+size_t field_messages(
+	const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, void *const **out);
+/* The fields to look at: of a Node, with its 250 alternatives, only the one that is set. */
+void field_range(const ProtobufCMessage *m, unsigned *first, unsigned *end);
+/* Is it, or anything below, what `is` looks for? */
+bool tree_any(const ProtobufCMessage *m, bool (*is)(const void *self, const ProtobufCMessage *m),
+	const void *self);
 /* True if anything below makes or names a temporary object. */
 bool tree_temporary(const ProtobufCMessage *message);
 /* Same tree, locations apart. NULL equals only NULL. */
@@ -53,6 +69,26 @@ const char *list_name(PgQuery__Node *const *names, size_t count, const char **sc
 bool decide_statement(const struct catalogue *catalogue, const struct classifier_options *options,
 	const PgQuery__Node *stmt, const char *text, struct statement *out);
 void order_rule_of(const PgQuery__SelectStmt *select, struct order_rule *rule);
+/* The output column that a key of ORDER BY names, or -1. */
+int order_key_column(const PgQuery__SelectStmt *output, const PgQuery__Node *key);
+bool select_limits(const PgQuery__SelectStmt *s); /* by LIMIT, OFFSET or FETCH */
+
+/* Proofs that an order leaves nothing free (classify_total.c). What order: ORDER BY's, with names
+ * and numbers of output columns; PARTITION BY's and ORDER BY's of a window; an aggregate's, within
+ * its group. */
+struct order_keys {
+	PgQuery__Node *const *list[2];
+	size_t count[2];
+	enum { KEYS_OF_OUTPUT, KEYS_OF_WINDOW, KEYS_OF_AGGREGATE } of;
+};
+/* No two rows of the SELECT tie in these keys, as unique keys of its tables prove. */
+bool select_is_total(
+	const struct walk *w, const PgQuery__SelectStmt *s, const struct order_keys *keys);
+/* Rows that tie in ORDER BY are alike. */
+bool sort_covers_output(const PgQuery__SelectStmt *s);
+bool aggregate_is_total(const struct walk *w, const PgQuery__FuncCall *call);
+bool window_is_total(const struct walk *w, const PgQuery__WindowDef *window);
+bool walk_names_cte(const struct walk *w, const char *name); /* or may */
 /* Fills normalized, fingerprint and shape_hash. False: out of memory. */
 bool shape_of(const char *text, struct statement *out);
 
@@ -83,6 +119,7 @@ enum name_kind function_kind(const char *name, bool builtin);
 bool function_well_known(const char *name); /* harmless built-in, for want of a catalogue */
 bool aggregate_leaks(const char *name);	    /* its value depends on the order of its input */
 bool window_leaks(const char *name);
+bool function_aggregates(const char *name); /* one of the common built-in aggregates */
 bool column_is_system(const char *name);
 bool schema_is_system(const char *name);
 bool schema_is_temporary(const char *name);

@@ -215,6 +215,15 @@ bool aggregate_leaks(const char *name)
 	return listed(name, names);
 }
 
+bool function_aggregates(const char *name)
+{
+	static const char *const names[] = {"count", "sum", "avg", "min", "max", "bool_and",
+		"bool_or", "every", "stddev", "variance", "array_agg", "string_agg", "json_agg",
+		"jsonb_agg", NULL};
+
+	return listed(name, names);
+}
+
 bool window_leaks(const char *name)
 {
 	static const char *const names[] = {"row_number", "ntile", "lag", "lead", "first_value",

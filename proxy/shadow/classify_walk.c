@@ -9,79 +9,6 @@ enum region { REGION_OUTPUT, REGION_FILTER };
 
 enum { FRAME_ROWS = 0x4 }; /* FRAMEOPTION_ROWS of nodes/parsenodes.h */
 
-static void *const *array_of(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
-{
-	return *(void *const *const *)((const char *)m + f->offset);
-}
-
-static size_t count_of(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
-{
-	return *(const size_t *)((const char *)m + f->quantifier_offset);
-}
-
-/* The only or repeated messages of a field; 0 if it is of another type or absent. */
-static size_t field_messages(
-	const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, void *const **out)
-{
-	if (f->type != PROTOBUF_C_TYPE_MESSAGE)
-		return 0;
-	if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-		*out = array_of(m, f);
-		return count_of(m, f);
-	}
-	if ((f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
-		*(const uint32_t *)((const char *)m + f->quantifier_offset) != f->id)
-		return 0;
-	*out = (void *const *)((const char *)m + f->offset);
-
-	return **out ? 1 : 0;
-}
-
-/* The fields to look at: of a Node, with its 250 alternatives, only the one that is set. */
-static void field_range(const ProtobufCMessage *m, unsigned *first, unsigned *end)
-{
-	const ProtobufCFieldDescriptor *f;
-
-	*first = 0;
-	*end = m->descriptor->n_fields;
-	if (m->descriptor != &pg_query__node__descriptor)
-		return;
-	f = protobuf_c_message_descriptor_get_field(
-		m->descriptor, (unsigned)((const PgQuery__Node *)m)->node_case);
-	*first = f ? (unsigned)(f - m->descriptor->fields) : 0;
-	*end = f ? *first + 1 : 0;
-}
-
-const ProtobufCMessage *node_message(const PgQuery__Node *node)
-{
-	void *const *child;
-	unsigned first, end;
-
-	if (!node)
-		return NULL;
-	field_range(&node->base, &first, &end);
-	if (first == end ||
-		field_messages(&node->base, &node->base.descriptor->fields[first], &child) == 0)
-		return NULL;
-
-	return *child;
-}
-
-const char *node_string(const PgQuery__Node *node)
-{
-	return node && node->node_case == PG_QUERY__NODE__NODE_STRING ? node->string->sval : NULL;
-}
-
-const char *list_name(PgQuery__Node *const *names, size_t count, const char **schema)
-{
-	const char *name = count > 0 ? node_string(names[count - 1]) : NULL;
-
-	if (schema)
-		*schema = count > 1 ? node_string(names[count - 2]) : NULL;
-
-	return name ? name : "";
-}
-
 void walk_init(struct walk *w, const struct catalogue *catalogue,
 	const struct classifier_options *options, struct statement *out)
 {
@@ -258,12 +185,10 @@ static void listed_call(
 
 static void note_leak(struct walk *w, const PgQuery__FuncCall *node, const char *name)
 {
-	if (node->over && window_leaks(name))
-		w->out->order.leaks = true;
-	if (aggregate_leaks(name) && node->n_agg_order == 0 && !node->agg_distinct)
-		w->out->order.leaks = true;
-	if (aggregate_leaks(name) && node->over)
-		w->out->order.leaks = true;
+	if (node->over && (window_leaks(name) || aggregate_leaks(name)))
+		w->out->order.leaks |= !window_is_total(w, node->over);
+	else if (aggregate_leaks(name) && !node->agg_distinct)
+		w->out->order.leaks |= !aggregate_is_total(w, node);
 }
 
 static void visit_call(struct walk *w, const ProtobufCMessage *m, enum region region)
@@ -491,6 +416,33 @@ static bool distinct_on(const PgQuery__SelectStmt *s)
 	return false;
 }
 
+static bool is_total(const struct walk *w, const PgQuery__SelectStmt *s)
+{
+	const struct order_keys keys = {
+		.list = {s->sort_clause}, .count = {s->n_sort_clause}, .of = KEYS_OF_OUTPUT};
+
+	return select_is_total(w, s, &keys);
+}
+
+static void note_ctes(struct walk *w, const PgQuery__WithClause *with)
+{
+	for (size_t i = 0; with && i < with->n_ctes; i++) {
+		if (w->nctes < WALK_CTES_MAX &&
+			with->ctes[i]->node_case == PG_QUERY__NODE__NODE_COMMON_TABLE_EXPR)
+			w->cte[w->nctes] = with->ctes[i]->common_table_expr->ctename;
+		w->nctes++;
+	}
+}
+
+bool walk_names_cte(const struct walk *w, const char *name)
+{
+	for (size_t i = 0; i < w->nctes && i < WALK_CTES_MAX; i++)
+		if (w->cte[i] && strcmp(w->cte[i], name) == 0)
+			return true;
+
+	return w->nctes > WALK_CTES_MAX;
+}
+
 static void visit_select(struct walk *w, const ProtobufCMessage *m, enum region region)
 {
 	const PgQuery__SelectStmt *s = (const PgQuery__SelectStmt *)m;
@@ -504,10 +456,13 @@ static void visit_select(struct walk *w, const ProtobufCMessage *m, enum region 
 		walk_refuse(w, REASON_WRITES, "locking clause");
 		walk_raise(w, EFFECT_TAINT);
 	}
+	note_ctes(w, s->with_clause);
+	if (s == w->top)
+		w->out->order.total = is_total(w, s);
 	if (distinct_on(s))
-		w->out->order.leaks = true;
-	if (s->limit_offset || (s->limit_count && s != w->exists))
-		w->out->order.leaks |= s != w->top;
+		w->out->order.leaks |= !is_total(w, s);
+	if (s != w->top && (s->limit_offset || s != w->exists) && select_limits(s))
+		w->out->order.leaks |= !is_total(w, s);
 }
 
 static void visit_write(struct walk *w, const ProtobufCMessage *m, enum region region)
@@ -532,8 +487,8 @@ static void visit_subquery(struct walk *w, const ProtobufCMessage *m, enum regio
 	s = l->subselect->select_stmt;
 	if (l->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK)
 		w->exists = s;
-	if (l->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK && s->n_sort_clause == 0)
-		w->out->order.leaks = true;
+	if (l->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK)
+		w->out->order.leaks |= !sort_covers_output(s) && !is_total(w, s);
 }
 
 static void visit_sample(struct walk *w, const ProtobufCMessage *m, enum region region)
@@ -545,9 +500,11 @@ static void visit_sample(struct walk *w, const ProtobufCMessage *m, enum region 
 
 static void visit_window(struct walk *w, const ProtobufCMessage *m, enum region region)
 {
+	const PgQuery__WindowDef *window = (const PgQuery__WindowDef *)m;
+
 	(void)region;
-	if (((const PgQuery__WindowDef *)m)->frame_options & FRAME_ROWS)
-		w->out->order.leaks = true;
+	if (window->frame_options & FRAME_ROWS)
+		w->out->order.leaks |= !window_is_total(w, window);
 }
 
 static void visit_sort(struct walk *w, const ProtobufCMessage *m, enum region region)
@@ -668,10 +625,13 @@ static enum region region_below(
 /* Recursive: as deep as the tree, which the limit on texts bounds; keep its frame small. */
 static void descend(struct walk *w, const ProtobufCMessage *m, enum region region)
 {
+	const PgQuery__SelectStmt *outer = w->select;
 	void *const *child;
 	unsigned first, end;
 	size_t count;
 
+	if (m->descriptor == &pg_query__select_stmt__descriptor)
+		w->select = (const PgQuery__SelectStmt *)m;
 	visit(w, m, region);
 	for (field_range(m, &first, &end); first < end; first++) {
 		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[first];
@@ -681,88 +641,10 @@ static void descend(struct walk *w, const ProtobufCMessage *m, enum region regio
 			if (*child)
 				descend(w, *child, region_below(m, f, region));
 	}
+	w->select = outer;
 }
 
 void walk_message(struct walk *w, const ProtobufCMessage *message)
 {
 	descend(w, message, REGION_OUTPUT);
-}
-
-bool tree_temporary(const ProtobufCMessage *m)
-{
-	void *const *child;
-	unsigned first, end;
-
-	if (m->descriptor == &pg_query__range_var__descriptor &&
-		strcmp(((const PgQuery__RangeVar *)m)->relpersistence, "t") == 0)
-		return true;
-	for (field_range(m, &first, &end); first < end; first++) {
-		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[first];
-
-		if (f->type == PROTOBUF_C_TYPE_STRING && f->label != PROTOBUF_C_LABEL_REPEATED &&
-			!(f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
-			schema_is_temporary(*(char *const *)((const char *)m + f->offset)))
-			return true;
-		for (size_t n = field_messages(m, f, &child); n > 0; n--, child++)
-			if (*child && tree_temporary(*child))
-				return true;
-	}
-	return false;
-}
-
-static bool scalar_equal(
-	const ProtobufCMessage *a, const ProtobufCMessage *b, const ProtobufCFieldDescriptor *f)
-{
-	const char *x = (const char *)a + f->offset, *y = (const char *)b + f->offset;
-	size_t size = 4;
-
-	switch (f->type) {
-	case PROTOBUF_C_TYPE_STRING: return strcmp(*(char *const *)x, *(char *const *)y) == 0;
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_DOUBLE: size = 8; break;
-	case PROTOBUF_C_TYPE_INT32:
-	case PROTOBUF_C_TYPE_UINT32:
-	case PROTOBUF_C_TYPE_ENUM:
-	case PROTOBUF_C_TYPE_BOOL: break;
-	default: return false; /* doubt is a difference */
-	}
-	return memcmp(x, y, size) == 0;
-}
-
-static bool field_equal(
-	const ProtobufCMessage *a, const ProtobufCMessage *b, const ProtobufCFieldDescriptor *f)
-{
-	void *const *x, *const *y;
-	size_t n;
-
-	if (strcmp(f->name, "location") == 0)
-		return true;
-	if (f->type != PROTOBUF_C_TYPE_MESSAGE)
-		return f->label != PROTOBUF_C_LABEL_REPEATED && scalar_equal(a, b, f);
-	n = field_messages(a, f, &x);
-	if (field_messages(b, f, &y) != n)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!tree_equal(x[i], y[i]))
-			return false;
-	return true;
-}
-
-bool tree_equal(const ProtobufCMessage *a, const ProtobufCMessage *b)
-{
-	unsigned first, end, first_b, end_b;
-
-	if (!a || !b)
-		return a == b;
-	if (a->descriptor != b->descriptor)
-		return false;
-	field_range(a, &first, &end);
-	field_range(b, &first_b, &end_b);
-	if (first != first_b || end != end_b)
-		return false;
-	for (; first < end; first++)
-		if (!field_equal(a, b, &a->descriptor->fields[first]))
-			return false;
-	return true;
 }

@@ -46,6 +46,7 @@ struct trial {
 	struct dark_read *read;
 	struct database *database;
 	struct shape *shape;
+	struct order_rule order; /* with the catalogue of the control once it is asked */
 	enum step step;
 	bool verifying;
 	bool alone;	    /* without a control, or with one that must not be asked this */
@@ -158,11 +159,13 @@ static void trial_end(struct trial *t, enum outcome outcome, enum reason reason)
 
 static void rules_of(const struct trial *t, struct compare_rules *rules)
 {
-	*rules = (struct compare_rules){.order = t->read->statement->order,
+	*rules = (struct compare_rules){.order = t->order,
 		.primary_types = t->database->primary_types,
 		.candidate_types = t->database->candidate[t->candidate].types};
-	if (t->read->row_limit > 0)
+	if (t->read->row_limit > 0) {
 		rules->order.limited = true;
+		rules->order.limit_rows = 0;
+	}
 }
 
 static bool same_server(
@@ -293,8 +296,51 @@ static void attempt(struct trial *t)
 	ask(t, t->alone ? STEP_CANDIDATE : STEP_P1, when);
 }
 
+/* Of a bigint's text or bytes; 0: none, or more than can matter. */
+static int64_t limit_from_text(struct span value)
+{
+	int64_t limit = 0;
+
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.data[i] < '0' || value.data[i] > '9' || i > 17)
+			return 0;
+		limit = limit * 10 + (value.data[i] - '0');
+	}
+
+	return limit;
+}
+
+static int64_t limit_from_binary(struct span value)
+{
+	int64_t limit = 0;
+
+	for (size_t i = 0; i < value.len && value.len == 8; i++)
+		limit = (int64_t)((uint64_t)limit << 8 | value.data[i]);
+
+	return limit > 0 ? limit : 0;
+}
+
+/* What the statement says about order, with the value of LIMIT $n. */
+static void set_order(struct trial *t, const struct order_rule *order)
+{
+	const struct dark_read *read = t->read;
+	unsigned n = order->limit_param;
+	uint16_t format = 0;
+	struct span value;
+
+	t->order = *order;
+	if (n == 0 || n > read->nparams || !read->params[n - 1].data)
+		return;
+	value = read->params[n - 1];
+	if (read->nparam_formats == 1)
+		format = read->param_formats[0];
+	else if (n <= read->nparam_formats)
+		format = read->param_formats[n - 1];
+	t->order.limit_rows = format == 0 ? limit_from_text(value) : limit_from_binary(value);
+}
+
 /* The candidate's catalogue let the read pass; the control is asked only if its own does too. */
-static bool control_may_be_asked(const struct trial *t)
+static bool control_may_be_asked(struct trial *t)
 {
 	struct text_parts parts;
 	bool may;
@@ -303,6 +349,8 @@ static bool control_may_be_asked(const struct trial *t)
 		!classify_text(t->database->primary_classifier, span_cstr(t->read->sql), &parts))
 		return false;
 	may = parts.count == 1 && parts.part[0].statement->skip == REASON_NONE;
+	if (may) /* unique keys that count are the primary's */
+		set_order(t, &parts.part[0].statement->order);
 	text_parts_release(&parts);
 
 	return may;
@@ -666,6 +714,7 @@ static void begin_trial(
 	t->database = db;
 	t->shape = shape;
 	t->read = dark_read_ref(read);
+	set_order(t, &read->statement->order);
 	result_init(&t->before, 0);
 	result_init(&t->answer, 0);
 	result_init(&t->after, 0);

@@ -64,3 +64,14 @@ create type colour as enum ('red', 'green');
 create domain checked as int check (acts(value) > 0);
 create domain unchecked as int check (value > 0);
 create domain app.named as text;
+
+-- Unique keys, and what looks like one.
+create table keyed (id int primary key, a int not null, b int not null, n int unique, v text);
+create unique index on keyed (a, b) include (v);
+create unique index on keyed (v) where a > 0;
+create unique index on keyed (lower(v));
+create table deferred (id int not null unique deferrable);
+create table parent (id int primary key);
+create table child () inherits (parent);
+create table parted (id int, day date, primary key (id, day)) partition by list (day);
+create table parted_one partition of parted for values in ('2020-01-01');

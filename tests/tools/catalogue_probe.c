@@ -7,6 +7,7 @@
  *	cast NAME		volatile or not, of a type
  *	type SCHEMA.NAME	whether name and oid lead to one another
  *	sql TEXT		the skip reason with this catalogue, or "read"
+ *	order TEXT		total if unique keys prove it, else free
  *
  * usage: catalogue_probe CONNINFO
  */
@@ -39,7 +40,15 @@ static char *cut(char *text, char **schema)
 	return dot + 1;
 }
 
-static const char *decided(struct probe *p, const char *sql)
+static const char *word_of(const struct statement *s, bool order)
+{
+	if (order)
+		return s->order.total ? "total" : "free";
+
+	return s->skip == REASON_NONE ? "read" : reason_name(s->skip);
+}
+
+static const char *decided(struct probe *p, const char *sql, bool order)
 {
 	struct text_parts parts;
 	const char *word = "nothing";
@@ -47,9 +56,7 @@ static const char *decided(struct probe *p, const char *sql)
 	if (!classify_text(p->classifier, span_cstr(sql), &parts))
 		return "no memory";
 	if (parts.count == 1)
-		word = parts.part[0].statement->skip == REASON_NONE
-			       ? "read"
-			       : reason_name(parts.part[0].statement->skip);
+		word = word_of(parts.part[0].statement, order);
 	text_parts_release(&parts);
 
 	return word;
@@ -67,8 +74,8 @@ static const char *answer(struct probe *p, const char *kind, char *rest)
 {
 	char *schema, *name;
 
-	if (strcmp(kind, "sql") == 0)
-		return decided(p, rest);
+	if (strcmp(kind, "sql") == 0 || strcmp(kind, "order") == 0)
+		return decided(p, rest, kind[0] == 'o');
 	if (strcmp(kind, "operator") == 0)
 		return catalogue_operator_volatile(p->catalogue, rest) ? "volatile" : "plain";
 	if (strcmp(kind, "cast") == 0)

@@ -395,6 +395,51 @@ static void a_limit_without_order_is_ambiguous_in_its_choice_but_not_in_its_numb
 	assert_true(out.order_ambiguous);
 }
 
+static bool ambiguous(void)
+{
+	compare_results(&p, &c, &rules, &out);
+	assert_false(out.equal);
+
+	return out.order_ambiguous;
+}
+
+static void a_limit_that_was_not_reached_leaves_nothing_free(void **state)
+{
+	(void)state;
+	both("id:23");
+	rules.order.limited = true;
+	rules.order.limit_rows = 2;
+	fixture_row(&p, "1", END);
+	fixture_row(&c, "2", END);
+	assert_false(ambiguous());
+	rules.order.offset = true;
+	assert_true(ambiguous());
+	rules.order.offset = false;
+	rules.order.limit_rows = 1;
+	assert_true(ambiguous());
+	rules.order.total = true;
+	assert_false(ambiguous());
+	check(CLASS_VALUES, "");
+}
+
+static void a_total_order_says_every_place(void **state)
+{
+	(void)state;
+	both("t:25");
+	order_by(1, (int[]){-1});
+	fixture_row(&p, "a", END);
+	fixture_row(&p, "b", END);
+	fixture_row(&c, "b", END);
+	fixture_row(&c, "a", END);
+	assert_true(ambiguous());
+	rules.order.total = true;
+	assert_false(ambiguous());
+	assert_string_equal(out.hint, "");
+	order_by(1, (int[]){0});
+	check(CLASS_ORDER, "collation");
+	assert_false(out.order_ambiguous);
+}
+
 static void limited(const char *first_c, const char *last_c)
 {
 	both("k:23 t:25");
@@ -411,6 +456,10 @@ static void limited(const char *first_c, const char *last_c)
 static void a_limit_with_order_is_ambiguous_only_at_the_cut(void **state)
 {
 	(void)state;
+	limited("a", "d");
+	rules.order.total = true;
+	check(CLASS_VALUES, "");
+	assert_false(out.order_ambiguous);
 	limited("a", "d");
 	check(CLASS_VALUES, "");
 	assert_true(out.order_ambiguous);
@@ -621,6 +670,8 @@ int main(void)
 		cmocka_unit_test(
 			a_limit_without_order_is_ambiguous_in_its_choice_but_not_in_its_number),
 		cmocka_unit_test(a_limit_with_order_is_ambiguous_only_at_the_cut),
+		cmocka_unit_test(a_limit_that_was_not_reached_leaves_nothing_free),
+		cmocka_unit_test(a_total_order_says_every_place),
 		cmocka_unit_test(a_tie_at_the_cut_does_not_explain_a_missing_row),
 		cmocka_unit_test(a_limit_whose_last_keys_differ_is_a_difference),
 		cmocka_unit_test(without_kept_rows_the_counts_decide),

@@ -82,6 +82,18 @@ static struct catalogue *fake_catalogue(void)
 	assert_true(catalogue_add_relation(c, "public", "role_view", RELATION_USER));
 	assert_true(catalogue_add_relation(
 		c, "public", "secured_by_session", RELATION_ROW_SECURITY_SERVER));
+	assert_true(catalogue_add_relation(c, "public", "keyed", RELATION_PLAIN));
+	assert_true(catalogue_add_unique(c, "public", "keyed\x01id"));
+	assert_true(catalogue_add_unique(c, "public",
+		"keyed\x01"
+		"a\x01"
+		"b"));
+	assert_true(catalogue_add_relation(c, "public", "other", RELATION_PLAIN));
+	assert_true(catalogue_add_unique(c, "public", "other\x01oid2"));
+	assert_true(catalogue_add_relation(c, "app", "twice", RELATION_PLAIN));
+	assert_true(catalogue_add_relation(c, "public", "twice", RELATION_PLAIN));
+	assert_true(catalogue_add_unique(c, "app", "twice\x01id"));
+	assert_true(catalogue_add_set_function(c, "pg_catalog", "generate_series"));
 	assert_true(catalogue_add_volatile_operator(c, "@@@"));
 	assert_true(catalogue_add_volatile_type(c, "acting_type"));
 	catalogue_seal(c);
@@ -676,6 +688,99 @@ static void leaks_of_order_into_values_are_noticed(void **state)
 			fail_msg("should not leak: %s", tight[i]);
 }
 
+static void orders_are_total_where_unique_keys_prove_it(void **state)
+{
+	static const char *const total[] = {"select v from keyed order by id",
+		"select id, v from keyed order by v, id desc", "select * from keyed order by id",
+		"select v as x, id as y from keyed order by y",
+		"select v, id from keyed order by 2", "select v from keyed order by b, v, a",
+		"select v from keyed where a = 1 order by b",
+		"select v from keyed where id = $1 limit 1",
+		"select k.v from keyed k order by k.id",
+		"select v from keyed where a = $1 and b = 'x'::text and v > 2",
+		"select k.v from keyed k join other o on o.oid2 = k.v order by k.id",
+		"select k.v from keyed k left join other o on o.oid2 = k.v order by k.id",
+		"select k.v from keyed k, other o where o.oid2 = k.v and k.id = 3",
+		"select k.v from keyed k, other o order by k.id, o.oid2",
+		"select v, count(*) from keyed group by v order by v",
+		"select count(*) from t limit 1",
+		"select v + 1, sum(id) from keyed group by 1 order by 1",
+		"select v from app.twice order by id",
+		"select distinct on (a) a, v from keyed order by a, id", "select 1 limit 1"};
+	static const char *const free_[] = {"select v from keyed", "select v from keyed order by v",
+		"select v from t order by id", "select v from keyed order by a",
+		"select -id as id from keyed order by id",
+		"select v from keyed where id > 1 limit 1", "select *, v from keyed order by 2",
+		"select v from keyed where id = v limit 1",
+		"select v from keyed where id = 1 or id = 2 limit 1",
+		"select v from keyed where id = 1.0::float8 limit 1",
+		"select k.v from keyed k join other o on o.x = k.v order by k.id",
+		"select k.v from keyed k left join other o on o.oid2 = 3 order by o.oid2",
+		"select k.v from keyed k full join other o on o.oid2 = k.id order by k.id",
+		"select k.v from keyed k left join (select 1) o on true order by k.id",
+		"select generate_series(1, v) from keyed order by id",
+		"select v from twice order by id",
+		"with keyed as (select 1 as id union all select 1) select id from keyed order by "
+		"id",
+		"select v from (select * from keyed) keyed order by id",
+		"select v from keyed as x(q) order by id",
+		"select v from keyed union all select v from keyed order by v",
+		"select v, id from keyed group by rollup (v, id) order by id",
+		"select distinct on (a) a, v from keyed order by a, v"};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof total / sizeof total[0]; i++)
+		if (!one(f, total[i])->order.total)
+			fail_msg("should be total: %s", total[i]);
+	for (size_t i = 0; i < sizeof free_ / sizeof free_[0]; i++)
+		if (one(f, free_[i])->order.total)
+			fail_msg("should not be total: %s", free_[i]);
+}
+
+static void a_total_order_does_not_leak(void **state)
+{
+	static const char *const tight[] = {"select row_number() over (order by id) from keyed",
+		"select lag(v) over (partition by a order by b) from keyed",
+		"select lag(v) over w from keyed window w as (order by id)",
+		"select sum(v) over (w rows 1 preceding) from keyed window w as (order by id)",
+		"select array_agg(v order by id) from keyed",
+		"select array_agg(v) from keyed where id = 1",
+		"select a, array_agg(v order by b) from keyed group by a",
+		"select (select v from keyed order by id limit 1)",
+		"select (select v from keyed k where k.id = o.x limit 1) from other o",
+		"select distinct on (a) a, v from keyed order by a, b",
+		"select string_agg(v, ',' order by v) from keyed",
+		"select array(select v from keyed order by id)"};
+	static const char *const leaking[] = {"select row_number() over (order by v) from keyed",
+		"select array_agg(v order by a) from keyed",
+		"select array_agg(id order by v) from t",
+		"select (select v from keyed order by v limit 1)",
+		"select array(select v from keyed order by a)",
+		"select lag(v) over w from keyed window w as (order by v)",
+		"select row_number() over (order by sum(v)) from keyed group by a"};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof leaking / sizeof leaking[0]; i++)
+		if (!one(f, leaking[i])->order.leaks)
+			fail_msg("should leak: %s", leaking[i]);
+	for (size_t i = 0; i < sizeof tight / sizeof tight[0]; i++)
+		if (one(f, tight[i])->order.leaks)
+			fail_msg("should not leak: %s", tight[i]);
+}
+
+static void the_rows_that_a_limit_lets_through_are_known(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(one(f, "select v from t limit 7")->order.limit_rows, 7);
+	assert_int_equal(one(f, "select v from t fetch first 3 rows only")->order.limit_rows, 3);
+	assert_int_equal(one(f, "select v from t limit $2")->order.limit_param, 2);
+	assert_int_equal(one(f, "select v from t limit 1 + 1")->order.limit_rows, 0);
+	assert_true(
+		one(f, "select v from t order by v fetch first 3 rows with ties")->order.with_ties);
+	assert_false(one(f, "select v from t order by v fetch first 3 rows only")->order.with_ties);
+}
+
 /* ---- flags ---- */
 
 static void times_in_filters_are_flagged(void **state)
@@ -1013,6 +1118,9 @@ int main(void)
 		TEST(more_keys_than_fit_leave_the_last_unknown),
 		TEST(limits_are_noticed),
 		TEST(leaks_of_order_into_values_are_noticed),
+		TEST(orders_are_total_where_unique_keys_prove_it),
+		TEST(a_total_order_does_not_leak),
+		TEST(the_rows_that_a_limit_lets_through_are_known),
 		TEST(times_in_filters_are_flagged),
 		TEST(what_a_statement_names_is_flagged),
 		TEST(only_built_in_functions_are_known_harmless),
