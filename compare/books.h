@@ -5,6 +5,7 @@
  * B1: observed = frames_execution + frames_continuation + frames_discarded + frames_open.
  * B2: per candidate: seen = sum(outcomes) + pending, pending >= 0.
  * B3: relayed = observed + sum(unobserved) + on_tape, on_tape = 0 at the end.
+ * B4: sum over waivers of waived = sum over candidates of the outcome waived.
  */
 #ifndef PGUMBRA_COMPARE_BOOKS_H
 #define PGUMBRA_COMPARE_BOOKS_H
@@ -12,7 +13,7 @@
 #include "compare/outcome.h"
 #include <stdint.h>
 
-enum { BOOKS_MAX_CANDIDATES = 8 };
+enum { BOOKS_MAX_CANDIDATES = 8, BOOKS_MAX_WAIVERS = 64 };
 
 struct books_candidate {
 	uint64_t seen;
@@ -28,6 +29,9 @@ struct books {
 	uint64_t frames_continuation;	       /* fetched more of a portal */
 	uint64_t frames_discarded;	       /* skipped by the server until Sync */
 	uint64_t mismatch_open;		       /* discrepancies logged as mismatch */
+	/* By the waiver's place in the configuration: differences that it accepted, and mismatches
+	 * that it would have accepted, had it not expired. */
+	uint64_t waived[BOOKS_MAX_WAIVERS], expired[BOOKS_MAX_WAIVERS];
 	struct books_candidate candidate[BOOKS_MAX_CANDIDATES];
 };
 

@@ -37,7 +37,7 @@ struct report *report_new(void)
 {
 	struct report *r = calloc(1, sizeof *r);
 	json_t **const objects[] = {&r->shape_index, &r->run_index, &r->unobserved, &r->ids,
-		&r->resolved, &r->books_seen, &r->findings};
+		&r->resolved, &r->books_seen, &r->findings, &r->waivers};
 
 	if (!r)
 		return NULL;
@@ -96,6 +96,7 @@ void report_free(struct report *r)
 	json_decref(r->resolved);
 	json_decref(r->books_seen);
 	json_decref(r->findings);
+	json_decref(r->waivers);
 	json_decref(r->broken_names);
 	free(r);
 }
@@ -337,6 +338,57 @@ static bool add_shape(struct report *r, const json_t *from)
 	       keep_text(&s->last_seen, member_text(from, "last_seen"), true);
 }
 
+/* ---- waivers ---- */
+
+/* NULL: out of memory. */
+static json_t *find_waiver(struct report *r, const char *name)
+{
+	json_t *waiver = json_object_get(r->waivers, name);
+
+	if (waiver || json_object_size(r->waivers) == REPORT_MAX_WAIVERS)
+		return waiver;
+	waiver = json_pack("{s:i, s:i}", "hits", 0, "expired_hits", 0);
+
+	return json_object_set_new(r->waivers, name, waiver) == 0 ? waiver : NULL;
+}
+
+/* What a waiver is: the latest word counts. */
+static bool add_waivers(struct report *r, const json_t *list)
+{
+	static const char *const members[] = {
+		"candidate", "match", "columns", "accept", "reason", "owner", "expires"};
+	json_t *from;
+	size_t i;
+
+	json_array_foreach (list, i, from) {
+		json_t *waiver = find_waiver(r, member_text(from, "name"));
+
+		if (!waiver)
+			return false;
+		for (size_t k = 0; k < sizeof members / sizeof *members; k++)
+			json_object_set_new(
+				waiver, members[k], json_string(member_text(from, members[k])));
+	}
+
+	return true;
+}
+
+static bool add_waived(struct report *r, const json_t *from)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach ((json_t *)from, name, value) {
+		json_t *waiver = find_waiver(r, name);
+
+		if (!waiver || !add_to(waiver, "hits", member_count(value, "hits")) ||
+			!add_to(waiver, "expired_hits", member_count(value, "expired")))
+			return false;
+	}
+
+	return true;
+}
+
 /* ---- records ---- */
 
 /* The same file given twice must not count twice. */
@@ -392,6 +444,7 @@ static bool add_books(struct report *r, struct report_run *run, const json_t *fr
 	run->frames_open = member_count(frames, "open");
 	run->closed = false;
 	if (!add_object(r->unobserved, json_object_get(from, "unobserved")) ||
+		!add_waived(r, json_object_get(from, "waivers")) ||
 		!add_books_candidates(r, run, json_object_get(from, "candidates")))
 		return false;
 	json_array_foreach (json_object_get(from, "shapes"), i, shape)
@@ -424,7 +477,7 @@ static bool add_start(struct report *r, struct report_run *run, const json_t *fr
 		if (json_is_string(value))
 			json_object_set_new(r->findings, json_string_value(value), json_true());
 
-	return true;
+	return add_waivers(r, json_object_get(from, "waivers"));
 }
 
 static bool add_discrepancy(struct report *r, json_t *record)

@@ -8,7 +8,8 @@
  *
  * The JSON form is contract: one object with books, shapes, discrepancies (open mismatches, as
  * logged), coverage, gate. Besides: undecided (records of other outcomes, as logged), runs, days,
- * open_mismatches, findings, input (broken and repeated lines, lost records).
+ * open_mismatches, findings, waivers (each with hits, and expired_hits: mismatches that it would
+ * have accepted before its end), input (broken and repeated lines, lost records).
  */
 #ifndef PGUMBRA_COMPARE_REPORT_H
 #define PGUMBRA_COMPARE_REPORT_H
@@ -32,12 +33,15 @@ bool report_add_line(struct report *r, struct span line, struct error *error);
  *
  *   open_mismatches        mismatches that no `resolved` record closed, including those that the
  *                          books count but no record tells of
- *   min_compared           compared executions, of the candidate that has the fewest; = means at
- * least coverage               0 to 1, of the candidate that has the least; see below days time
- * during which runs wrote their books; parallel runs count once unverifiable           executions
- * with that outcome, all candidates candidate_failed       executions with that outcome, all
- * candidates shapes_never_compared  shapes that had reads, of which none was compared
+ *   min_compared           compared executions, of the candidate with the fewest; = means at least
+ *   coverage               0 to 1, of the candidate that has the least; see below
+ *   days                   time during which runs wrote books; parallel runs count once
+ *   unverifiable           executions with that outcome, all candidates
+ *   candidate_failed       the same
+ *   waived                 the same
+ *   shapes_never_compared  shapes that had reads, of which none was compared
  *   max_mismatch_rate      95% upper bound of mismatch / compared, of the worst candidate
+ *   expired_waivers        waivers whose last day had passed when the latest record was written
  *
  * Compared is an execution on which there is a verdict: matched, matched_after_lag, waived or
  * mismatch. Reads are all executions but skipped(not_a_read) and skipped(writes): whatever else was

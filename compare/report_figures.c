@@ -1,5 +1,6 @@
 #include "compare/report_model.h"
 
+#include "compare/waiver.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -226,6 +227,24 @@ double report_days(const struct report *r)
 	free(runs);
 
 	return (double)total / 86400e6;
+}
+
+int64_t report_last_us(const struct report *r)
+{
+	int64_t last = 0;
+
+	for (size_t i = 0; i < r->nruns; i++)
+		last = r->run[i].last_us > last ? r->run[i].last_us : last;
+
+	return last;
+}
+
+bool report_waiver_expired(const struct report *r, const json_t *waiver)
+{
+	int64_t ends_us;
+
+	return waiver_day_end(member_text(waiver, "expires"), &ends_us) &&
+	       report_last_us(r) >= ends_us;
 }
 
 /* ---- discrepancies ---- */

@@ -80,6 +80,23 @@ static double candidate_failed(const struct report *r)
 	return sum_of(r, OUTCOME_CANDIDATE_FAILED);
 }
 
+static double waived(const struct report *r)
+{
+	return sum_of(r, OUTCOME_WAIVED);
+}
+
+static double expired_waivers(const struct report *r)
+{
+	double count = 0;
+	const char *name;
+	json_t *waiver;
+
+	json_object_foreach (r->waivers, name, waiver)
+		count += report_waiver_expired(r, waiver);
+
+	return count;
+}
+
 static double shapes_never_compared(const struct report *r)
 {
 	double count = 0;
@@ -102,6 +119,8 @@ static const struct {
 	{"candidate_failed", candidate_failed},
 	{"shapes_never_compared", shapes_never_compared},
 	{"max_mismatch_rate", max_mismatch_rate},
+	{"waived", waived},
+	{"expired_waivers", expired_waivers},
 };
 
 /* ---- the expression ---- */
@@ -156,7 +175,7 @@ static size_t word_length(const char *at)
 
 static bool unknown_name(const char *at, size_t n, struct error *error)
 {
-	char known[256] = "";
+	char known[400] = "";
 	size_t used = 0;
 
 	for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)

@@ -278,6 +278,47 @@ static bool discrepancies_html(struct buffer *b, const struct report *r)
 	return true;
 }
 
+/* ---- waivers ---- */
+
+static void waiver_cell(struct buffer *b, const json_t *waiver, const char *member)
+{
+	buffer_printf(b, "<td>");
+	text(b, member_text(waiver, member));
+	buffer_printf(b, "</td>");
+}
+
+static void waivers_html(struct buffer *b, const struct report *r)
+{
+	static const char *const members[] = {
+		"accept", "columns", "candidate", "match", "reason", "owner"};
+	const char *name;
+	json_t *waiver;
+
+	if (json_object_size(r->waivers) == 0)
+		return;
+	buffer_printf(b,
+		"<h2>Waivers</h2>\n<table><tr><th>name</th><th class=n>waived</th><th>accepts</th>"
+		"<th>columns</th><th>candidate</th><th>statement</th><th>because</th>"
+		"<th>owner</th><th>until</th><th class=n>since then</th></tr>\n");
+	json_object_foreach (r->waivers, name, waiver) {
+		bool expired = report_waiver_expired(r, waiver);
+
+		buffer_printf(b, "<tr><td>");
+		text(b, name);
+		buffer_printf(b, "</td>");
+		number_cell(b, member_count(waiver, "hits"));
+		for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+			waiver_cell(b, waiver, members[i]);
+		buffer_printf(
+			b, "<td%s>%s", expired ? " class=bad" : "", expired ? "expired " : "");
+		text(b, member_text(waiver, "expires"));
+		buffer_printf(b, "</td>");
+		number_cell(b, member_count(waiver, "expired_hits"));
+		buffer_printf(b, "</tr>\n");
+	}
+	buffer_printf(b, "</table>\n");
+}
+
 /* ---- books, coverage, shapes ---- */
 
 static void candidate_html(struct buffer *b, const struct report *r, size_t i)
@@ -398,6 +439,7 @@ bool report_html(struct report *r, struct buffer *out)
 	gate_html(out, r);
 	notes_html(out, r);
 	ok = discrepancies_html(out, r);
+	waivers_html(out, r);
 	books_html(out, r);
 	ok = shapes_html(out, r) && ok;
 	buffer_printf(out, "</body></html>\n");

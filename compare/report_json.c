@@ -286,6 +286,22 @@ static json_t *runs_json(const struct report *r)
 	return out;
 }
 
+static json_t *waivers_json(const struct report *r)
+{
+	json_t *out = json_array(), *waiver;
+	const char *name;
+
+	json_object_foreach (r->waivers, name, waiver) {
+		json_t *one = json_copy(waiver);
+
+		json_object_set_new(one, "name", json_string(name));
+		json_object_set_new(one, "expired", json_boolean(report_waiver_expired(r, waiver)));
+		json_array_append_new(out, one);
+	}
+
+	return out;
+}
+
 static json_t *input_json(const struct report *r)
 {
 	json_t *out = json_object();
@@ -334,8 +350,9 @@ bool report_json(struct report *r, struct buffer *out)
 	json_object_set_new(all, "days", json_real(report_days(r)));
 	json_object_set_new(all, "runs", runs_json(r));
 	json_object_set_new(all, "findings", findings_json(r));
+	json_object_set_new(all, "waivers", waivers_json(r));
 	json_object_set_new(all, "input", input_json(r));
-	ok = json_object_size(all) == 11 &&
+	ok = json_object_size(all) == 12 &&
 	     json_dump_callback(all, take, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
 	json_decref(all);
 	buffer_add(out, "\n", 1);

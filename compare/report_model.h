@@ -13,6 +13,7 @@ enum {
 	REPORT_MAX_RUNS = 10000,
 	REPORT_MAX_DISCREPANCIES = 100000,
 	REPORT_MAX_CRITERIA = 16,
+	REPORT_MAX_WAIVERS = 10000,
 	REPORT_NAMED_LINES = 10, /* broken lines that are named */
 };
 
@@ -72,6 +73,7 @@ struct report {
 	json_t *resolved;		   /* id -> true */
 	json_t *books_seen;		   /* digest of books records, so that none counts twice */
 	json_t *findings;		   /* text -> true */
+	json_t *waivers; /* name -> {match, ... as the latest start says it, hits, expired_hits} */
 	uint64_t broken, repeated;
 	json_t *broken_names; /* array of "input:line: what" */
 	char gate_text[512];
@@ -105,6 +107,8 @@ uint64_t report_frames_open(const struct report *r);
 uint64_t report_unobserved(const struct report *r);	  /* all reasons */
 uint64_t report_unobserved_reads(const struct report *r); /* but for replication */
 bool report_relay_balanced(const struct report *r);	  /* B1 and B3 */
+int64_t report_last_us(const struct report *r);		  /* the latest record; 0: none */
+bool report_waiver_expired(const struct report *r, const json_t *waiver); /* by then */
 double report_days(const struct report *r); /* during which runs wrote; overlaps count once */
 bool report_is_open(const struct report *r, const json_t *record);
 bool report_is_mismatch(const json_t *record);

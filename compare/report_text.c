@@ -387,6 +387,45 @@ static bool discrepancies_text(struct buffer *b, const struct report *r)
 	return true;
 }
 
+/* ---- waivers ---- */
+
+static void waiver_text(
+	struct buffer *b, const struct report *r, const char *name, const json_t *waiver)
+{
+	char n[32];
+
+	buffer_printf(b, "%10s  ", view_count(member_count(waiver, "hits"), n));
+	view_line(b, name, 40);
+	buffer_printf(b, ": accepts ");
+	view_line(b, member_text(waiver, "accept"), 60);
+	if (*member_text(waiver, "columns")) {
+		buffer_printf(b, " in ");
+		view_line(b, member_text(waiver, "columns"), 60);
+	}
+	buffer_printf(b, "; owner ");
+	view_line(b, member_text(waiver, "owner"), 40);
+	buffer_printf(b, "; %s ", report_waiver_expired(r, waiver) ? "EXPIRED" : "until");
+	view_line(b, member_text(waiver, "expires"), 10);
+	if (member_count(waiver, "expired_hits") > 0)
+		buffer_printf(b, "; %s mismatches that it no longer waives",
+			view_count(member_count(waiver, "expired_hits"), n));
+	buffer_printf(b, "\n%10s  because: ", "");
+	view_line(b, member_text(waiver, "reason"), WIDTH - 21);
+	buffer_printf(b, "\n");
+}
+
+static void waivers_text(struct buffer *b, const struct report *r)
+{
+	const char *name;
+	json_t *waiver;
+
+	if (json_object_size(r->waivers) == 0)
+		return;
+	heading(b, "Waivers: differences accepted, by how many executions");
+	json_object_foreach (r->waivers, name, waiver)
+		waiver_text(b, r, name, waiver);
+}
+
 /* ---- coverage and shapes ---- */
 
 static void coverage_text(struct buffer *b, const struct report *r)
@@ -505,6 +544,7 @@ bool report_text(struct report *r, struct buffer *out)
 	gate_text(out, r);
 	notes_text(out, r);
 	ok = discrepancies_text(out, r);
+	waivers_text(out, r);
 	books_text(out, r);
 	coverage_text(out, r);
 	ok = shapes_text(out, r) && ok;

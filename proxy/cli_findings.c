@@ -1,8 +1,10 @@
 #include "proxy/cli.h"
 
+#include "proxy/shadow/waivers.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What a job's process looks at. */
@@ -46,6 +48,27 @@ static void look_at_log(const char *path, struct preflight_findings *f)
 			path, strerror(errno));
 }
 
+static void look_at_waivers(const struct config *c, struct preflight_findings *f)
+{
+	static const struct preflight_topic over = {PREFLIGHT_WARNING, "configuration",
+		"it waives nothing: what it accepted is a mismatch again",
+		"mend the difference, or give the waiver another day after another look"};
+	struct conf_messages ignored = {0};
+	struct waivers waivers;
+	int64_t now_us = (int64_t)time(NULL) * 1000000;
+
+	(void)!waivers_read(c, &waivers, &ignored); /* mistakes were said before */
+	conf_messages_release(&ignored);
+	for (size_t i = 0; i < waivers.count; i++) {
+		char where[100];
+
+		snprintf(where, sizeof where, "waiver %s", waivers.list[i].name);
+		if (waivers.list[i].ends_us <= now_us)
+			preflight_say(f, &over, where, "expired on %s (owner: %s)",
+				waivers.list[i].expires, waivers.list[i].owner);
+	}
+}
+
 static void look_at_configuration(const struct config *c, struct preflight_findings *f)
 {
 	static const struct preflight_topic no_control = {PREFLIGHT_WARNING, "configuration",
@@ -56,6 +79,7 @@ static void look_at_configuration(const struct config *c, struct preflight_findi
 		!*config_text(c, "control", NULL, "conninfo"))
 		preflight_say(f, &no_control, "control", "is not set");
 	look_at_log(config_text(c, "discrepancies", NULL, "path"), f);
+	look_at_waivers(c, f);
 }
 
 /* --- servers --- */

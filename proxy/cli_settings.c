@@ -1,6 +1,7 @@
 #define _GNU_SOURCE 1 /* asprintf */
 #include "proxy/cli.h"
 
+#include "proxy/shadow/waivers.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,8 +183,12 @@ bool cli_settings_read(int argc, char **argv, bool check, struct cli_settings *o
 	if (*code != 0)
 		goto done;
 	good = apply(&flags, &messages);
-	if (good && check)
+	if (good && check) {
+		struct waivers waivers;
+
 		good = config_check(out->config, &messages);
+		good &= waivers_read(out->config, &waivers, &messages);
+	}
 	for (size_t i = 0; i < messages.count; i++)
 		fprintf(stderr, "pgumbra: %s\n", messages.text[i]);
 	*code = good ? EXIT_GOOD : EXIT_USAGE;

@@ -449,6 +449,30 @@ bool journal_books(struct journal *j, const struct journal_books *b)
 	return taken;
 }
 
+bool journal_append_resolved(const char *path, const char *run, const char *id,
+	const char *candidate, enum outcome outcome, struct error *error)
+{
+	struct line *line;
+	struct journal_file file;
+	json_t *record = journal_record_resolved(run, id, candidate, outcome);
+	bool ok;
+
+	line = line_new(record);
+	json_decref(record);
+	if (!line)
+		return error_set(error, "out of memory");
+	ok = journal_file_open(&file, path, error);
+	if (ok) {
+		ok = journal_file_append(&file, line->text, line->len);
+		if (!ok)
+			error_set(error, "cannot write %s: %s", path, strerror(errno));
+		journal_file_close(&file);
+	}
+	line_free(line);
+
+	return ok;
+}
+
 /* FNV-1a (Fowler, Noll, Vo), 64 bits. */
 static uint64_t hash_text(const char *text)
 {

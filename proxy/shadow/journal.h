@@ -17,6 +17,7 @@
 #include "compare/diff.h"
 #include "compare/evidence.h"
 #include "proxy/shadow/dark_read.h"
+#include "proxy/shadow/waivers.h"
 
 enum values_form { VALUES_HASHED, VALUES_FULL, VALUES_NONE };
 
@@ -50,7 +51,8 @@ struct journal_start {
 	size_t ncandidates;
 	const char *const *findings;
 	size_t nfindings;
-	bool restarted; /* the shadow process was restarted within the same run */
+	const struct waivers *waivers; /* may be NULL */
+	bool restarted;		       /* the shadow process was restarted within the same run */
 };
 /* Also says, as "pending_closed", what an earlier run left pending in this file without a `stop`.
  */
@@ -68,7 +70,8 @@ struct journal_discrepancy {
 	const struct result *answer;  /* the candidate's */
 	const struct diff *diff;      /* may be NULL */
 	unsigned attempts;
-	const char *fence; /* "none" */
+	const char *fence;  /* "none" */
+	const char *waiver; /* its name, with outcome waived; else NULL */
 	bool stable, verified;
 };
 /* Writes the record unless examples_per_shape or max_bytes is used up. The id (UUIDv7) goes to id.
@@ -92,6 +95,7 @@ struct journal_books {
 	uint64_t relayed;		       /* delta */
 	uint64_t unobserved[UNOBSERVED_COUNT]; /* delta, relay's and shadow's together */
 	uint64_t on_tape, frames_open;	       /* gauges */
+	const struct waivers *waivers;	       /* whose counters stand in delta; may be NULL */
 	const struct shape_delta *shapes;
 	size_t nshapes;
 	uint64_t number; /* of the record within its run, from 1 */
@@ -101,6 +105,11 @@ struct journal_books {
  */
 bool journal_books(struct journal *j, const struct journal_books *b);
 void journal_stop(struct journal *j, const char *why);
+
+/* Appends a `resolved` record to a log, beside the run that may be writing it: both append whole
+ * lines. `run` names the re-check. */
+__attribute__((warn_unused_result)) bool journal_append_resolved(const char *path, const char *run,
+	const char *id, const char *candidate, enum outcome outcome, struct error *error);
 
 /* UUIDv7 (RFC 9562) text form. */
 void uuid_v7(char out[37]);

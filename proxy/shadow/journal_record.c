@@ -44,6 +44,25 @@ static json_t *texts(const char *const *text, size_t count)
 	return array;
 }
 
+static json_t *waivers_record(const struct waivers *w)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; w && i < w->count; i++) {
+		const struct waiver *one = &w->list[i];
+
+		json_array_append_new(list,
+			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+				journal_text(one->name), "match", journal_text(one->match),
+				"candidate", journal_text(one->candidate), "columns",
+				journal_text(one->columns), "accept", journal_text(one->accept),
+				"reason", journal_text(one->reason), "owner",
+				journal_text(one->owner), "expires", journal_text(one->expires)));
+	}
+
+	return list;
+}
+
 json_t *journal_record_start(const char *run, const struct journal_start *start, json_t *closed)
 {
 	json_t *record = record_new("start", run);
@@ -56,6 +75,8 @@ json_t *journal_record_start(const char *run, const struct journal_start *start,
 	json_object_set_new(servers, "candidates", texts(start->candidates, start->ncandidates));
 	json_object_set_new(record, "servers", servers);
 	json_object_set_new(record, "findings", texts(start->findings, start->nfindings));
+	if (start->waivers && start->waivers->count > 0)
+		json_object_set_new(record, "waivers", waivers_record(start->waivers));
 	if (json_object_size(closed) > 0)
 		json_object_set(record, "pending_closed", closed);
 
@@ -255,6 +276,7 @@ static json_t *settings_record(const struct journal_privacy *p, const struct dar
 static json_t *request_record(const struct dark_read *read)
 {
 	json_t *types = json_array(), *formats = json_array(), *results = json_array();
+	json_t *values = json_array();
 
 	for (uint16_t i = 0; i < read->nparam_types; i++)
 		json_array_append_new(types, json_integer(read->param_types[i]));
@@ -263,9 +285,13 @@ static json_t *request_record(const struct dark_read *read)
 	for (uint16_t i = 0; i < read->nresult_formats; i++)
 		json_array_append_new(results, json_integer(read->result_formats[i]));
 
-	return json_pack("{s:b, s:b, s:o, s:o, s:o, s:I}", "simple", (int)read->simple, "named",
-		(int)read->named, "param_types", types, "param_formats", formats, "result_formats",
-		results, "row_limit", (json_int_t)read->row_limit);
+	for (uint16_t i = 0; i < read->nvalue_types; i++)
+		json_array_append_new(values, json_integer(read->value_types[i]));
+
+	return json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:I}", "simple", (int)read->simple,
+		"named", (int)read->named, "param_types", types, "value_types", values,
+		"param_formats", formats, "result_formats", results, "row_limit",
+		(json_int_t)read->row_limit);
 }
 
 static void add_read(json_t *record, const struct journal_privacy *p, const struct dark_read *read)
@@ -283,6 +309,7 @@ static void add_read(json_t *record, const struct journal_privacy *p, const stru
 	json_object_set_new(record, "settings", settings_record(p, read));
 	json_object_set_new(record, "database", journal_text(read->database));
 	json_object_set_new(record, "user", journal_text(read->user));
+	json_object_set_new(record, "role", journal_text(read->role));
 	json_object_set_new(record, "application_name", journal_text(read->application_name));
 }
 
@@ -299,6 +326,8 @@ json_t *journal_record_discrepancy(const char *run, const struct journal_privacy
 	json_object_set_new(record, "outcome", json_string(outcome_name(d->outcome)));
 	if (d->reason != REASON_NONE)
 		json_object_set_new(record, "reason", json_string(reason_name(d->reason)));
+	if (d->waiver)
+		json_object_set_new(record, "waiver", journal_text(d->waiver));
 	json_object_set_new(record, "class", json_string(difference_class_name(d->class)));
 	json_object_set_new(record, "hint", journal_text(d->hint ? d->hint : ""));
 	add_read(record, p, d->read);
@@ -310,6 +339,19 @@ json_t *journal_record_discrepancy(const char *run, const struct journal_privacy
 		json_pack("{s:I, s:o, s:b, s:b}", "attempts", (json_int_t)d->attempts, "fence",
 			journal_text(d->fence ? d->fence : "none"), "stable", (int)d->stable,
 			"verified", (int)d->verified));
+
+	return record;
+}
+
+json_t *journal_record_resolved(
+	const char *run, const char *id, const char *candidate, enum outcome outcome)
+{
+	json_t *record = record_new("resolved", run);
+
+	json_object_set_new(record, "id", journal_text(id));
+	json_object_set_new(record, "candidate", journal_text(candidate));
+	json_object_set_new(record, "outcome", json_string(outcome_name(outcome)));
+	json_object_set_new(record, "by", json_string("recheck"));
 
 	return record;
 }
@@ -440,6 +482,22 @@ static json_t *frames_record(const struct journal_books *b)
 	return out;
 }
 
+/* By name: what each accepted, and what it would have accepted but for its end. */
+static json_t *waived_record(const struct journal_books *b)
+{
+	json_t *out = json_object();
+
+	for (size_t i = 0; b->waivers && i < b->waivers->count; i++) {
+		json_t *one = json_object();
+
+		set_count(one, "hits", b->delta->waived[i]);
+		set_count(one, "expired", b->delta->expired[i]);
+		set_object(out, b->waivers->list[i].name, one);
+	}
+
+	return out;
+}
+
 json_t *journal_record_books(const char *run, const struct journal_books *b, uint64_t lost)
 {
 	json_t *record = record_new("books", run);
@@ -456,6 +514,7 @@ json_t *journal_record_books(const char *run, const struct journal_books *b, uin
 		json_object_set_new(candidates, b->candidates[i],
 			candidate_record(&b->delta->candidate[i], b->pending[i]));
 	json_object_set_new(record, "candidates", candidates);
+	set_object(record, "waivers", waived_record(b));
 	for (size_t i = 0; i < b->nshapes; i++)
 		json_array_append_new(shapes, shape_record(&b->shapes[i]));
 	json_object_set_new(record, "shapes", shapes);

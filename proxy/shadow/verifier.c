@@ -59,6 +59,7 @@ struct trial {
 	bool have_last;
 	unsigned fence_timeouts;
 	const char *fence; /* what the last attempt's fence was, for the record */
+	const char *waiver;
 	struct trial *next_held;
 	uint32_t until_load; /* held: of the candidate's catalogue */
 };
@@ -144,16 +145,18 @@ static void trial_free(struct trial *t)
 	free(t);
 }
 
-static void book(struct verifier *v, unsigned candidate, struct shape *shape, enum outcome outcome,
-	enum reason reason)
+static void book(struct verifier *v, unsigned candidate, const struct dark_read *read,
+	struct shape *shape, enum outcome outcome, enum reason reason)
 {
 	books_end(v->books, candidate, outcome, reason);
 	shape_end(shape, candidate, outcome, reason, now_us(CLOCK_REALTIME));
+	if (v->options.on_end)
+		v->options.on_end(v->options.self, candidate, read, outcome, reason);
 }
 
 static void trial_end(struct trial *t, enum outcome outcome, enum reason reason)
 {
-	book(t->verifier, t->candidate, t->shape, outcome, reason);
+	book(t->verifier, t->candidate, t->read, t->shape, outcome, reason);
 	trial_free(t);
 }
 
@@ -201,6 +204,7 @@ static void log_difference(struct trial *t, enum outcome outcome, enum reason re
 		.answer = answer,
 		.attempts = t->attempts,
 		.fence = t->fence ? t->fence : "none",
+		.waiver = t->waiver,
 		.stable = t->stable > 0,
 		.verified = !t->alone,
 	};
@@ -226,6 +230,47 @@ static void log_failure(struct trial *t, const struct mirror_answer *failure)
 	log_difference(t, reason_outcome(failure->reason), failure->reason, &c, &t->read->primary,
 		&answer);
 	result_release(&answer);
+}
+
+/* Ends the trial as waived when a waiver accepts the difference. */
+static bool waived(struct trial *t, const struct comparison *c, const struct result *primary,
+	const struct result *answer)
+{
+	struct verifier *v = t->verifier;
+	const struct waivers *w = v->options.waivers;
+	struct compare_rules rules;
+	int at, expired;
+
+	if (!w || w->count == 0)
+		return false;
+	rules_of(t, &rules);
+	at = waivers_find(w, v->candidates[t->candidate].name, shape_normalized(t->shape), c,
+		primary, answer, &rules, now_us(CLOCK_REALTIME), &expired);
+	if (at < 0)
+		return false;
+	v->books->waived[at]++;
+	t->waiver = w->list[at].name;
+	log_difference(t, OUTCOME_WAIVED, REASON_NONE, c, primary, answer);
+	trial_end(t, OUTCOME_WAIVED, REASON_NONE);
+
+	return true;
+}
+
+/* A mismatch: would a waiver that has expired have accepted it? */
+static void note_expired(struct trial *t, const struct comparison *c, const struct result *primary)
+{
+	struct verifier *v = t->verifier;
+	const struct waivers *w = v->options.waivers;
+	struct compare_rules rules;
+	int expired = -1;
+
+	if (!w || w->count == 0)
+		return;
+	rules_of(t, &rules);
+	(void)waivers_find(w, v->candidates[t->candidate].name, shape_normalized(t->shape), c,
+		primary, &t->answer, &rules, now_us(CLOCK_REALTIME), &expired);
+	if (expired >= 0)
+		v->books->expired[expired]++;
 }
 
 static void latency(struct trial *t, const struct mirror_answer *a)
@@ -386,12 +431,16 @@ static void conclude(struct trial *t, const struct comparison *c, const struct r
 	enum outcome outcome = OUTCOME_MISMATCH;
 	enum reason reason = REASON_NONE;
 
+	if (waived(t, c, primary, &t->answer))
+		return;
 	if (c->undecidable) {
 		outcome = OUTCOME_UNVERIFIABLE;
 		reason = undecided_reason(t, c, primary);
 	} else if (c->order_ambiguous) {
 		outcome = OUTCOME_AMBIGUOUS_ORDER;
 	}
+	if (outcome == OUTCOME_MISMATCH)
+		note_expired(t, c, primary);
 	if (outcome != OUTCOME_AMBIGUOUS_ORDER)
 		log_difference(t, outcome, reason, c, primary, &t->answer);
 	trial_end(t, outcome, reason);
@@ -512,7 +561,7 @@ static void first_look(struct trial *t, struct mirror_answer *answer)
 	shape_look(t->shape, t->candidate, c.equal);
 	if (c.equal)
 		trial_end(t, OUTCOME_MATCHED, REASON_NONE);
-	else
+	else if (!waived(t, &c, &t->read->primary, &answer->result))
 		verify(t);
 }
 
@@ -706,7 +755,7 @@ static void begin_trial(
 	if (!t) {
 		if (reason == REASON_NONE)
 			reason = REASON_MEMORY;
-		book(v, candidate, shape, reason_outcome(reason), reason);
+		book(v, candidate, read, shape, reason_outcome(reason), reason);
 		return;
 	}
 	t->verifier = v;
@@ -727,14 +776,18 @@ static void begin_trial(
 		ask(t, STEP_FIRST, 0);
 }
 
-void verifier_read(struct verifier *v, struct dark_read *read)
+void verifier_read_on(struct verifier *v, unsigned candidate, struct dark_read *read)
 {
 	struct shape *shape = shapes_find(v->shapes, read->statement);
-	uint64_t hash = parameters_hash(read);
 
-	for (unsigned i = 0; i < v->ncandidates; i++) {
-		shape_parameters(shape, i, hash);
-		begin_trial(v, i, read, shape);
-	}
+	shape_parameters(shape, candidate, parameters_hash(read));
+	begin_trial(v, candidate, read, shape);
+	dark_read_unref(read);
+}
+
+void verifier_read(struct verifier *v, struct dark_read *read)
+{
+	for (unsigned i = 0; i < v->ncandidates; i++)
+		verifier_read_on(v, i, dark_read_ref(read));
 	dark_read_unref(read);
 }

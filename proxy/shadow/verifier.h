@@ -9,6 +9,8 @@
  * is asked again, and the record says "verified": false. Between P1 and C stands the
  * candidate's fence (fence.h): C is asked once the candidate has seen what the primary had then.
  *
+ * A difference that a waiver accepts is waived at once: what may stay needs no test.
+ *
  * V1 every read given to verifier_read ends in exactly one outcome per candidate (L5); V2 nothing
  * that was not compared is matched; V3 the control's load is bounded by rate and queue.
  */
@@ -35,6 +37,11 @@ struct verifier_options {
 	double max_rate;     /* verifications begun per second, 0: no limit */
 	size_t queue_reads;  /* verifications at once */
 	size_t diff_limit_bytes;
+	const struct waivers *waivers; /* borrowed; NULL: none */
+	/* A read has ended; called before it is released. May be NULL. */
+	void (*on_end)(void *self, unsigned candidate, const struct dark_read *read,
+		enum outcome outcome, enum reason reason);
+	void *self;
 };
 
 struct verifier; /* opaque */
@@ -46,6 +53,8 @@ struct verifier *verifier_new(const struct verifier_options *options,
 void verifier_free(struct verifier *v); /* the mirrors must be gone: nothing is open any more */
 /* Takes over the reference. The execution has been booked as seen. */
 void verifier_read(struct verifier *v, struct dark_read *read);
+/* The same on one candidate alone. */
+void verifier_read_on(struct verifier *v, unsigned candidate, struct dark_read *read);
 size_t verifier_open(const struct verifier *v); /* reads times candidates without a verdict */
 /* No new attempts: what is open ends with the answers under way, as dropped(shutdown) where that is
  * not enough. */

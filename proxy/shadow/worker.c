@@ -3,12 +3,8 @@
 #include "proxy/log.h"
 #include "proxy/preflight.h"
 #include "proxy/shadow/connector.h"
-#include "proxy/shadow/databases.h"
-#include "proxy/shadow/journal.h"
-#include "proxy/shadow/observer.h"
-#include "proxy/shadow/verifier.h"
+#include "proxy/shadow/worker_internal.h"
 #include "version.h"
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -25,44 +21,6 @@ enum {
 	FINISH_SECONDS = 20,   /* for open verifications after the relay has gone */
 	REFRESH_SECONDS = 300, /* of catalogues */
 	RETRY_SECONDS = 5,     /* of catalogues that could not be read */
-};
-
-struct worker {
-	const struct config *config;
-	struct shadow_page *page;
-	struct tape_reader **tapes;
-	unsigned ntapes;
-	struct pump *pump;
-	struct event_base *base;
-	struct event *wake, *tick, *refresh, *retry, *again, *finish;
-	atomic_bool reopen, hurry;
-	int wake_fd;
-
-	const char *names[BOOKS_MAX_CANDIDATES];
-	char *fence_control[BOOKS_MAX_CANDIDATES], *fence_candidate[BOOKS_MAX_CANDIDATES];
-	struct databases_candidate_options places[BOOKS_MAX_CANDIDATES];
-	/* What callbacks about one candidate get. */
-	struct candidate_self {
-		struct worker *worker;
-		size_t index;
-	} selves[BOOKS_MAX_CANDIDATES];
-	struct verifier_candidate candidates[BOOKS_MAX_CANDIDATES];
-	size_t ncandidates;
-	struct mirror *control;
-	struct connector *connector;
-	struct databases *databases;
-	struct shapes *shapes;
-	struct journal *journal;
-	struct observer *observer;
-	struct verifier *verifier;
-
-	/* The block being followed and how far: it waits while a database is read for the first
-	 * time. */
-	struct pump_block *block;
-	size_t block_at;
-	bool tapes_settled;
-	bool ending;
-	bool telling; /* page->told is on its way to the log's file */
 };
 
 static uint64_t wall_us(void)
@@ -104,14 +62,20 @@ static void start_fence(struct worker *w, size_t i, const struct database *db)
 		log_warning("candidate %s: no fence: out of memory", w->names[i]);
 }
 
-static const struct database_view *on_database(void *self, const char *name)
+struct database *worker_database(struct worker *w, const char *name)
 {
-	struct worker *w = self;
 	struct database *db = databases_get(w->databases, name);
 
 	for (size_t i = 0; db && i < w->ncandidates; i++)
 		if (!w->candidates[i].fence)
 			start_fence(w, i, db);
+
+	return db;
+}
+
+static const struct database_view *on_database(void *self, const char *name)
+{
+	struct database *db = worker_database(self, name);
 
 	return db ? &db->view : NULL;
 }
@@ -229,8 +193,10 @@ static void take_books(
 
 static void tell_books(struct worker *w, bool final)
 {
-	struct journal_books j = {
-		.candidates = w->names, .ncandidates = w->ncandidates, .final = final};
+	struct journal_books j = {.candidates = w->names,
+		.ncandidates = w->ncandidates,
+		.waivers = &w->waivers,
+		.final = final};
 	uint64_t pending[BOOKS_MAX_CANDIDATES];
 	struct books delta;
 
@@ -347,7 +313,7 @@ static void on_wake(evutil_socket_t fd, short what, void *self)
 	(void)what;
 	if (read(fd, &count, sizeof count) < 0)
 		count = 0; /* woken by hand */
-	if (!w->block) {
+	if (!w->block && w->pump) {
 		w->block = pump_take(w->pump);
 		w->block_at = 0;
 	}
@@ -605,6 +571,19 @@ static bool make_journal(struct worker *w, struct error *error)
 	return w->journal != NULL;
 }
 
+/* The relay process has checked them. */
+static bool read_waivers(struct worker *w, struct error *error)
+{
+	struct conf_messages messages = {0};
+	bool good = waivers_read(w->config, &w->waivers, &messages);
+
+	if (!good)
+		error_set(error, "%s", messages.count ? messages.text[0] : "out of memory");
+	conf_messages_release(&messages);
+
+	return good;
+}
+
 static bool make_verdicts(struct worker *w)
 {
 	struct verifier_options v = {
@@ -613,6 +592,7 @@ static bool make_verdicts(struct worker *w)
 		.max_rate = (double)config_integer(w->config, "verify", NULL, "max_rate"),
 		.queue_reads = (size_t)config_integer(w->config, "verify", NULL, "queue_reads"),
 		.diff_limit_bytes = DIFF_LIMIT_BYTES,
+		.waivers = &w->waivers,
 	};
 	struct observer_options o = {
 		.max_sessions =
@@ -678,6 +658,7 @@ static void say_start(struct worker *w)
 		.ncandidates = w->ncandidates,
 		.findings = findings,
 		.nfindings = findings_of(w->page, findings, sizeof findings / sizeof *findings),
+		.waivers = &w->waivers,
 		.restarted = w->page->starts > 0};
 
 	config_digest(w->config, digest);
@@ -701,8 +682,8 @@ struct worker *worker_new(const struct config *config, struct shadow_page *page,
 	w->wake_fd = wake_fd;
 	w->base = event_base_new();
 	if (!w->base || !(w->connector = connector_new(w->base, error)) || !make_candidates(w) ||
-		!make_databases(w) || !make_journal(w, error) || !make_verdicts(w) ||
-		!make_events(w, wake_fd)) {
+		!make_databases(w) || !read_waivers(w, error) || !make_journal(w, error) ||
+		!make_verdicts(w) || !make_events(w, wake_fd)) {
 		worker_free(w);
 		return NULL;
 	}

@@ -10,7 +10,8 @@
 #include "proxy/shadow/pump.h"
 
 struct worker; /* opaque */
-/* config, page, tapes and pump are borrowed. */
+/* config, page, tapes and pump are borrowed. Without tapes and with pump NULL nothing is followed:
+ * recheck.c gives it reads of its own. */
 struct worker *worker_new(const struct config *config, struct shadow_page *page,
 	struct tape_reader **tapes, unsigned ntapes, struct pump *pump, int wake_fd,
 	struct error *error);

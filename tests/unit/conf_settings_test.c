@@ -269,8 +269,8 @@ static void what_this_version_lacks_is_refused_by_name(void **state)
 	assert_false(set(f, "candidate.a.fence=heartbeat"));
 	expect_message(f, 1, "[candidate a] fence = heartbeat", "does not have it yet");
 	assert_true(set(f, "candidate.a.fence=none"));
-	assert_false(set(f, "waiver.w.match=select 1"));
-	expect_message(f, 2, "[waiver w] match", "does not have it yet");
+	assert_false(set(f, "rewrite.w.match=select 1"));
+	expect_message(f, 2, "[rewrite w] match", "does not have it yet");
 	assert_false(set(f, "compare.json=value"));
 	assert_true(set(f, "compare.json=text"));
 }

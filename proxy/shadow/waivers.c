@@ -1,0 +1,81 @@
+#include "proxy/shadow/waivers.h"
+
+_Static_assert((int)CONF_MAX_NAMED <= (int)BOOKS_MAX_WAIVERS, "each waiver has its counters");
+
+static const char *need(const struct config *c, const char *name, const char *key, const char *why,
+	struct conf_messages *m)
+{
+	const char *text = config_text(c, "waiver", name, key);
+
+	if (!*text)
+		conf_message(m, "[waiver %s] %s is not set: %s", name, key, why);
+
+	return text;
+}
+
+static bool names_candidate(const struct config *c, const char *wanted)
+{
+	const char *names[CONF_MAX_CANDIDATES];
+	size_t count = config_names(c, "candidate", names, CONF_MAX_CANDIDATES);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], wanted) == 0)
+			return true;
+
+	return false;
+}
+
+static void read_one(
+	const struct config *c, const char *name, struct waiver *w, struct conf_messages *m)
+{
+	*w = (struct waiver){.name = name,
+		.match = need(c, name, "match", "the statement's normalised text, or *", m),
+		.candidate = config_text(c, "waiver", name, "candidate"),
+		.columns = config_text(c, "waiver", name, "columns"),
+		.accept = need(c, name, "accept",
+			"the class, hint or SQLSTATE of the differences, as the report names them",
+			m),
+		.reason = need(c, name, "reason", "why the difference is accepted", m),
+		.owner = need(c, name, "owner", "who answers for it", m),
+		.expires = need(c, name, "expires", "the last day, as YYYY-MM-DD", m)};
+	if (*w->expires && !waiver_day_end(w->expires, &w->ends_us))
+		conf_message(m, "[waiver %s] expires = %.40s: allowed: a day as YYYY-MM-DD", name,
+			w->expires);
+	if (*w->candidate && !names_candidate(c, w->candidate))
+		conf_message(m, "[waiver %s] candidate = %.63s: there is no [candidate %.63s]",
+			name, w->candidate, w->candidate);
+}
+
+bool waivers_read(const struct config *c, struct waivers *out, struct conf_messages *m)
+{
+	const char *names[CONF_MAX_NAMED];
+	size_t before = m->count;
+
+	out->count = config_names(c, "waiver", names, CONF_MAX_NAMED);
+	for (size_t i = 0; i < out->count; i++)
+		read_one(c, names[i], &out->list[i], m);
+
+	return m->count == before;
+}
+
+int waivers_find(const struct waivers *w, const char *candidate, const char *normalized,
+	const struct comparison *c, const struct result *primary, const struct result *answer,
+	const struct compare_rules *rules, uint64_t now_us, int *expired)
+{
+	*expired = -1;
+	for (size_t i = 0; i < w->count; i++) {
+		const struct waiver *one = &w->list[i];
+
+		if (!waiver_matches(one, candidate, normalized) ||
+			!waiver_accepts(one, c, primary, answer, rules))
+			continue;
+		if ((int64_t)now_us < one->ends_us) {
+			*expired = -1;
+			return (int)i;
+		}
+		if (*expired < 0)
+			*expired = (int)i;
+	}
+
+	return -1;
+}
