@@ -106,7 +106,9 @@ char *conninfo_redacted(const char *conninfo)
 
 static const char *const primary_keys[] = {"host", "hostaddr", "port", "sslmode", "sslrootcert",
 	"sslcert", "sslkey", "connect_timeout", "keepalives", "keepalives_idle",
-	"keepalives_interval", "keepalives_count", "target_session_attrs"};
+	"keepalives_interval", "keepalives_count", "tcp_user_timeout", "target_session_attrs"};
+
+static const char session_attrs[] = "any|read-write|read-only|primary|standby|prefer-standby";
 
 static bool primary_key_allowed(const char *key)
 {
@@ -125,7 +127,8 @@ static void check_primary_option(const PQconninfoOption *o, struct conf_messages
 			"each "
 			"client's own; allowed: host, hostaddr, port, sslmode, sslrootcert, "
 			"sslcert, "
-			"sslkey, connect_timeout, keepalives*, target_session_attrs",
+			"sslkey, connect_timeout, keepalives*, tcp_user_timeout, "
+			"target_session_attrs",
 			o->keyword);
 	else if (strcmp(o->keyword, "sslmode") == 0 &&
 		 !word_allowed("disable|allow|prefer|require|verify-ca|verify-full", o->val,
@@ -134,12 +137,10 @@ static void check_primary_option(const PQconninfoOption *o, struct conf_messages
 			"[primary] conninfo: sslmode=%.20s: allowed: disable, allow, prefer, "
 			"require, verify-ca, verify-full",
 			o->val);
-	else if (strcmp(o->keyword, "target_session_attrs") == 0 && strcmp(o->val, "any") != 0)
-		conf_message(m,
-			"[primary] conninfo: target_session_attrs=%.20s: this version does not "
-			"have "
-			"it yet, allowed: any",
-			o->val);
+	else if (strcmp(o->keyword, "target_session_attrs") == 0 &&
+		 !word_allowed(session_attrs, o->val, strlen(o->val)))
+		conf_message(m, "[primary] conninfo: target_session_attrs=%.20s: allowed: %s",
+			o->val, session_attrs);
 }
 
 static size_t list_length(const char *list)
@@ -207,6 +208,26 @@ static void check_primary_tls(const PQconninfoOption *options, struct conf_messa
 		conf_message(m, "[primary] conninfo: sslcert needs sslkey");
 }
 
+/* Only somebody who can log in can tell what a host is. */
+static void check_monitor(
+	const struct config *c, const PQconninfoOption *primary, struct conf_messages *m)
+{
+	const char *attrs = option_value(primary, "target_session_attrs");
+	const char *text = config_text(c, "primary", NULL, "monitor");
+	PQconninfoOption *options = PQconninfoParse(text, NULL);
+
+	if (options && (*option_value(options, "host") || *option_value(options, "hostaddr") ||
+			       *option_value(options, "port")))
+		conf_message(m, "[primary] monitor: host, hostaddr and port are conninfo's");
+	if (*attrs && strcmp(attrs, "any") != 0 && !*text &&
+		!*config_text(c, "control", NULL, "conninfo"))
+		conf_message(m,
+			"[primary] conninfo: target_session_attrs=%.20s needs a role that can log "
+			"in at each host: [primary] monitor, or [control] conninfo",
+			attrs);
+	PQconninfoFree(options);
+}
+
 static void check_primary(const struct config *c, struct conf_messages *m)
 {
 	const char *conninfo = config_text(c, "primary", NULL, "conninfo");
@@ -226,6 +247,7 @@ static void check_primary(const struct config *c, struct conf_messages *m)
 		if (o->val)
 			check_primary_option(o, m);
 	check_primary_tls(options, m);
+	check_monitor(c, options, m);
 	check_hosts("[primary]", options, m);
 	PQconninfoFree(options);
 }

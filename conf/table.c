@@ -43,8 +43,16 @@ static const struct setting_definition table[] = {
 
 	{"primary", "conninfo", SETTING_CONNINFO, "", 0, 0, "", RESTART, false, "connection string",
 		"the primary: host, hostaddr, port, sslmode, sslrootcert, sslcert, sslkey, connect_timeout, "
-		"keepalives*, target_session_attrs; several hosts are tried in order. sslmode is libpq's, prefer when "
-		"not given: TLS if the primary has it, otherwise none", NULL},
+		"keepalives*, tcp_user_timeout, target_session_attrs; several hosts are tried in order, those that did not "
+		"answer lately last. sslmode is libpq's, prefer when not given: TLS if the primary has it, otherwise none",
+		NULL},
+	{"primary", "resolve_interval", SETTING_DURATION, "10s", SEC, DAY, "", RESTART, false, "",
+		"how often names in conninfo are resolved again, for new sessions; sooner after a failed connection", NULL},
+	{"primary", "monitor", SETTING_CONNINFO, "", 0, 0, "", RESTART, false, "connection string",
+		"user, password or passfile, dbname (postgres when not given) with which each host of conninfo is asked "
+		"whether it is what target_session_attrs wants; empty: those of control.conninfo", NULL},
+	{"primary", "monitor_interval", SETTING_DURATION, "1s", 100 * MS, 3600 * SEC, "", RESTART, false, "",
+		"how often it is asked", NULL},
 	{"primary", "auth", SETTING_ENUM, "relay", 0, 0, "relay|scram", RESTART, true, "",
 		"relay: authentication passes to the primary untouched; scram: ends here", NULL},
 	{"primary", "auth_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",

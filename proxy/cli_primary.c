@@ -523,6 +523,8 @@ static bool leg_init(struct leg *leg, const struct config *c, struct preflight_f
 	if (!ok)
 		preflight_add(
 			f, PREFLIGHT_FORBIDS, "primary", "mend primary.conninfo", "%s", error.text);
+	if (p)
+		primary_release(p);
 	free(p);
 
 	return ok;

@@ -4,7 +4,7 @@
 #ifndef PGUMBRA_PROXY_RELAY_LISTENER_H
 #define PGUMBRA_PROXY_RELAY_LISTENER_H
 
-#include "proxy/relay/primary.h"
+#include "proxy/relay/endpoint.h"
 
 enum { LISTEN_ADDRESSES_MAX = 32 };
 

@@ -263,6 +263,11 @@ static void after_small_message(struct recorder *r, uint8_t type, struct span bo
 		if (parse_ready(body, &status))
 			after_ready(r, status);
 		break;
+	case BACK_KEY_DATA:
+		/* where cancels go; the secret behind it is not looked at */
+		if (r->backend_pid == 0)
+			r->backend_pid = read_u32(&reader);
+		break;
 	default: break;
 	}
 }
@@ -292,6 +297,7 @@ static void after_back(struct recorder *r, const struct way *w, const struct fra
 	switch (run->type) {
 	case BACK_AUTHENTICATION:
 	case BACK_PARAMETER_STATUS:
+	case BACK_KEY_DATA:
 	case BACK_READY: look_into(r, w, run); return;
 	case BACK_COPY_IN:
 		if (run->ends) {

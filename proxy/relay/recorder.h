@@ -65,8 +65,9 @@ struct recorder {
 	bool extended;	      /* an extended message passed since the last Sync */
 	bool early;	      /* the client sent messages before it was authenticated */
 	bool copy_in, copy_ended;
-	uint32_t copy_syncs; /* Syncs that the server ignores if this COPY goes well */
-	uint8_t status;	     /* of the last ReadyForQuery */
+	uint32_t copy_syncs;  /* Syncs that the server ignores if this COPY goes well */
+	uint8_t status;	      /* of the last ReadyForQuery */
+	uint32_t backend_pid; /* of BackendKeyData; 0: none came yet */
 
 	enum { ROWS_UNDECIDED, ROWS_TAKEN, ROWS_REFUSED } rows;
 	uint32_t refusal; /* of this result's rows: enum tape_rows_reason */

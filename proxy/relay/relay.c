@@ -2,6 +2,8 @@
 
 #include "proxy/handover.h"
 #include "proxy/log.h"
+#include "proxy/relay/monitor.h"
+#include "proxy/relay/resolver.h"
 #include "proxy/relay/supervisor.h"
 #include "proxy/relay/thread.h"
 #include <errno.h>
@@ -19,6 +21,7 @@ enum {
 	DESCRIPTORS_OF_OURS = 256,
 	DRAIN_SHADOW_MS = 30000, /* for the tapes' rest and the last books */
 	STOP_SHADOW_MS = 5000,
+	FIRST_ROLE_MS = 5000, /* for the first host that target_session_attrs asks for */
 };
 
 struct relay {
@@ -33,6 +36,8 @@ struct relay {
 	unsigned threads, made, started, done;
 	bool enabled, supervised, in_haste;
 	struct supervisor supervisor;
+	struct resolver resolver;
+	struct monitor monitor;
 	struct event *signal_term, *signal_int, *signal_hup, *drain_over, *thread_done;
 	uint64_t drain_us;
 };
@@ -304,6 +309,28 @@ static bool start_threads(struct relay *r, struct error *error)
 	return true;
 }
 
+/* Who asks the primary's hosts what they are; the control's role unless told otherwise. */
+static const char *monitor_login(const struct config *c)
+{
+	const char *own = config_text(c, "primary", NULL, "monitor");
+
+	return *own ? own : config_text(c, "control", NULL, "conninfo");
+}
+
+static bool start_primary(struct relay *r, struct error *error)
+{
+	const struct config *c = r->config;
+	struct primary *p = &r->shared.primary;
+
+	return resolver_start(&r->resolver, p,
+		       (unsigned)(config_integer(c, "primary", NULL, "resolve_interval") / 1000),
+		       error) &&
+	       monitor_start(&r->monitor, p, config_text(c, "primary", NULL, "conninfo"),
+		       monitor_login(c),
+		       (unsigned)(config_integer(c, "primary", NULL, "monitor_interval") / 1000),
+		       FIRST_ROLE_MS, error);
+}
+
 /* The shadow process first, so that nothing passes unseen from the first client on. */
 static bool start_all(struct relay *r, struct error *error)
 {
@@ -320,7 +347,7 @@ static bool start_all(struct relay *r, struct error *error)
 		r->supervised = true;
 	}
 
-	return start_threads(r, error);
+	return start_primary(r, error) && start_threads(r, error);
 }
 
 static void tell_counters(const struct relay *r)
@@ -351,6 +378,10 @@ static void stop_all(struct relay *r)
 	listeners_release(&r->listeners);
 	free(r->thread);
 	free(r->tape);
+	monitor_stop(&r->monitor);
+	if (resolver_stop(&r->resolver))
+		primary_release(&r->shared.primary);
+	routes_release(&r->shared.routes);
 	if (r->shared.done_fd >= 0)
 		close(r->shared.done_fd);
 }
@@ -370,11 +401,14 @@ static void release_events(struct relay *r)
 
 int relay_run(struct config *config, const char *config_path)
 {
-	struct relay r = {.config = config, .config_path = config_path, .shared = {.done_fd = -1}};
+	/* static: a thread that hangs in the system's resolver outlives this function */
+	static struct relay r;
 	char where[1024];
 	struct error error;
 	int code = EXIT_GOOD;
 
+	r = (struct relay){.config = config, .config_path = config_path};
+	r.shared.done_fd = r.monitor.stop_fd = r.monitor.answer_fd = r.resolver.stop_fd = -1;
 	signal(SIGPIPE, SIG_IGN);
 	/* What the loop's handlers go back to: a second SIGTERM in the last moment must not cut the
 	 * end short. */
@@ -385,7 +419,12 @@ int relay_run(struct config *config, const char *config_path)
 		    &r.shared.primary, config_text(config, "primary", NULL, "conninfo"), &error) ||
 		!take_tls(&r, config, &error)) {
 		log_error("%s", error.text);
+		primary_release(&r.shared.primary);
 		return EXIT_CONFIGURATION;
+	}
+	if (!routes_init(&r.shared.routes, r.shared.max_sessions)) {
+		log_error("out of memory");
+		return EXIT_RUNTIME;
 	}
 	raise_descriptor_limit(&r.shared);
 	if (!listeners_init(&r.listeners, config_text(config, "pgumbra", NULL, "listen"), &error)) {

@@ -191,6 +191,8 @@ static void record(struct session *s, const struct end *from, struct span bytes)
 	}
 	c->bytes_back += bytes.len;
 	recorder_back(&s->recorder, bytes);
+	if (s->recorder.backend_pid != 0 && s->route == NO_ROUTE)
+		connect_note_key(s);
 	if (s->login_timer && s->recorder.authenticated) {
 		event_del(&s->timer);
 		s->login_timer = false;
@@ -417,11 +419,16 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		session_end(s);
 		break;
 	case SESSION_CONNECTING: connect_timed_out(s); break;
+	case SESSION_CANCELLING:
+		if (s->step == CONNECT_DONE)
+			session_end(s);
+		else
+			connect_timed_out(s);
+		break;
 	case SESSION_RELAYING:
 		log_info("login_timeout passed: closed %s before it was authenticated", peer);
 		session_end(s);
 		break;
-	case SESSION_CANCELLING:
 	case SESSION_LINGERING: session_end(s); break;
 	case SESSION_DEAD: break;
 	}

@@ -57,9 +57,10 @@ struct session {
 	bool handshaking; /* with the client */
 	bool direct_tls;  /* the client began with TLS, without asking */
 	enum connect_step step;
-	size_t address;	 /* of the primary, being tried */
-	bool at_address; /* counted among the sessions there */
-	bool with_tls;	 /* this attempt; the other one is left when: */
+	struct endpoint_list *endpoints; /* owned: where it may go, in that order */
+	size_t at;			 /* the one being tried, or that it is at */
+	uint32_t route;			 /* where CancelRequests for it are to go; NO_ROUTE */
+	bool with_tls;			 /* this attempt; the other one is left when: */
 	bool other_way;
 	bool editing;	  /* the list of SASL mechanisms is still to pass */
 	struct sasl sasl; /* while editing */

@@ -2,6 +2,8 @@
 #include "proxy/relay/session_internal.h"
 
 #include "protocol/message.h"
+#include "protocol/reader.h"
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,15 +14,29 @@ static struct primary *primary_of(const struct session *s)
 	return &s->thread->shared->primary;
 }
 
+/* The address being tried, or the session's. */
+static struct endpoint *endpoint_of(const struct session *s)
+{
+	return s->endpoints->endpoint[s->at];
+}
+
+static bool is_left(const struct session *s)
+{
+	return s->endpoints && s->at < s->endpoints->count;
+}
+
 static void try_connect(struct session *s);
 
 /* --- when it goes wrong --- */
 
 void connect_leave(struct session *s)
 {
-	if (s->at_address)
-		atomic_fetch_sub(&primary_of(s)->sessions[s->address], 1);
-	s->at_address = false;
+	if (s->route != NO_ROUTE)
+		routes_remove(&s->thread->shared->routes, s->route);
+	s->route = NO_ROUTE;
+	endpoint_list_free(s->endpoints);
+	s->endpoints = NULL;
+	s->at = 0;
 }
 
 static void unreachable(struct session *s, const char *why)
@@ -40,7 +56,7 @@ static void unreachable(struct session *s, const char *why)
 static void choose_way(struct session *s)
 {
 	const struct primary *p = primary_of(s);
-	const bool may = s->address < p->count && primary_may_use_tls(p, s->address);
+	const bool may = is_left(s) && primary_may_use_tls(p, endpoint_of(s));
 
 	s->with_tls = may && p->sslmode != TLS_ALLOW;
 	s->other_way = may && (p->sslmode == TLS_ALLOW || p->sslmode == TLS_PREFER);
@@ -48,14 +64,20 @@ static void choose_way(struct session *s)
 
 static void try_next_address(struct session *s, const char *why)
 {
-	connect_leave(s);
 	end_close(&s->primary);
-	s->address++;
+	s->at++;
 	choose_way(s);
-	if (s->address >= primary_of(s)->count || session_login_ms_left(s) == 0)
+	if (!is_left(s) || session_login_ms_left(s) == 0)
 		unreachable(s, why);
 	else
 		try_connect(s);
+}
+
+/* There is no server at this address now: other sessions try it last. */
+static void try_next_server(struct session *s, const char *why)
+{
+	primary_tell(primary_of(s), endpoint_of(s), false, relay_thread_now(s->thread));
+	try_next_address(s, why);
 }
 
 /* Of this attempt; with sslmode allow and prefer the other way may be left. */
@@ -65,7 +87,6 @@ static void try_otherwise(struct session *s, const char *why)
 		try_next_address(s, why);
 		return;
 	}
-	connect_leave(s);
 	end_close(&s->primary);
 	s->other_way = false;
 	s->with_tls = !s->with_tls;
@@ -74,7 +95,7 @@ static void try_otherwise(struct session *s, const char *why)
 
 void connect_timed_out(struct session *s)
 {
-	try_next_address(s, "connection timed out");
+	try_next_server(s, "connection timed out");
 }
 
 /* --- the last steps --- */
@@ -111,8 +132,6 @@ static void send_startup(struct session *s)
 		end_watch(&s->primary);
 		return;
 	}
-	atomic_fetch_add(&primary_of(s)->sessions[s->address], 1);
-	s->at_address = true;
 	if (end_send(&s->primary, packet))
 		s->thread->recording.counters.bytes_front += packet.len;
 	else
@@ -176,8 +195,8 @@ static void begin_tls(struct session *s)
 			"somebody may be in between");
 		return;
 	}
-	s->primary.ssl = tls_connect_on(
-		s->thread->tls.primary, s->primary.fd, primary_of(s)->host[s->address]);
+	s->primary.ssl =
+		tls_connect_on(s->thread->tls.primary, s->primary.fd, endpoint_of(s)->host);
 	if (!s->primary.ssl) {
 		try_next_address(s, "out of memory");
 		return;
@@ -225,7 +244,7 @@ static void continue_handshake(struct session *s)
 	if (step == TLS_FAILED)
 		try_otherwise(s, why);
 	else if (step == TLS_DONE && p->sslmode == TLS_VERIFY_FULL &&
-		 !tls_peer_is_host(s->primary.ssl, p->host[s->address]))
+		 !tls_peer_is_host(s->primary.ssl, endpoint_of(s)->host))
 		try_next_address(s, "its certificate is for another host");
 	else if (step == TLS_DONE)
 		send_startup(s);
@@ -242,9 +261,12 @@ static void on_connect_outcome(struct session *s)
 
 	if (getsockopt(s->primary.fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
 		why = errno;
-	if (why)
-		try_next_address(s, strerror(why));
-	else if (s->with_tls)
+	if (why) {
+		try_next_server(s, strerror(why));
+		return;
+	}
+	primary_tell(primary_of(s), endpoint_of(s), true, relay_thread_now(s->thread));
+	if (s->with_tls)
 		ask_for_tls(s);
 	else
 		send_startup(s);
@@ -261,37 +283,21 @@ void connect_continue(struct session *s)
 	}
 }
 
-/* Can the request be for a session at this address? Those that no session is at are passed over,
- * unless that is all of them: then the session is another instance's. */
-static bool may_be_meant(const struct session *s, size_t address)
-{
-	const struct primary *p = primary_of(s);
-
-	for (size_t i = 0; i < p->count; i++) {
-		if (atomic_load_explicit(&p->sessions[i], memory_order_relaxed) > 0)
-			return atomic_load_explicit(&p->sessions[address], memory_order_relaxed) >
-			       0;
-	}
-
-	return true;
-}
-
-/* Tries the addresses from s->address on. */
+/* Tries the addresses from s->at on. */
 static void try_connect(struct session *s)
 {
-	const struct primary *p = primary_of(s);
+	struct primary *p = primary_of(s);
 	const char *why = "no address is left";
 	uint64_t wait_ms;
 	int fd = -1;
 
-	while (s->address < p->count) {
-		if (s->state != SESSION_CANCELLING || may_be_meant(s, s->address)) {
-			fd = primary_connect(p, s->address);
-			if (fd >= 0)
-				break;
-			why = strerror(errno);
-		}
-		s->address++;
+	while (is_left(s)) {
+		fd = primary_connect(p, endpoint_of(s));
+		if (fd >= 0)
+			break;
+		why = strerror(errno);
+		primary_tell(p, endpoint_of(s), false, relay_thread_now(s->thread));
+		s->at++;
 		choose_way(s);
 	}
 	if (fd < 0 && s->state == SESSION_CANCELLING) {
@@ -313,22 +319,58 @@ static void try_connect(struct session *s)
 	session_start_timer(s, wait_ms);
 }
 
-void connect_begin(struct session *s)
+/* Code, process number, secret. */
+static uint32_t pid_of_request(struct session *s)
 {
-	s->address = 0;
-	choose_way(s);
-	try_connect(s);
+	struct reader r = reader_over(session_packet(s));
+
+	(void)read_u32(&r);
+
+	return read_u32(&r);
 }
 
-/* Which of several servers the key is of is not known here: each that has sessions is asked, one
- * after the other, and to the others the key means nothing. */
+/* Where the session is that the key may be of. An unknown one may be another instance's: then every
+ * server is asked, one after the other, and to the others the key means nothing. */
+static struct endpoint_list *cancel_addresses(struct session *s)
+{
+	struct endpoint_list *found = routes_find(&s->thread->shared->routes, pid_of_request(s));
+
+	return found ? found : primary_addresses(primary_of(s));
+}
+
+void connect_begin(struct session *s)
+{
+	struct primary *p = primary_of(s);
+	char why[OWN_MESSAGE_MAX / 4] = "out of memory";
+
+	if (s->state == SESSION_CANCELLING)
+		s->endpoints = cancel_addresses(s);
+	else
+		s->endpoints = primary_choose(p, relay_thread_now(s->thread));
+	if (is_left(s)) {
+		choose_way(s);
+		try_connect(s);
+		return;
+	}
+	if (s->endpoints)
+		snprintf(why, sizeof why, "no host of primary.conninfo is %s now",
+			session_attrs_name(p->attrs));
+	unreachable(s, why);
+}
+
 void connect_cancel_done(struct session *s)
 {
 	end_close(&s->primary);
-	s->address++;
+	s->at++;
 	choose_way(s);
-	if (session_login_ms_left(s) == 0)
+	if (!is_left(s) || session_login_ms_left(s) == 0)
 		session_end(s);
 	else
 		try_connect(s);
+}
+
+void connect_note_key(struct session *s)
+{
+	assert(s->route == NO_ROUTE);
+	s->route = routes_add(&s->thread->shared->routes, s->recorder.backend_pid, endpoint_of(s));
 }

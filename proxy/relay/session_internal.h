@@ -36,7 +36,9 @@ void connect_continue(struct session *s);
 void connect_timed_out(struct session *s);
 /* The primary closed a cancel request's connection. */
 void connect_cancel_done(struct session *s);
-/* The session no longer counts at its address. */
+/* The primary told the session its key for cancelling (once). */
+void connect_note_key(struct session *s);
+/* The session has left its address. */
 void connect_leave(struct session *s);
 
 #endif

@@ -9,6 +9,7 @@
 #include "proxy/relay/listener.h"
 #include "proxy/relay/primary.h"
 #include "proxy/relay/recorder.h"
+#include "proxy/relay/routes.h"
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <pthread.h>
@@ -31,6 +32,7 @@ struct trouble {
 
 struct relay_shared {
 	struct primary primary;
+	struct routes routes;
 	uint32_t max_sessions, max_connections; /* connections: before a session exists, too */
 	uint32_t login_timeout_ms;
 	uint64_t sample; /* threshold of the coin */
