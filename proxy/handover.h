@@ -12,6 +12,7 @@
 #define PGUMBRA_PROXY_HANDOVER_H
 
 #include "compare/books.h"
+#include <stdatomic.h>
 
 enum {
 	HANDOVER_CONFIG = 3,
@@ -38,7 +39,8 @@ struct shadow_page {
 				     the parser is poison */
 	uint64_t poison[16][2];	  /* such texts, filled by the next start */
 	uint32_t poison_count;
-	char findings[16384]; /* preflight's: lines, each with its NUL, an empty one at the end */
+	atomic_uint log_level; /* enum log_level; the shadow looks at it on SIGHUP */
+	char findings[16384];  /* preflight's: lines, each with its NUL, an empty one at the end */
 };
 
 /* Entry of the shadow process; returns the exit code. */

@@ -17,6 +17,11 @@ static atomic_int level_limit = LOG_LEVEL_INFO;
 void log_init(const char *process, enum log_level level)
 {
 	snprintf(process_name, sizeof process_name, "%s", process);
+	log_set_level(level);
+}
+
+void log_set_level(enum log_level level)
+{
 	atomic_store(&level_limit, (int)level);
 }
 

@@ -10,6 +10,7 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 void log_init(const char *process, enum log_level level); /* "relay" or "shadow" */
+void log_set_level(enum log_level level);		  /* any thread, and signal handlers */
 bool log_level_from_name(const char *name, enum log_level *out);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,11 +1,9 @@
 #include "proxy/relay/relay.h"
 
+#include "proxy/relay/relay_internal.h"
+
 #include "proxy/handover.h"
 #include "proxy/log.h"
-#include "proxy/relay/monitor.h"
-#include "proxy/relay/resolver.h"
-#include "proxy/relay/supervisor.h"
-#include "proxy/relay/thread.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -24,27 +22,9 @@ enum {
 	FIRST_ROLE_MS = 5000, /* for the first host that target_session_attrs asks for */
 };
 
-struct relay {
-	const struct config *config; /* borrowed */
-	const char *config_path;     /* borrowed; NULL: no file */
-	struct event_base *base;
-	struct relay_shared shared;
-	struct listeners listeners;
-	struct relay_tls tls;	     /* owned references */
-	struct relay_thread *thread; /* owned, [threads] */
-	struct tape **tape;	     /* borrowed from the threads, for the supervisor */
-	unsigned threads, made, started, done;
-	bool enabled, supervised, in_haste;
-	struct supervisor supervisor;
-	struct resolver resolver;
-	struct monitor monitor;
-	struct event *signal_term, *signal_int, *signal_hup, *drain_over, *thread_done;
-	uint64_t drain_us;
-};
-
 /* --- what the main thread tells the others --- */
 
-static void wake_all(struct relay *r)
+void relay_wake_all(struct relay *r)
 {
 	for (unsigned i = 0; i < r->made; i++)
 		relay_thread_wake(&r->thread[i]);
@@ -55,13 +35,13 @@ static void on_epoch(uint32_t epoch, void *arg)
 	struct relay *r = arg;
 
 	atomic_store(&r->shared.epoch, epoch);
-	wake_all(r);
+	relay_wake_all(r);
 }
 
 static void enter_phase(struct relay *r, enum relay_phase phase)
 {
 	atomic_store(&r->shared.phase, phase);
-	wake_all(r);
+	relay_wake_all(r);
 }
 
 static void on_term(evutil_socket_t fd, short what, void *arg)
@@ -105,97 +85,13 @@ static void on_drain_over(evutil_socket_t fd, short what, void *arg)
 	stop_now(arg, "drain_timeout passed");
 }
 
-/* --- TLS --- */
-
-static void tls_release(struct relay_tls *tls)
-{
-	SSL_CTX_free(tls->client);
-	SSL_CTX_free(tls->primary);
-}
-
-/* The contexts of both legs. The modes are those of the start, the files are `c`'s of now. */
-static bool make_tls(
-	struct relay *r, const struct config *c, struct relay_tls *tls, struct error *error)
-{
-	const struct primary *p = &r->shared.primary;
-	const struct tls_server_files files = {
-		.cert = config_text(c, "client_tls", NULL, "cert_file"),
-		.key = config_text(c, "client_tls", NULL, "key_file"),
-		.ca = config_text(c, "client_tls", NULL, "ca_file"),
-		.min_version = config_text(r->config, "client_tls", NULL, "min_protocol_version")};
-
-	*tls = (struct relay_tls){NULL, NULL};
-	if (r->shared.client_tls != TLS_DISABLE) {
-		tls->client = tls_server_context(r->shared.client_tls, &files, error);
-		if (!tls->client)
-			return false;
-	}
-	if (p->sslmode != TLS_DISABLE) {
-		tls->primary = tls_client_context(p->sslmode, &p->tls, error);
-		if (!tls->primary) {
-			tls_release(tls);
-			return false;
-		}
-	}
-
-	return true;
-}
-
-static bool give_tls(struct relay *r, struct error *error)
-{
-	for (unsigned i = 0; i < r->made; i++) {
-		if (!relay_thread_give_tls(&r->thread[i], &r->tls))
-			return error_set(error, "out of memory");
-	}
-
-	return true;
-}
-
-static bool take_tls(struct relay *r, const struct config *c, struct error *error)
-{
-	struct relay_tls now;
-
-	if (!make_tls(r, c, &now, error))
-		return false;
-	tls_release(&r->tls);
-	r->tls = now;
-
-	return give_tls(r, error);
-}
-
-/* New sessions get what the files hold now; if anything is wrong, what they got before. */
-static void reload_tls(struct relay *r)
-{
-	struct conf_messages messages = {0};
-	struct config *now = config_reload(r->config, r->config_path, &messages);
-	struct error error;
-
-	for (size_t i = 0; i < messages.count; i++)
-		log_error("%s", messages.text[i]);
-	if (!now)
-		log_error(
-			"SIGHUP: the configuration can't be taken over, certificates stay as they "
-			"were");
-	else if (!take_tls(r, now, &error))
-		log_error("%s; SIGHUP: certificates stay as they were", error.text);
-	else
-		log_info("SIGHUP: certificates are read again, for new sessions");
-	wake_all(r);
-	conf_messages_release(&messages);
-	config_free(now);
-}
-
 static void on_hup(evutil_socket_t fd, short what, void *arg)
 {
 	struct relay *r = arg;
 
 	(void)fd;
 	(void)what;
-	if (r->supervised)
-		supervisor_signal(&r->supervisor, SIGHUP);
-	if (r->shared.client_tls != TLS_DISABLE || r->shared.primary.sslmode != TLS_DISABLE)
-		reload_tls(r);
-	log_info("SIGHUP: logs are reopened; other changed settings need a restart");
+	relay_reload(r);
 }
 
 static void on_thread_done(evutil_socket_t fd, short what, void *arg)
@@ -262,12 +158,10 @@ static void read_settings(struct relay *r)
 	r->threads = threads > HANDOVER_MAX_THREADS ? HANDOVER_MAX_THREADS : (unsigned)threads;
 	s->max_sessions = (uint32_t)config_integer(c, "pgumbra", NULL, "max_sessions");
 	s->max_connections = s->max_sessions + CONNECTIONS_BEFORE_LOGIN;
-	s->login_timeout_ms =
-		(uint32_t)(config_integer(c, "pgumbra", NULL, "login_timeout") / 1000);
 	s->sample = (uint64_t)(config_real(c, "shadow", NULL, "sample") * 4294967296.0);
 	s->max_message_bytes = (size_t)config_integer(c, "shadow", NULL, "max_message_bytes");
 	s->max_result_bytes = (size_t)config_integer(c, "shadow", NULL, "max_result_bytes");
-	r->drain_us = (uint64_t)config_integer(c, "pgumbra", NULL, "drain_timeout");
+	relay_read_live(r);
 	r->enabled = config_bool(c, "shadow", NULL, "enabled");
 	atomic_store(&s->switched_off, false);
 }
@@ -291,7 +185,7 @@ static bool make_threads(struct relay *r, struct error *error)
 		r->made++;
 	}
 
-	return give_tls(r, error);
+	return relay_give_tls(r, error);
 }
 
 static bool start_threads(struct relay *r, struct error *error)
@@ -417,7 +311,7 @@ int relay_run(struct config *config, const char *config_path)
 	read_settings(&r);
 	if (!primary_init(
 		    &r.shared.primary, config_text(config, "primary", NULL, "conninfo"), &error) ||
-		!take_tls(&r, config, &error)) {
+		!relay_take_tls(&r, config, &error)) {
 		log_error("%s", error.text);
 		primary_release(&r.shared.primary);
 		return EXIT_CONFIGURATION;
@@ -430,7 +324,7 @@ int relay_run(struct config *config, const char *config_path)
 	if (!listeners_init(&r.listeners, config_text(config, "pgumbra", NULL, "listen"), &error)) {
 		log_error("%s", error.text);
 		listeners_release(&r.listeners);
-		tls_release(&r.tls);
+		relay_tls_release(&r.tls);
 		return EXIT_RUNTIME; /* the addresses were read before: the world refused them */
 	}
 	if (start_all(&r, &error)) {
@@ -443,7 +337,7 @@ int relay_run(struct config *config, const char *config_path)
 	}
 	stop_all(&r);
 	release_events(&r);
-	tls_release(&r.tls);
+	relay_tls_release(&r.tls);
 
 	return code;
 }

@@ -456,7 +456,8 @@ static struct session *session_new(struct relay_thread *t)
 	end_init(&s->primary, s, &s->client);
 	event_assign(&s->timer, t->base, -1, 0, on_timer, s);
 	s->connected_us = wall_clock_us();
-	s->login_deadline_us = relay_thread_now(t) + (uint64_t)t->shared->login_timeout_ms * 1000;
+	s->login_deadline_us =
+		relay_thread_now(t) + (uint64_t)atomic_load(&t->shared->login_timeout_ms) * 1000;
 
 	return s;
 }
@@ -478,5 +479,5 @@ void session_accept(struct relay_thread *t, int fd)
 	(void)!setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	session_open_end(s, &s->client, fd);
 	end_watch(&s->client);
-	session_start_timer(s, t->shared->login_timeout_ms);
+	session_start_timer(s, session_login_ms_left(s));
 }

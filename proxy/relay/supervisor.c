@@ -326,6 +326,7 @@ bool supervisor_init(struct supervisor *s, struct event_base *base, const struct
 		return error_set(
 			error, "%s: could not make the shadow process's books", strerror(errno));
 	}
+	supervisor_set_log_level(s);
 	if (!start(s))
 		start_later(s);
 
@@ -382,6 +383,18 @@ void supervisor_release(struct supervisor *s, int drain_ms)
 	if (s->books_fd >= 0)
 		close(s->books_fd);
 	*s = (struct supervisor){.books_fd = -1, .lifeline = {-1, -1}, .pidfd = -1};
+}
+
+void supervisor_set_log_level(const struct supervisor *s)
+{
+	enum log_level level;
+	uint32_t value;
+
+	if (!log_level_from_name(config_text(s->config, "pgumbra", NULL, "log_level"), &level))
+		return;
+	value = level;
+	if (pwrite(s->books_fd, &value, sizeof value, offsetof(struct shadow_page, log_level)) < 0)
+		log_warning("%s: the shadow process keeps its log_level", strerror(errno));
 }
 
 void supervisor_signal(const struct supervisor *s, int number)

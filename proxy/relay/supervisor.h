@@ -36,6 +36,8 @@ bool supervisor_init(struct supervisor *s, struct event_base *base, const struct
 	void *arg, struct error *error) __attribute__((warn_unused_result));
 /* Lets the shadow process drain the tapes and end, within a limit; then by force. */
 void supervisor_release(struct supervisor *s, int drain_ms);
+/* Tells the shadow process the configuration's log_level: it looks at the next SIGHUP. */
+void supervisor_set_log_level(const struct supervisor *s);
 void supervisor_signal(const struct supervisor *s, int number);
 
 /* RFC 9562, version 7. */

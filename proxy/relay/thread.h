@@ -34,15 +34,15 @@ struct relay_shared {
 	struct primary primary;
 	struct routes routes;
 	uint32_t max_sessions, max_connections; /* connections: before a session exists, too */
-	uint32_t login_timeout_ms;
-	uint64_t sample; /* threshold of the coin */
+	uint64_t sample;			/* threshold of the coin */
 	size_t max_message_bytes, max_result_bytes;
 	enum tls_mode client_tls;
 	int done_fd; /* eventfd: a thread has ended */
 
-	atomic_uint phase;	  /* enum relay_phase */
-	atomic_uint epoch;	  /* of the shadow process; 0: none */
-	atomic_bool switched_off; /* shadowing, by the operator */
+	atomic_uint login_timeout_ms; /* may change, for new connections */
+	atomic_uint phase;	      /* enum relay_phase */
+	atomic_uint epoch;	      /* of the shadow process; 0: none */
+	atomic_bool switched_off;     /* shadowing, by the operator */
 	atomic_uint sessions, connections;
 };
 

@@ -30,10 +30,13 @@ struct shadow {
 };
 
 static struct worker *signalled; /* for the handlers */
+static struct shadow_page *page_seen;
 
 static void on_hangup(int signal)
 {
 	(void)signal;
+	if (page_seen)
+		log_set_level((enum log_level)atomic_load(&page_seen->log_level));
 	if (signalled)
 		worker_reopen_log(signalled);
 }
@@ -173,6 +176,7 @@ static int run(struct shadow *s, struct error *error)
 	s->worker = worker_new(s->config, s->page, s->tapes, s->ntapes, s->pump, s->wake_fd, error);
 	if (!s->worker)
 		return 3;
+	page_seen = s->page;
 	signalled = s->worker;
 	if (!start_worker(s, &thread)) {
 		error_set(error, "cannot start the worker thread");
@@ -207,6 +211,7 @@ int shadow_main(unsigned threads, uint32_t epoch)
 	if (code != 0)
 		log_error("shadow process cannot run: %s", error.text);
 	signalled = NULL;
+	page_seen = NULL;
 	worker_free(s.worker);
 	pump_free(s.pump);
 	for (unsigned i = 0; i < threads; i++)

@@ -472,6 +472,33 @@ static void a_reload_reads_the_file_again_and_keeps_the_flags(void **state)
 	unlink(path);
 }
 
+static void a_reload_takes_what_may_change_live_and_names_the_rest(void **state)
+{
+	struct fixture *f = *state;
+	struct conf_messages taken = {0}, kept = {0};
+	struct config *now = config_new();
+
+	assert_true(read_text(f, PRIMARY "[shadow]\nnice=1\n[candidate old]\nconninfo=host=a\n"));
+	assert_true(set(f, "candidate.both.pool_size=1"));
+	assert_true(config_read_text(now, "now",
+		PRIMARY "[pgumbra]\nlogin_timeout=7s\nlisten=:1\n[shadow]\nnice=2\n"
+			"[candidate both]\npool_size=2\n",
+		&f->messages));
+	config_take_live(f->config, now, &taken, &kept);
+	assert_int_equal(config_integer(f->config, "pgumbra", NULL, "login_timeout"), 7000000);
+	assert_int_equal(config_integer(f->config, "shadow", NULL, "nice"), 1);
+	assert_int_equal(taken.count, 1);
+	assert_string_equal(taken.text[0], "pgumbra.login_timeout");
+	assert_int_equal(kept.count, 4);
+	assert_string_equal(kept.text[0], "pgumbra.listen");
+	assert_string_equal(kept.text[1], "shadow.nice");
+	assert_string_equal(kept.text[2], "candidate.both.pool_size");
+	assert_string_equal(kept.text[3], "[candidate old]");
+	conf_messages_release(&taken);
+	conf_messages_release(&kept);
+	config_free(now);
+}
+
 static void listen_addresses_are_taken_apart(void **state)
 {
 	static const struct {
@@ -568,6 +595,7 @@ int main(void)
 		TEST(ini_form_reads_back_to_the_same_configuration),
 		TEST(later_sources_win_and_a_wrong_value_keeps_the_former_one),
 		TEST(a_reload_reads_the_file_again_and_keeps_the_flags),
+		TEST(a_reload_takes_what_may_change_live_and_names_the_rest),
 		TEST(listen_addresses_are_taken_apart),
 		TEST(a_list_of_listen_addresses_is_checked_entry_by_entry),
 		TEST(the_manual_names_every_key),

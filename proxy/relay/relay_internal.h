@@ -1,0 +1,45 @@
+/* What the files of the relay's main thread share: relay.c (its life), relay_reload.c (SIGHUP, TLS
+ * contexts). Main thread only.
+ */
+#ifndef PGUMBRA_PROXY_RELAY_RELAY_INTERNAL_H
+#define PGUMBRA_PROXY_RELAY_RELAY_INTERNAL_H
+
+#include "conf/settings.h"
+#include "proxy/relay/monitor.h"
+#include "proxy/relay/resolver.h"
+#include "proxy/relay/supervisor.h"
+#include "proxy/relay/thread.h"
+
+struct relay {
+	struct config *config;	 /* borrowed; live settings follow SIGHUP */
+	const char *config_path; /* borrowed; NULL: no file */
+	struct event_base *base;
+	struct relay_shared shared;
+	struct listeners listeners;
+	struct relay_tls tls;	     /* owned references */
+	struct relay_thread *thread; /* owned, [threads] */
+	struct tape **tape;	     /* borrowed from the threads, for the supervisor */
+	unsigned threads, made, started, done;
+	bool enabled, supervised, in_haste;
+	struct supervisor supervisor;
+	struct resolver resolver;
+	struct monitor monitor;
+	struct event *signal_term, *signal_int, *signal_hup, *drain_over, *thread_done;
+	uint64_t drain_us;
+};
+
+/* --- relay.c --- */
+void relay_wake_all(struct relay *r);
+
+/* --- relay_reload.c --- */
+/* The settings that can change live, from r->config. */
+void relay_read_live(struct relay *r);
+/* The contexts of both legs from the files that `c` names, given to all threads that are made. */
+bool relay_take_tls(struct relay *r, const struct config *c, struct error *error)
+	__attribute__((warn_unused_result));
+bool relay_give_tls(struct relay *r, struct error *error) __attribute__((warn_unused_result));
+void relay_tls_release(struct relay_tls *tls);
+/* SIGHUP: all of the configuration, or nothing of it. */
+void relay_reload(struct relay *r);
+
+#endif
