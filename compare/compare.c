@@ -2,7 +2,8 @@
  *
  *  1. Errors: both with the same SQLSTATE are the same answer; else error_code, error or no_error.
  *  2. Columns: number, then of each name, type, typmod, format. Where a side gave no description
- *     the rows alone are compared, if they have the same number of columns.
+ *     the rows alone are compared, if they have the same number of columns, and its values are
+ *     taken for what the other side says of its own: the same formats were asked for.
  *  3. Rows in the same sequence are equal. How the answer ended (complete, or cut by a row limit)
  *     and its tag add nothing to that.
  *  4. The same rows in another sequence are equal where the statement has no order, and where it
@@ -174,13 +175,18 @@ static enum type_verdict compare_types(uint32_t p, uint32_t c, const struct comp
 	return strcmp(p_name, c_name) == 0 ? TYPES_SAME : TYPES_OTHER;
 }
 
+static const char *name_difference(const struct result_column *p, const struct result_column *c)
+{
+	return strcmp(p->name, c->name) != 0 ? "name" : NULL;
+}
+
 /* What differs, or NULL. */
 static const char *column_difference(const struct result_column *p, const struct result_column *c,
 	const struct compare_rules *rules, bool *unknown)
 {
 	bool numeric = p->type_oid == TYPE_NUMERIC || p->type_oid == TYPE_NUMERIC_ARRAY;
 
-	if (strcmp(p->name, c->name) != 0)
+	if (name_difference(p, c))
 		return "name";
 	switch (compare_types(p->type_oid, c->type_oid, rules)) {
 	case TYPES_SAME: break;
@@ -220,8 +226,10 @@ static bool compare_columns(const struct result *p, const struct result *c,
 	if (!p->described || !c->described)
 		return true;
 	for (unsigned i = 0; i < p->ncolumns; i++) {
-		const char *hint =
-			column_difference(&p->columns[i], &c->columns[i], rules, &unknown);
+		const char *hint = p->names_only || c->names_only
+					   ? name_difference(&p->columns[i], &c->columns[i])
+					   : column_difference(&p->columns[i], &c->columns[i],
+						     rules, &unknown);
 
 		if (hint)
 			return differs(out, CLASS_COLUMNS, hint);
@@ -492,11 +500,43 @@ static void compare_rows(const struct result *p, const struct result *c,
 		out->order_explained = true;
 }
 
+static bool has_types(const struct result *r)
+{
+	return r->described && !r->names_only;
+}
+
+/* Types of the candidate's catalogue inside binary values say nothing of the primary's. */
+static bool types_portable(const struct result *r)
+{
+	for (unsigned i = 0; i < r->ncolumns; i++)
+		if (r->columns[i].format == 1 && r->columns[i].type_oid >= TYPE_FIRST_USER)
+			return false;
+
+	return true;
+}
+
+/* `r` with the columns of `from` where it has no types of its own: borrowed from both. */
+static struct result with_types(const struct result *r, const struct result *from)
+{
+	struct result out = *r;
+
+	if (!has_types(r) && has_types(from) && types_portable(from)) {
+		out.columns = from->columns;
+		out.ncolumns = from->ncolumns;
+	}
+
+	return out;
+}
+
 void compare_results(const struct result *primary, const struct result *candidate,
 	const struct compare_rules *rules, struct comparison *out)
 {
 	*out = (struct comparison){.equal = true};
 	if (compare_ends(primary, candidate, out) &&
-		compare_columns(primary, candidate, rules, out))
-		compare_rows(primary, candidate, rules, out);
+		compare_columns(primary, candidate, rules, out)) {
+		struct result p = with_types(primary, candidate),
+			      c = with_types(candidate, primary);
+
+		compare_rows(&p, &c, rules, out);
+	}
 }

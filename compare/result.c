@@ -75,6 +75,26 @@ malformed:
 	return false;
 }
 
+bool result_names(struct result *r, struct span names)
+{
+	struct reader values;
+	uint16_t n;
+
+	forget_columns(r);
+	r->described = false;
+	if (!parse_data_row(names, &n, &values) ||
+		!(r->columns = calloc(n ? n : 1, sizeof *r->columns))) {
+		r->malformed = true;
+		return false;
+	}
+	for (uint16_t i = 0; i < n; i++)
+		copy_text(r->columns[i].name, sizeof r->columns[i].name, read_value(&values));
+	r->ncolumns = n;
+	r->described = r->names_only = true;
+
+	return true;
+}
+
 void result_no_data(struct result *r)
 {
 	forget_columns(r);
@@ -124,17 +144,57 @@ static void keep_row(struct result *r, struct span row)
 		r->kept_all = false;
 }
 
-void result_row(struct result *r, struct span data_row)
+/* The row with what counts as NULL made NULL, in `out`; a row of values that is whole. */
+static struct span without_lookalikes(const struct result *r, struct span row, struct buffer *out)
 {
-	if (!row_is_whole(r, data_row)) {
-		r->malformed = true;
-		return;
+	struct reader values;
+	uint16_t n;
+
+	if (!parse_data_row(row, &n, &values))
+		return row;
+	buffer_add_u16(out, n);
+	for (uint16_t i = 0; i < n; i++) {
+		struct span value = read_value(&values);
+
+		if (!value.data || span_equal(value, r->null_as)) {
+			buffer_add_u32(out, UINT32_MAX);
+			continue;
+		}
+		buffer_add_u32(out, (uint32_t)value.len);
+		buffer_add_span(out, value);
 	}
+
+	return buffer_span(out);
+}
+
+static void take_row(struct result *r, struct span data_row)
+{
 	digest_row(&r->digest, data_row);
 	r->rows++;
 	r->bytes += data_row.len;
 	if (r->kept_all)
 		keep_row(r, data_row);
+}
+
+void result_row(struct result *r, struct span data_row)
+{
+	struct buffer row;
+
+	if (!row_is_whole(r, data_row)) {
+		r->malformed = true;
+		return;
+	}
+	if (!r->null_as.data) {
+		take_row(r, data_row);
+		return;
+	}
+	buffer_init(&row, data_row.len);
+	data_row = without_lookalikes(r, data_row, &row);
+	if (row.failed)
+		r->malformed = true;
+	else
+		take_row(r, data_row);
+	buffer_release(&row);
 }
 
 void result_complete(struct result *r, struct span tag)

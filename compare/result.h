@@ -26,8 +26,9 @@ enum result_end {
 };
 
 struct result {
-	bool described; /* columns are known (RowDescription or NoData seen, here or at an earlier
-			   Describe) */
+	bool described;	 /* columns are known (RowDescription or NoData seen, here or at an earlier
+			    Describe) */
+	bool names_only; /* ... by name and number alone: the header of a COPY */
 	uint16_t ncolumns;
 	struct result_column *columns; /* owned */
 	uint64_t rows;
@@ -41,6 +42,8 @@ struct result {
 	char sqlstate[6];  /* RESULT_ERROR; "" if the server sent none */
 	char message[256]; /* RESULT_ERROR: primary message, cut */
 	uint64_t elapsed_us;
+	struct span null_as; /* borrowed: a value that counts as NULL, because the client cannot
+				tell them apart; absent: none */
 };
 
 void result_init(struct result *r, size_t keep_limit_bytes);
@@ -49,6 +52,8 @@ void result_release(struct result *r);
  * Bind asked for them: Describe of a statement always says 0. False: malformed or out of memory. */
 bool result_columns(
 	struct result *r, struct span row_description, uint16_t nformats, const uint16_t *formats);
+/* From a row of names. False: malformed or out of memory. */
+bool result_names(struct result *r, struct span names);
 void result_no_data(struct result *r);
 void result_row(struct result *r, struct span data_row);
 void result_complete(struct result *r, struct span tag);

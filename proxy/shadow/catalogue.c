@@ -24,7 +24,7 @@ struct built {
 
 struct catalogue {
 	bool sealed;
-	struct names functions, relations, operators, types_volatile, set_functions;
+	struct names functions, relations, operators, types_volatile, set_functions, generated;
 	struct names uniques;	     /* by relation; its columns stand behind the name's end */
 	struct names types;	     /* by qualified name; value: oid */
 	struct named **types_by_oid; /* owned array, borrowed entries */
@@ -56,6 +56,7 @@ void catalogue_free(struct catalogue *c)
 	names_release(&c->types_volatile);
 	names_release(&c->set_functions);
 	names_release(&c->uniques);
+	names_release(&c->generated);
 	names_release(&c->types);
 	free(c->types_by_oid);
 	free(c->built);
@@ -146,6 +147,12 @@ bool catalogue_add_volatile_type(struct catalogue *c, const char *name)
 	return names_add(&c->types_volatile, NULL, name, 0);
 }
 
+bool catalogue_add_generated(struct catalogue *c, const char *schema, const char *name)
+{
+	assert(!c->sealed);
+	return names_add(&c->generated, schema, name, 0);
+}
+
 bool catalogue_add_type(struct catalogue *c, uint32_t oid, const char *qualified_name)
 {
 	struct named **grown;
@@ -214,6 +221,7 @@ void catalogue_seal(struct catalogue *c)
 	names_sort(&c->types_volatile);
 	names_sort(&c->set_functions);
 	names_sort(&c->uniques);
+	names_sort(&c->generated);
 	names_sort(&c->types);
 	for (size_t i = 0; i < c->types.count; i++)
 		c->types_by_oid[i] = &c->types.item[i];
@@ -364,6 +372,17 @@ bool catalogue_type_volatile(const struct catalogue *c, const char *name)
 {
 	assert(c->sealed);
 	return names_find(&c->types_volatile, name).count > 0;
+}
+
+bool catalogue_relation_generated(const struct catalogue *c, const char *schema, const char *name)
+{
+	struct names run = names_find(&c->generated, name);
+
+	assert(c->sealed);
+	for (size_t i = 0; i < run.count; i++)
+		if (in_schema(&run.item[i], schema))
+			return true;
+	return false;
 }
 
 const char *catalogue_type_name(const struct catalogue *c, uint32_t oid)
@@ -529,6 +548,17 @@ static const char relations_plain_sql[] =
 	" WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p')"
 	" AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
 
+static const char generated_sql[] =
+	"SELECT n.nspname, c.relname, 0 FROM pg_catalog.pg_class c"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm')"
+	" AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid"
+	" AND a.attgenerated <> '' AND NOT a.attisdropped)";
+
+/* For servers that don't say: doubt counts every relation. */
+static const char generated_plain_sql[] =
+	"SELECT n.nspname, c.relname, 0 FROM pg_catalog.pg_class c"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+
 static const char operators_sql[] =
 	GRAPH " SELECT DISTINCT NULL, o.oprname, 0 FROM pg_catalog.pg_operator o"
 	      " JOIN act a ON a.kind = 'f' AND a.id = o.oprcode";
@@ -625,6 +655,12 @@ static bool add_unique(struct catalogue *c, const char *schema, const char *name
 	return catalogue_add_unique(c, schema, name);
 }
 
+static bool add_generated(struct catalogue *c, const char *schema, const char *name, uint32_t v)
+{
+	(void)v;
+	return catalogue_add_generated(c, schema, name);
+}
+
 static bool add_type(struct catalogue *c, const char *schema, const char *name, uint32_t v)
 {
 	(void)schema;
@@ -657,6 +693,7 @@ static const struct question {
 	{"functions", functions_sql, functions_plain_sql, add_function, FUNCTION_IMMUTABLE},
 	{"relations", relations_sql, relations_plain_sql, add_relation,
 		RELATION_ROW_SECURITY_SERVER},
+	{"generated columns", generated_sql, generated_plain_sql, add_generated, 0},
 	{"operators", operators_sql, operators_plain_sql, add_operator, 0},
 	{"casts", volatile_types_sql, volatile_types_plain_sql, add_volatile_type, 0},
 	{"types", types_sql, NULL, add_type, 0},

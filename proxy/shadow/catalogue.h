@@ -46,6 +46,8 @@ bool catalogue_function_only_in(const struct catalogue *c, const char *schema, c
 bool catalogue_type_volatile(const struct catalogue *c, const char *name);
 /* True if some operator of this name is implemented by a volatile function. */
 bool catalogue_operator_volatile(const struct catalogue *c, const char *name);
+/* True if some relation of this name has generated columns, or may have. schema may be NULL. */
+bool catalogue_relation_generated(const struct catalogue *c, const char *schema, const char *name);
 /* Name of a type beyond the built-in range; NULL if unknown. */
 const char *catalogue_type_name(const struct catalogue *c, uint32_t oid);
 /* The candidate's oid for a type of this name, 0 if none. */
@@ -86,6 +88,7 @@ bool catalogue_add_unique(
 	struct catalogue *c, const char *schema, const char *relation_and_columns);
 bool catalogue_add_volatile_operator(struct catalogue *c, const char *name);
 bool catalogue_add_volatile_type(struct catalogue *c, const char *name);
+bool catalogue_add_generated(struct catalogue *c, const char *schema, const char *name);
 bool catalogue_add_type(struct catalogue *c, uint32_t oid, const char *qualified_name);
 bool catalogue_add_type_build(
 	struct catalogue *c, uint32_t oid, enum type_build build, uint32_t inner);

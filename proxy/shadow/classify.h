@@ -8,6 +8,7 @@
 #define PGUMBRA_SHADOW_CLASSIFY_H
 
 #include "compare/compare.h"
+#include "protocol/copy_out.h"
 #include "protocol/span.h"
 #include "proxy/shadow/catalogue.h"
 
@@ -52,6 +53,14 @@ struct config_item {
 	struct config_argument name, value, local;
 };
 
+/* How the rows of a COPY ... TO STDOUT are written. */
+struct copy_options {
+	struct copy_format format;
+	char encoding[32]; /* "": client_encoding */
+	bool may_refuse; /* the server may refuse it where it would not refuse the query: a list of
+			    columns, the kind of table */
+};
+
 /* Immutable, reference-counted within the worker thread. */
 struct statement {
 	unsigned references;
@@ -81,6 +90,7 @@ struct statement {
 			       REPEATABLE READ transaction without fixing what it sees */
 	bool may_commit;    /* CALL, DO: outside a block it may commit, and fail thereafter */
 	bool hold;	    /* EFFECT_DECLARE: WITH HOLD */
+	bool binary;	    /* EFFECT_DECLARE: BINARY */
 	bool harmless_only; /* calls only known harmless built-in functions: the candidate
 			       connection may be reused */
 	bool unknown_function;	   /* calls what the catalogue has not: newer than it, or missing */
@@ -95,8 +105,9 @@ struct statement {
 	uint16_t ntypes;
 	uint32_t *types; /* owned */
 	char *body;	 /* EFFECT_PREPARE: text of the prepared statement; EFFECT_DECLARE: the
-			  * query, if rows come as text; EFFECT_COPY: the query that
-			  * goes to stdout as plain text, or NULL; owned */
+			  * query; EFFECT_COPY: the query that
+			  * goes to stdout, or NULL; owned */
+	struct copy_options copy;      /* EFFECT_COPY with a body */
 	uint32_t catalogue_generation; /* decided with this catalogue */
 };
 

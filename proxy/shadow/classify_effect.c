@@ -10,6 +10,7 @@ struct decision {
 	struct walk walk;
 	const char *text;
 	struct statement *out;
+	const char *why; /* more about why it is no read; NULL: its kind says it */
 };
 
 static void keep(struct decision *d, char **field, const char *text)
@@ -583,8 +584,9 @@ static void decide_declare(struct decision *d, const ProtobufCMessage *m)
 	walk_query(d, c->query);
 	keep(d, &d->out->name, c->portalname);
 	d->out->hold = (c->options & CURSOR_OPT_HOLD) != 0;
+	d->out->binary = (c->options & CURSOR_OPT_BINARY) != 0;
 	settle_effect(d, EFFECT_DECLARE);
-	if (d->out->effect == EFFECT_DECLARE && !(c->options & CURSOR_OPT_BINARY))
+	if (d->out->effect == EFFECT_DECLARE)
 		keep_declared(d);
 }
 
@@ -617,45 +619,6 @@ static void decide_deallocate(struct decision *d, const ProtobufCMessage *m)
 		keep(d, &d->out->name, name);
 }
 
-/* The text between COPY's outer parentheses. */
-static void take_copied(struct decision *d, const PgQuery__ScanResult *scan)
-{
-	size_t start = 0;
-	int depth = 0;
-
-	for (size_t i = 0; i < scan->n_tokens; i++) {
-		PgQuery__Token token = scan->tokens[i]->token;
-
-		if (token == PG_QUERY__TOKEN__ASCII_40 && depth++ == 0)
-			start = (size_t)scan->tokens[i]->end;
-		if (token != PG_QUERY__TOKEN__ASCII_41 || --depth > 0)
-			continue;
-		free(d->out->body);
-		d->out->body = strndup(d->text + start, (size_t)scan->tokens[i]->start - start);
-		d->walk.no_memory |= !d->out->body;
-		return;
-	}
-}
-
-static void keep_copied(struct decision *d, const PgQuery__CopyStmt *c)
-{
-	PgQueryScanResult scan;
-	PgQuery__ScanResult *tokens = NULL;
-
-	if (!c->query || c->query->node_case != PG_QUERY__NODE__NODE_SELECT_STMT ||
-		c->n_options > 0)
-		return;
-	scan = pg_query_scan(d->text);
-	if (!scan.error)
-		tokens = pg_query__scan_result__unpack(
-			NULL, scan.pbuf.len, (const uint8_t *)scan.pbuf.data);
-	if (tokens) {
-		take_copied(d, tokens);
-		pg_query__scan_result__free_unpacked(tokens, NULL);
-	}
-	pg_query_free_scan_result(scan);
-}
-
 /* COPY ... TO STDOUT of a table or a clean query does nothing; all else writes or reads files. */
 static void decide_copy(struct decision *d, const ProtobufCMessage *m)
 {
@@ -669,7 +632,7 @@ static void decide_copy(struct decision *d, const ProtobufCMessage *m)
 		walk_message(&d->walk, &c->relation->base);
 	d->out->copy_out = out && d->out->effect == EFFECT_NONE;
 	if (d->out->copy_out)
-		keep_copied(d, c);
+		d->why = copy_read(&d->walk, c, d->text);
 	settle_effect(d, EFFECT_COPY);
 }
 
@@ -852,7 +815,8 @@ static void decide_any(struct decision *d, const ProtobufCMessage *m)
 			decide = handlers[i].decide;
 	decide(d, m);
 	d->out->skip = REASON_NOT_A_READ;
-	snprintf(d->out->detail, sizeof d->out->detail, "%s", m->descriptor->short_name);
+	snprintf(d->out->detail, sizeof d->out->detail, "%s%s%s", m->descriptor->short_name,
+		d->why ? ": " : "", d->why ? d->why : "");
 }
 
 bool decide_statement(const struct catalogue *catalogue, const struct classifier_options *options,

@@ -5,6 +5,7 @@
  * classify_tree.c   messages of a tree: their children, equality, search
  * classify_walk.c   the walk over a tree: may it run in the dark, and what does it do
  * classify_effect.c top-level statements and their effects
+ * classify_copy.c   COPY TO STDOUT: its query and the form of its rows
  * classify_order.c  ORDER BY mapped to output columns
  * classify_total.c  orders that leave nothing free: proofs by unique keys
  * classify_shape.c  normalised text, fingerprint
@@ -68,6 +69,9 @@ const char *list_name(PgQuery__Node *const *names, size_t count, const char **sc
 /* Decides one parsed statement into *out. False: out of memory. */
 bool decide_statement(const struct catalogue *catalogue, const struct classifier_options *options,
 	const PgQuery__Node *stmt, const char *text, struct statement *out);
+/* What a COPY ... TO STDOUT reads: fills body and copy of w->out. NULL, or what it is about it that
+ * makes it none that we know. */
+const char *copy_read(struct walk *w, const PgQuery__CopyStmt *c, const char *text);
 void order_rule_of(const PgQuery__SelectStmt *select, struct order_rule *rule);
 /* The output column that a key of ORDER BY names, or -1. */
 int order_key_column(const PgQuery__SelectStmt *output, const PgQuery__Node *key);

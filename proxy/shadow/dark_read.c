@@ -49,6 +49,7 @@ void dark_read_unref(struct dark_read *read)
 	free(read->param_formats);
 	free(read->params);
 	free(read->result_formats);
+	free(read->null_as);
 	free(read->memory);
 	free(read);
 }

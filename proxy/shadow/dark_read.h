@@ -34,6 +34,7 @@ struct dark_read {
 	uint16_t nresult_formats;
 	uint16_t *result_formats;
 	uint32_t row_limit; /* 0: all */
+	char *null_as;	    /* owned: a value that the client cannot tell from NULL, or NULL */
 	size_t nsettings;
 	struct setting
 		*settings; /* what the session has set, in application order; names lower case */

@@ -1,6 +1,6 @@
 /* One execution from its first answer to its end: which rows belong to it, and the dark read that
  * comes of it. */
-#include "proxy/shadow/observed.h"
+#include "proxy/shadow/execution_parts.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ void execution_abandon(
 }
 
 /* The sink counted the execution already, so out of memory must still end it. */
-static struct execution *execution_new(struct observed *s, const struct statement *statement)
+struct execution *execution_new(struct observed *s, const struct statement *statement)
 {
 	const struct observer_sink *sink = &s->observer->sink;
 	struct execution *e = calloc(1, sizeof *e);
@@ -43,7 +43,7 @@ static struct execution *execution_new(struct observed *s, const struct statemen
 	return e;
 }
 
-static void forgo(struct execution *e, enum reason reason)
+void execution_forgo(struct execution *e, enum reason reason)
 {
 	dark_read_unref(e->read);
 	e->read = NULL;
@@ -56,10 +56,10 @@ static void forgo(struct execution *e, enum reason reason)
 void execution_mixed(struct execution *e)
 {
 	if (e->skip == REASON_NONE)
-		forgo(e, REASON_PARTIAL);
+		execution_forgo(e, REASON_PARTIAL);
 }
 
-static bool read_begin(
+bool execution_read_begin(
 	struct observed *s, struct execution *e, const char *sql, size_t sql_len, uint64_t time_us)
 {
 	struct dark_read *read = dark_read_new();
@@ -82,16 +82,16 @@ static bool read_begin(
 	read->wall_us = time_us + s->wall_offset_us;
 	result_init(&read->primary, s->observer->options.keep_limit_bytes);
 	if (!role) {
-		forgo(e, REASON_SESSION_UNKNOWN);
+		execution_forgo(e, REASON_SESSION_UNKNOWN);
 		return false;
 	}
 	if (!read->database || !read->user || !read->application_name || !read->role ||
 		!read->sql) {
-		forgo(e, REASON_MEMORY);
+		execution_forgo(e, REASON_MEMORY);
 		return false;
 	}
 	if (!observed_settings(s, read)) {
-		forgo(e, REASON_SESSION_UNKNOWN);
+		execution_forgo(e, REASON_SESSION_UNKNOWN);
 		return false;
 	}
 
@@ -158,44 +158,12 @@ static void begin_executed(struct observed *s, struct execution *e, const struct
 	const struct text_part *part, const struct prepared *p)
 {
 	e->executed = true;
-	if (e->skip != REASON_NONE || !read_begin(s, e, p->sql, strlen(p->sql), q->time_us))
+	if (e->skip != REASON_NONE ||
+		!execution_read_begin(s, e, p->sql, strlen(p->sql), q->time_us))
 		return;
 	e->read->simple = true;
 	if (!copy_types(e->read, p) || !copy_arguments(e->read, part->statement))
-		forgo(e, REASON_MEMORY);
-}
-
-/* COPY (query) TO STDOUT is read as its query. NULL: it is no such thing, or no read. */
-static const struct statement *copied(struct observed *s, const struct text_part *part)
-{
-	const struct statement *st = part ? part->statement : NULL, *inner;
-
-	if (!st || st->effect != EFFECT_COPY || !st->copy_out || !st->body)
-		return NULL;
-	inner = observed_classify(s, span_cstr(st->body));
-	if (inner && inner->skip != REASON_NONE) {
-		statement_unref(inner);
-		return NULL;
-	}
-
-	return inner;
-}
-
-static struct execution *begin_copied(struct observed *s, const struct request *q,
-	const struct text_part *part, const struct statement *inner)
-{
-	struct execution *e = execution_new(s, inner);
-	const char *sql = part->statement->body;
-
-	statement_unref(inner);
-	if (!e)
-		return NULL;
-	e->copied = true;
-	e->began_us = q->time_us;
-	if (e->skip == REASON_NONE && read_begin(s, e, sql, strlen(sql), q->time_us))
-		e->read->simple = true;
-
-	return e;
+		execution_forgo(e, REASON_MEMORY);
 }
 
 static uint16_t *read_formats(struct span codes, uint16_t n);
@@ -236,7 +204,7 @@ void execution_declare(struct observed *s, struct portal *p, const struct statem
 	e->statement = observed_classify(s, span_cstr(statement->body));
 	p->fetched = e;
 	if (!e->statement || observed_decide(s, e->statement) != REASON_NONE ||
-		!read_begin(s, e, statement->body, strlen(statement->body), 0) ||
+		!execution_read_begin(s, e, statement->body, strlen(statement->body), 0) ||
 		!take_declared(s->applying, e->read))
 		execution_undeclare(s, p);
 }
@@ -260,7 +228,7 @@ static bool same_settings(struct observed *s, const struct dark_read *read)
 void execution_continues(struct observed *s, struct execution *e)
 {
 	if (e->read && !same_settings(s, e->read))
-		forgo(e, REASON_PARTIAL);
+		execution_forgo(e, REASON_PARTIAL);
 }
 
 /* The formats that all of its rows come in are those of the first FETCH. */
@@ -361,11 +329,11 @@ struct execution *execution_begin_part(
 	struct observed *s, struct request *q, const struct text_part *part)
 {
 	const struct prepared *p = executed(s, part);
-	const struct statement *inner = copied(s, part);
+	const struct statement *inner = execution_copied(s, part ? part->statement : NULL);
 	struct execution *e;
 
 	if (inner)
-		return begin_copied(s, q, part, inner);
+		return execution_begin_copied(s, part->statement, inner, q->time_us);
 	if (part && part->statement->effect == EFFECT_FETCH && !q->too_long)
 		return begin_fetch(s, q, part->statement);
 	e = execution_new(s, p ? p->statement : part ? part->statement : NULL);
@@ -383,7 +351,8 @@ struct execution *execution_begin_part(
 		e->skip = REASON_TOO_LONG;
 	e->began_us = q->time_us;
 	if (e->skip == REASON_NONE &&
-		read_begin(s, e, (const char *)q->body + part->offset, part->len, q->time_us))
+		execution_read_begin(
+			s, e, (const char *)q->body + part->offset, part->len, q->time_us))
 		e->read->simple = true;
 
 	return e;
@@ -444,8 +413,13 @@ struct execution *execution_begin_portal(
 	struct observed *s, struct portal *p, const struct request *request)
 {
 	struct prepared *prepared = p ? p->prepared : NULL;
-	struct execution *e = execution_new(s, prepared ? observed_decision(s, prepared) : NULL);
+	const struct statement *decided = prepared ? observed_decision(s, prepared) : NULL,
+			       *inner = execution_copied(s, decided);
+	struct execution *e;
 
+	if (inner)
+		return execution_begin_copied(s, decided, inner, request->time_us);
+	e = execution_new(s, decided);
 	if (!e)
 		return NULL;
 	e->began_us = request->time_us;
@@ -460,90 +434,16 @@ struct execution *execution_begin_portal(
 	if (prepared && prepared->sql[0] == '\0')
 		e->skip = REASON_NOT_A_READ; /* an empty text */
 	if (e->skip != REASON_NONE ||
-		!read_begin(s, e, prepared->sql, strlen(prepared->sql), request->time_us))
+		!execution_read_begin(s, e, prepared->sql, strlen(prepared->sql), request->time_us))
 		return e;
 	e->read->named = prepared->name[0] != '\0' && !prepared->from_sql;
 	if (!copy_types(e->read, prepared) || !copy_bind(e->read, p)) {
-		forgo(e, REASON_MEMORY);
+		execution_forgo(e, REASON_MEMORY);
 		return e;
 	}
 	describe(e->read, p);
 
 	return e;
-}
-
-void execution_copy_begin(struct execution *e, struct span body)
-{
-	struct reader r = reader_over(body);
-	uint8_t format = read_u8(&r);
-
-	e->copied_columns = read_u16(&r);
-	if (e->read && (!e->copied || format != 0 || r.bad))
-		e->read->primary.malformed = true;
-}
-
-/* One value of COPY's text form up to its tab or the line's end; false: not understood. */
-static bool copy_value(struct span *line, struct buffer *row)
-{
-	static const char escapes[] = "bfnrtv", means[] = "\b\f\n\r\t\v";
-	size_t length_at = row->len, i = 0;
-	uint32_t len;
-
-	if (line->len >= 2 && line->data[0] == '\\' && line->data[1] == 'N') {
-		buffer_add_u32(row, UINT32_MAX);
-		*line = span_of(line->data + 2, line->len - 2);
-		return true;
-	}
-	buffer_add_u32(row, 0);
-	for (; i < line->len && line->data[i] != '\t' && line->data[i] != '\n'; i++) {
-		uint8_t c = line->data[i];
-
-		if (c == '\\' && ++i == line->len)
-			return false;
-		if (c == '\\') {
-			const char *found = strchr(escapes, line->data[i]);
-
-			c = found && *found ? (uint8_t)means[found - escapes] : line->data[i];
-		}
-		buffer_add_u8(row, c);
-	}
-	if (row->failed)
-		return false;
-	len = htonl((uint32_t)(row->len - length_at - 4));
-	memcpy(row->data + length_at, &len, sizeof len);
-	*line = span_of(line->data + i, line->len - i);
-
-	return true;
-}
-
-static bool copy_row(struct span line, uint16_t columns, struct buffer *row)
-{
-	buffer_add_u16(row, columns);
-	for (uint16_t i = 0; i < columns; i++) {
-		if (i > 0) {
-			if (line.len == 0 || line.data[0] != '\t')
-				return false;
-			line = span_of(line.data + 1, line.len - 1);
-		}
-		if (!copy_value(&line, row))
-			return false;
-	}
-
-	return line.len == 1 && line.data[0] == '\n' && !row->failed;
-}
-
-void execution_copy_row(struct observed *s, struct execution *e, struct span line)
-{
-	struct buffer row;
-
-	if (!e->read)
-		return;
-	buffer_init(&row, line.len + 2 + 4 * (size_t)e->copied_columns);
-	if (line.data && copy_row(line, e->copied_columns, &row))
-		execution_row(s, e, buffer_span(&row));
-	else
-		e->read->primary.malformed = true;
-	buffer_release(&row);
 }
 
 void execution_columns(struct execution *e, struct span row_description)
@@ -623,15 +523,11 @@ void execution_complete(struct observed *s, struct execution *e, struct span tag
 			(unsigned long long)e->read->primary.rows);
 		tag = span_cstr(select);
 	}
-	if (e->read && e->copied && tag.len > 5 && memcmp(tag.data, "COPY ", 5) == 0) {
-		snprintf(select, sizeof select, "SELECT %.*s", (int)(tag.len - 5),
-			(const char *)tag.data + 5);
-		tag = span_cstr(select); /* as its query says it */
-	}
+	tag = execution_copy_complete(e, tag, select, sizeof select);
 	if (e->read && !is_read_tag(tag))
-		forgo(e, REASON_LOST_PAIRING);
+		execution_forgo(e, REASON_LOST_PAIRING);
 	if (e->dropped == REASON_NONE && sampled_out(s, e))
-		forgo(e, REASON_SAMPLED_OUT);
+		execution_forgo(e, REASON_SAMPLED_OUT);
 	if (e->read) {
 		result_complete(&e->read->primary, tag);
 		e->read->primary.elapsed_us = time_us - e->began_us;
@@ -678,10 +574,12 @@ void execution_failed(struct observed *s, struct execution *e, struct span body,
 		result_error(primary, body);
 		primary->elapsed_us = time_us - e->began_us;
 		reason = e->executed ? REASON_NOT_A_READ : error_reason(primary->sqlstate);
+		if (execution_copy_refused(e, primary->sqlstate))
+			reason = REASON_NOT_A_READ;
 		if (reason == REASON_NONE && e->read->simple && commit_may_fail(s))
 			reason = REASON_LOST_PAIRING;
 		if (reason != REASON_NONE)
-			forgo(e, reason);
+			execution_forgo(e, reason);
 	}
 	hand_over(s, e);
 }
@@ -690,7 +588,7 @@ void execution_limited(struct observed *s, struct execution *e)
 {
 	if (e->read) {
 		if (e->read->primary.rows > UINT32_MAX - 1) {
-			forgo(e, REASON_PARTIAL);
+			execution_forgo(e, REASON_PARTIAL);
 		} else {
 			e->read->row_limit = (uint32_t)e->read->primary.rows;
 			e->read->primary.end = RESULT_SUSPENDED;

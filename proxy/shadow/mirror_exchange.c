@@ -185,6 +185,7 @@ static void build_read(struct exchange *x, struct buffer *out, const struct sess
 	build_execute(out, span_cstr(""), read->row_limit);
 	build_simple(out, FRONT_SYNC);
 	x->limited = read->row_limit > 0;
+	x->result.null_as = span_cstr(read->null_as);
 	expect(x, STEP_READ_BOUND);
 	expect(x, STEP_READ_DESCRIBED);
 	expect(x, STEP_READ_ROWS);

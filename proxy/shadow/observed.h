@@ -51,8 +51,9 @@ struct execution {
 	struct dark_read *read; /* NULL when skip */
 	uint64_t began_us;
 	struct portal *cursor; /* FETCH: whose rows these are; NULL: not to be collected */
-	bool copied;	       /* COPY (query) TO STDOUT: its lines are turned into rows */
-	uint16_t copied_columns;
+	bool is_copy;	       /* COPY TO STDOUT, read as its query: its lines become rows */
+	struct copy_options copied;
+	struct copy_reader copying;
 	bool executed;	/* by SQL EXECUTE: what is wrong with its arguments fails otherwise */
 	size_t charged; /* bytes counted against the observer's memory */
 };
@@ -204,6 +205,8 @@ bool observed_identity_changed(const struct observed *s);
 const char *observed_role(const struct observed *s);
 /* Settings of a dark read. False: they are not known for certain, or out of memory. */
 bool observed_settings(struct observed *s, struct dark_read *read);
+/* One of those that are replayed is another than the session's. False: out of memory. */
+bool observed_settings_with(struct dark_read *read, const char *name, const char *value);
 
 /* observed_config.c */
 /* SELECT set_config() takes effect. False: an argument is not known. */

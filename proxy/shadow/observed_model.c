@@ -469,3 +469,25 @@ bool observed_settings(struct observed *s, struct dark_read *read)
 
 	return true;
 }
+
+bool observed_settings_with(struct dark_read *read, const char *name, const char *value)
+{
+	struct setting *found = NULL;
+	char *own;
+
+	for (size_t i = 0; i < read->nsettings; i++)
+		if (strcasecmp(read->settings[i].name, name) == 0)
+			found = &read->settings[i];
+	if (!found && !list_add(read, name, value)) /* it is replayed: room was made for it */
+		return false;
+	own = found ? strdup(value) : NULL;
+	if (found && !own)
+		return false;
+	if (found) {
+		free(found->value);
+		found->value = own;
+	}
+	hash_settings(read);
+
+	return true;
+}

@@ -75,6 +75,7 @@ static struct catalogue *fake_catalogue(void)
 		assert_true(catalogue_add_function(
 			c, functions[i].schema, functions[i].name, functions[i].knowledge));
 	assert_true(catalogue_add_relation(c, "public", "t", RELATION_PLAIN));
+	assert_true(catalogue_add_generated(c, "public", "computed"));
 	assert_true(catalogue_add_relation(c, "public", "secured", RELATION_ROW_SECURITY));
 	assert_true(catalogue_add_relation(c, "public", "acting_view", RELATION_VOLATILE));
 	assert_true(catalogue_add_relation(c, "public", "catalog_view", RELATION_SYSTEM));
@@ -1025,6 +1026,49 @@ static void chains_and_copies_are_flagged(void **state)
 	assert_false(one(f, "copy (select nextval('s')) to stdout")->copy_out);
 }
 
+static void a_copy_is_read_as_a_query(void **state)
+{
+	static const struct {
+		const char *sql, *body, *why; /* body NULL: none */
+	} rows[] = {{"copy (select 1 as \")\" /* ) */) to stdout", "select 1 as \")\" /* ) */", ""},
+		{"copy (table t) to stdout csv header", "table t", ""},
+		{"copy (select 1) to stdout with (format 'csv', header 1, quote '''')", "select 1",
+			""},
+		{"copy t (a, \"B\"\"\") to stdout binary",
+			"SELECT \"a\", \"B\"\"\" FROM ONLY \"t\"", ""},
+		{"copy s.t to stdout", "SELECT * FROM ONLY \"s\".\"t\"", ""},
+		{"copy computed to stdout", NULL, "CopyStmt: columns not known"},
+		{"copy public.computed to stdout", NULL, "CopyStmt: columns not known"},
+		{"copy computed (a) to stdout", "SELECT \"a\" FROM ONLY \"computed\"", ""},
+		{"copy (select 1) to stdout (format binary, header)", NULL, "CopyStmt: options"},
+		{"copy (select 1) to stdout (format binary, delimiter ',')", NULL,
+			"CopyStmt: delimiter"},
+		{"copy (select 1) to stdout (format csv, header match)", NULL, "CopyStmt: header"},
+		{"copy (select 1) to stdout (format csv, format text)", NULL, "CopyStmt: options"},
+		{"copy (select 1) to stdout (format xml)", NULL, "CopyStmt: format"},
+		{"copy (select 1) to stdout (quote '''')", NULL, "CopyStmt: quote"},
+		{"copy (select 1) to stdout (force_null (a))", NULL, "CopyStmt: force_null"},
+		{"copy (select 1) to stdout (freeze)", NULL, "CopyStmt: freeze"},
+		{"copy (select 1) to stdout (encoding 'BIG5')", NULL, "CopyStmt: encoding"},
+		{"copy (select 1) to stdout (encoding 'utf-8')", "select 1", ""},
+		{"copy (select acts(1)) to stdout csv", NULL, ""},
+		{"copy (select 1) to program 'cat' csv", NULL, ""},
+		{"copy t (a) to '/tmp/x'", NULL, ""}, {"copy t (a) from stdin csv", NULL, ""}};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct statement *s = one(f, rows[i].sql);
+
+		print_message("%s\n", rows[i].sql);
+		assert_int_equal(s->skip, REASON_NOT_A_READ);
+		if (rows[i].body)
+			assert_string_equal(s->body, rows[i].body);
+		else
+			assert_null(s->body);
+		assert_string_equal(s->detail, *rows[i].why ? rows[i].why : "CopyStmt");
+	}
+}
+
 static void the_detail_names_the_cause(void **state)
 {
 	struct fixture *f = *state;
@@ -1131,6 +1175,7 @@ int main(void)
 		TEST(effects_carry_their_names),
 		TEST(a_prepared_body_is_the_exact_text),
 		TEST(chains_and_copies_are_flagged),
+		TEST(a_copy_is_read_as_a_query),
 		TEST(the_detail_names_the_cause),
 		TEST(what_the_role_decides_is_a_read_where_it_is_reproduced),
 		TEST(no_volatile_built_in_is_ever_a_read),

@@ -100,6 +100,18 @@ static void on_read(void *self, struct dark_read *read)
 		n += snprintf(event + n, 512 - (size_t)n, " %s", read->primary.sqlstate);
 	if (read->row_limit)
 		n += snprintf(event + n, 512 - (size_t)n, " limit %u", read->row_limit);
+	if (read->nresult_formats == 1 && read->result_formats[0] == 1)
+		n += snprintf(event + n, 512 - (size_t)n, " binary");
+	if (read->null_as)
+		n += snprintf(event + n, 512 - (size_t)n, " null '%s'", read->null_as);
+	for (unsigned i = 0; read->primary.names_only && i < read->primary.ncolumns; i++)
+		n += snprintf(event + n, 512 - (size_t)n, "%s%s", i ? "," : " names ",
+			read->primary.columns[i].name);
+	for (size_t i = 0; i < read->nsettings; i++)
+		if (strcmp(read->settings[i].name, "client_encoding") == 0 &&
+			strcmp(read->settings[i].value, "UTF8") != 0)
+			n += snprintf(
+				event + n, 512 - (size_t)n, " in %s", read->settings[i].value);
 	for (size_t i = 0; r->show_settings && i < read->nsettings; i++)
 		if (!is_protocol_setting(read->settings[i].name) ||
 			strcmp(read->settings[i].name, "timezone") == 0)
@@ -242,15 +254,16 @@ static void back_columns(struct buffer *b, char *rest)
 		n = (uint16_t)(n + (*c == ','));
 	buffer_add_u16(b, n);
 	while (*rest) {
-		char *column = field(&rest, ','), *name = field(&column, ':');
+		char *column = field(&rest, ','), *name = field(&column, ':'),
+		     *type = field(&column, ':');
 
 		buffer_add_cstr(b, name);
 		buffer_add_u32(b, 0);
 		buffer_add_u16(b, 0);
-		buffer_add_u32(b, (uint32_t)strtoul(column, NULL, 10));
+		buffer_add_u32(b, (uint32_t)strtoul(type, NULL, 10));
 		buffer_add_u16(b, 4);
 		buffer_add_u32(b, UINT32_MAX);
-		buffer_add_u16(b, 0);
+		buffer_add_u16(b, (uint16_t)strtoul(column, NULL, 10));
 	}
 }
 
@@ -286,28 +299,40 @@ static void back_error(struct buffer *b, char *rest)
 	buffer_add_u8(b, 0);
 }
 
-/* In text format; with the number of columns. */
+/* The number of columns; "binary". */
 static void back_copy(struct buffer *b, const char *rest)
 {
 	uint16_t n = (uint16_t)strtoul(rest, NULL, 10);
+	bool binary = strstr(rest, "binary") != NULL;
 
-	buffer_add_u8(b, 0);
+	buffer_add_u8(b, binary);
 	buffer_add_u16(b, n);
 	for (; n > 0; n--)
-		buffer_add_u16(b, 0);
+		buffer_add_u16(b, binary);
 }
 
-/* \t, \n and \\ as in C. */
+/* \t, \n, \\ and \xHH as in C; \P: what a binary COPY begins with. */
 static void back_copy_data(struct buffer *b, const char *rest)
 {
-	for (; *rest; rest++) {
-		char c = *rest;
+	static const char begin[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
+	unsigned code = '\\';
 
-		if (c == '\\' && rest[1]) {
-			rest++;
-			c = *rest == 't' ? '\t' : *rest == 'n' ? '\n' : '\\';
+	for (; *rest; rest++) {
+		if (*rest != '\\' || !rest[1]) {
+			buffer_add_u8(b, (uint8_t)*rest);
+			continue;
 		}
-		buffer_add_u8(b, (uint8_t)c);
+		switch (*++rest) {
+		case 't': buffer_add_u8(b, '\t'); break;
+		case 'n': buffer_add_u8(b, '\n'); break;
+		case 'P': buffer_add(b, begin, sizeof begin); break;
+		case 'x':
+			assert_int_equal(sscanf(rest + 1, "%2x", &code), 1);
+			buffer_add_u8(b, (uint8_t)code);
+			rest += 2;
+			break;
+		default: buffer_add_u8(b, '\\'); break;
+		}
 	}
 }
 
