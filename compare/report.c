@@ -317,9 +317,12 @@ static void add_params(struct hll *into, const char *hex)
 	hll_merge(into, &from);
 }
 
-static bool add_shape(struct report *r, const json_t *from)
+/* since_us: the run's record before this one. */
+static bool add_shape(struct report *r, const json_t *from, int64_t since_us)
 {
 	const json_t *latency = json_object_get(from, "latency_us");
+	const json_t *outcomes = json_object_get(from, "outcomes");
+	uint64_t mismatches = member_count(outcomes, outcome_name(OUTCOME_MISMATCH));
 	struct report_shape *s;
 	bool full;
 
@@ -330,8 +333,12 @@ static bool add_shape(struct report *r, const json_t *from)
 	}
 	s->executions = add_counts(s->executions, member_count(from, "executions"));
 	add_params(&s->params, member_text(from, "params_hll"));
+	if (mismatches > 0 && since_us >= s->mismatches_from_us) {
+		s->mismatches_from_us = since_us;
+		s->mismatches_latest = mismatches;
+	}
 
-	return tally_add(&s->tally, json_object_get(from, "outcomes")) &&
+	return tally_add(&s->tally, outcomes) &&
 	       add_histogram(&s->primary, json_object_get(latency, "primary")) &&
 	       add_histogram(&s->candidate_us, json_object_get(latency, "candidate")) &&
 	       keep_text(&s->first_seen, member_text(from, "first_seen"), false) &&
@@ -427,7 +434,8 @@ static bool add_books_candidates(struct report *r, struct report_run *run, const
 	return true;
 }
 
-static bool add_books(struct report *r, struct report_run *run, const json_t *from)
+static bool add_books(
+	struct report *r, struct report_run *run, const json_t *from, int64_t since_us)
 {
 	const json_t *frames = json_object_get(from, "frames");
 	json_t *shape;
@@ -448,7 +456,7 @@ static bool add_books(struct report *r, struct report_run *run, const json_t *fr
 		!add_books_candidates(r, run, json_object_get(from, "candidates")))
 		return false;
 	json_array_foreach (json_object_get(from, "shapes"), i, shape)
-		if (!add_shape(r, shape))
+		if (!add_shape(r, shape, since_us))
 			return false;
 
 	return true;
@@ -515,6 +523,16 @@ static int64_t time_us(const char *ts)
 	return (((days * 24 + h) * 60 + mi) * 60 + s) * INT64_C(1000000) + us;
 }
 
+static bool add_resolved(struct report *r, const json_t *record)
+{
+	const char *id = member_text(record, "id");
+	json_int_t at = (json_int_t)time_us(member_text(record, "ts"));
+	json_int_t before = json_integer_value(json_object_get(r->resolved, id));
+
+	return !*id ||
+	       json_object_set_new(r->resolved, id, json_integer(at > before ? at : before)) == 0;
+}
+
 static void note_time(struct report_run *run, const json_t *record)
 {
 	int64_t at = time_us(member_text(record, "ts"));
@@ -534,13 +552,12 @@ static bool add_record(struct report *r, json_t *record, struct span line)
 	bool ok = true, start = strcmp(kind, "start") == 0, books = strcmp(kind, "books") == 0;
 	bool stop = strcmp(kind, "stop") == 0;
 	struct report_run *run;
+	int64_t since_us;
 
 	if (strcmp(kind, "discrepancy") == 0)
 		return add_discrepancy(r, record);
 	if (strcmp(kind, "resolved") == 0)
-		return !*member_text(record, "id") ||
-		       json_object_set_new(r->resolved, member_text(record, "id"), json_true()) ==
-			       0;
+		return add_resolved(r, record);
 	if (!start && !books && !stop)
 		return true;
 	if (*member_text(record, "ts") && seen_before(r, line)) {
@@ -550,11 +567,12 @@ static bool add_record(struct report *r, json_t *record, struct span line)
 	run = find_run(r, member_text(record, "run"));
 	if (!run)
 		return false;
+	since_us = run->last_us;
 	note_time(run, record);
 	if (start)
 		ok = add_start(r, run, record);
 	else if (books)
-		ok = add_books(r, run, record);
+		ok = add_books(r, run, record, since_us);
 	run->stopped = stop || (run->stopped && !start);
 	r->current_run = (size_t)(run - r->run) + 1;
 

@@ -32,7 +32,8 @@ bool report_add_line(struct report *r, struct span line, struct error *error);
  * and what is allowed. *passed is valid when true; the criteria then stand in the report. Names:
  *
  *   open_mismatches        mismatches that no `resolved` record closed, including those that the
- *                          books count but no record tells of
+ *                          books count but no record tells of, or that they count after all
+ *                          records of a shape were closed
  *   min_compared           compared executions, of the candidate with the fewest; = means at least
  *   coverage               0 to 1, of the candidate that has the least; see below
  *   days                   time during which runs wrote books; parallel runs count once

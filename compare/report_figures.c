@@ -302,6 +302,58 @@ uint64_t report_unlogged_mismatches(const struct report *r)
 	return shapes > candidates ? shapes : candidates;
 }
 
+static json_t *shape_key(const char *candidate, const char *shape, const char *normalized)
+{
+	return json_sprintf("%s/%s/%s", candidate, shape, normalized);
+}
+
+/* Shape -> when the last of its mismatches was closed; -1: one is open. */
+static json_t *closed_shapes(const struct report *r)
+{
+	json_t *closed = json_object(), *record;
+	size_t i;
+
+	json_array_foreach (r->discrepancies, i, record) {
+		const json_t *when = json_object_get(r->resolved, member_text(record, "id"));
+		json_t *key = shape_key(member_text(record, "candidate"),
+			member_text(record, "shape"), member_text(record, "normalized"));
+		const json_t *known = key ? json_object_get(closed, json_string_value(key)) : NULL;
+		json_int_t at = when ? json_integer_value(when) : -1;
+
+		if (known && at >= 0)
+			at = json_integer_value(known) < 0 || json_integer_value(known) > at
+				     ? json_integer_value(known)
+				     : at;
+		if (key && report_is_mismatch(record))
+			json_object_set_new(closed, json_string_value(key), json_integer(at));
+		json_decref(key);
+	}
+
+	return closed;
+}
+
+/* Only the first examples of a shape are logged: after a re-check has closed them the books alone
+ * tell that it still differs. */
+uint64_t report_recurred_mismatches(const struct report *r)
+{
+	json_t *closed = closed_shapes(r);
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < r->nshapes; i++) {
+		const struct report_shape *s = &r->shape[i];
+		json_t *key = shape_key(s->candidate, s->shape, s->normalized);
+		const json_t *at = key ? json_object_get(closed, json_string_value(key)) : NULL;
+
+		if (at && json_integer_value(at) >= 0 && s->mismatches_from_us > 0 &&
+			s->mismatches_from_us >= json_integer_value(at))
+			sum = add_counts(sum, s->mismatches_latest);
+		json_decref(key);
+	}
+	json_decref(closed);
+
+	return sum;
+}
+
 uint64_t report_open_mismatches(const struct report *r)
 {
 	uint64_t open = 0;
@@ -310,6 +362,8 @@ uint64_t report_open_mismatches(const struct report *r)
 
 	json_array_foreach (r->discrepancies, i, record)
 		open += report_is_mismatch(record) && report_is_open(r, record);
+
+	open = add_counts(open, report_recurred_mismatches(r));
 
 	return add_counts(open, report_unlogged_mismatches(r));
 }

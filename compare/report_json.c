@@ -346,13 +346,14 @@ bool report_json(struct report *r, struct buffer *out)
 	json_object_set_new(all, "coverage", coverage_json(r));
 	json_object_set_new(all, "gate", gate_json(r));
 	json_object_set_new(all, "open_mismatches", count(report_open_mismatches(r)));
+	json_object_set_new(all, "resolved", count(json_object_size(r->resolved)));
 	json_object_set_new(all, "undecided", records_json(r, false));
 	json_object_set_new(all, "days", json_real(report_days(r)));
 	json_object_set_new(all, "runs", runs_json(r));
 	json_object_set_new(all, "findings", findings_json(r));
 	json_object_set_new(all, "waivers", waivers_json(r));
 	json_object_set_new(all, "input", input_json(r));
-	ok = json_object_size(all) == 12 &&
+	ok = json_object_size(all) == 13 &&
 	     json_dump_callback(all, take, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
 	json_decref(all);
 	buffer_add(out, "\n", 1);

@@ -37,6 +37,10 @@ struct report_shape {
 	struct hll params;
 	struct histogram *primary, *candidate_us; /* owned, NULL until something is known */
 	char *first_seen, *last_seen;
+	/* The latest books record that counts mismatches of it: how many, and what it tells of
+	 * begins here (0: not known). */
+	int64_t mismatches_from_us;
+	uint64_t mismatches_latest;
 };
 
 struct report_run {
@@ -70,7 +74,7 @@ struct report {
 	uint64_t lost_records, over_limit; /* over_limit: shapes and discrepancies left out */
 	json_t *unobserved;		   /* reason -> count */
 	json_t *discrepancies, *ids;	   /* array of records; id -> true */
-	json_t *resolved;		   /* id -> true */
+	json_t *resolved;		   /* id -> when (us) */
 	json_t *books_seen;		   /* digest of books records, so that none counts twice */
 	json_t *findings;		   /* text -> true */
 	json_t *waivers; /* name -> {match, ... as the latest start says it, hits, expired_hits} */
@@ -113,6 +117,8 @@ double report_days(const struct report *r); /* during which runs wrote; overlaps
 bool report_is_open(const struct report *r, const json_t *record);
 bool report_is_mismatch(const json_t *record);
 uint64_t report_unlogged_mismatches(const struct report *r);
+/* Mismatches of shapes of which every record has been closed, counted for certain since then. */
+uint64_t report_recurred_mismatches(const struct report *r);
 /* Indexes of shapes, most executed first. Caller frees; NULL: out of memory. */
 size_t *report_shape_order(const struct report *r);
 bool shape_never_compared(const struct report_shape *s); /* though there were reads */

@@ -83,6 +83,7 @@ static void gate_text(struct buffer *b, const struct report *r)
 static void notes_text(struct buffer *b, const struct report *r)
 {
 	uint64_t unlogged = report_unlogged_mismatches(r);
+	uint64_t recurred = report_recurred_mismatches(r);
 	const char *text;
 	json_t *value;
 	char n[32];
@@ -92,6 +93,15 @@ static void notes_text(struct buffer *b, const struct report *r)
 		buffer_printf(b,
 			"note: %s mismatch%s stand in the books without a record in the log\n",
 			view_count(unlogged, n), unlogged == 1 ? "" : "es");
+	if (recurred > 0)
+		buffer_printf(b,
+			"note: %s mismatch%s of shapes whose records are all closed: they differ "
+			"again\n",
+			view_count(recurred, n), recurred == 1 ? "" : "es");
+	if (json_object_size(r->resolved) > 0)
+		buffer_printf(b, "note: %s discrepanc%s closed by a re-check\n",
+			view_count(json_object_size(r->resolved), n),
+			json_object_size(r->resolved) == 1 ? "y was" : "ies were");
 	if (r->lost_records > 0)
 		buffer_printf(b, "note: %s records were lost: the disk was full or too slow\n",
 			view_count(r->lost_records, n));

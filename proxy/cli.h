@@ -33,13 +33,15 @@ int cli_usage(const char *command, const char *format, ...) __attribute__((forma
 /* The option that getopt_long stumbled over (opterr off, optstring beginning with ':'). */
 int cli_bad_option(const char *command, int result, char **argv);
 
-/* --- the configuration from file and flags (run, check, config) --- */
+/* --- the configuration from file and flags (run, check, config, recheck) --- */
 
 struct cli_settings {
 	struct config *config;	 /* owned */
 	const char *config_path; /* borrowed from argv; NULL: none */
 	bool ini;		 /* --ini, `config` only */
 	bool json;		 /* --format json, `check` only */
+	char **words;		 /* borrowed from argv: what is no option, `recheck` only */
+	int nwords;
 };
 
 /* Reads file and flags and, when `check`, checks them. True: go on. False: return *code. Release in

@@ -53,13 +53,6 @@ int cli_outcomes(int argc, char **argv)
 	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_RUNTIME;
 }
 
-int cli_recheck(int argc, char **argv)
-{
-	(void)argc;
-
-	return cli_usage(argv[0], "this version does not have it yet");
-}
-
 int cli_replay(int argc, char **argv)
 {
 	(void)argc;

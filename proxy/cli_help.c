@@ -39,7 +39,7 @@ static const struct help {
 		"  check     validate the configuration, connect, print findings\n"
 		"  report    fold discrepancy logs into one report, test a gate\n"
 		"  show      print one discrepancy side by side\n"
-		"  recheck   run logged discrepancies again (not in this version)\n"
+		"  recheck   run logged discrepancies again, close what is mended\n"
 		"  replay    run recorded reads again (not in this version)\n"
 		"  config    print every setting\n"
 		"  outcomes  print every outcome and reason of the report\n"
@@ -110,11 +110,20 @@ static const struct help {
 		"ID may\n"
 		"be shortened to its last characters as long as one record matches.\n",
 		"  pgumbra show discrepancies.jsonl 0198c0de-7a11-7000-8000-5b1dcafe0042\n"},
-	{"recheck", false,
-		"usage: pgumbra recheck [-c FILE] LOG [ID...]\n"
+	{"recheck", true,
+		"usage: pgumbra recheck [OPTIONS] LOG [ID...]\n"
 		"\n"
-		"Runs logged discrepancies again on both sides. NOT IN THIS VERSION.\n",
-		NULL},
+		"Runs logged discrepancies again on the control and on their candidate, as `run` "
+		"does,\n"
+		"and closes in LOG those on which both sides agree now: reports count them as "
+		"open no\n"
+		"more. Without ID (or with `all`) every open mismatch; IDs may be shortened. Needs "
+		"what was\n"
+		"logged in full: of a hashed record only a statement without values can be run "
+		"again.\n"
+		"Exit code 0 when all are closed, 1 when any is not.\n",
+		"  pgumbra recheck -c pgumbra.conf discrepancies.jsonl\n"
+		"  pgumbra recheck -c pgumbra.conf discrepancies.jsonl 5b1dcafe0042\n"},
 	{"replay", false,
 		"usage: pgumbra replay [-c FILE] RECORDING...\n"
 		"\n"

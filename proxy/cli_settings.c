@@ -124,7 +124,9 @@ static int parse_flags(int argc, char **argv, struct flags *flags)
 		if (!take_flag(flags, option))
 			return EXIT_RUNTIME;
 	}
-	if (optind != argc)
+	flags->settings->words = argv + optind;
+	flags->settings->nwords = argc - optind;
+	if (optind != argc && strcmp(argv[0], "recheck") != 0)
 		return cli_usage(argv[0], "%s: options only", argv[optind]);
 
 	return 0;

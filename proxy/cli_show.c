@@ -231,6 +231,8 @@ static void print_head(const json_t *record, bool resolved)
 	print_text("session", text_of(record, "session"));
 	print_text("database", text_of(record, "database"));
 	print_text("user", text_of(record, "user"));
+	if (strcmp(text_of(record, "role"), text_of(record, "user")) != 0)
+		print_text("role", text_of(record, "role"));
 	print_text("application", text_of(record, "application_name"));
 	print_text("shape", text_of(record, "shape"));
 }
@@ -358,17 +360,31 @@ static void print_diff(const json_t *record)
 		print_row(json_array_get(rows, i), json_object_get(diff, "columns"), i + 1);
 }
 
+/* Why a difference was believed, or was not. */
 static void print_verify(const json_t *record)
 {
 	const json_t *verify = json_object_get(record, "verify");
+	json_int_t attempts = json_integer_value(json_object_get(verify, "attempts"));
+	bool stable = json_is_true(json_object_get(verify, "stable"));
+	const char *fence = *text_of(verify, "fence") ? text_of(verify, "fence") : "none";
 
 	if (!verify)
 		return;
-	printf("\n%-13s %s, %" JSON_INTEGER_FORMAT " attempts, %s, fence %s\n", "verified",
-		json_is_true(json_object_get(verify, "verified")) ? "yes" : "no",
-		json_integer_value(json_object_get(verify, "attempts")),
-		json_is_true(json_object_get(verify, "stable")) ? "stable" : "not stable",
-		*text_of(verify, "fence") ? text_of(verify, "fence") : "none");
+	printf("\n%-13s ", "verified");
+	if (attempts == 0)
+		printf("not asked again: this was the first look");
+	else if (!json_is_true(json_object_get(verify, "verified")))
+		printf("no: without a control the candidate alone was asked again");
+	else if (stable)
+		printf("yes: the control, asked before and after the candidate, gave one answer, "
+		       "and the candidate the other");
+	else
+		printf("no: the answers did not stay the same");
+	printf("\n%-13s %" JSON_INTEGER_FORMAT " round%s\n", "rounds", attempts,
+		attempts == 1 ? "" : "s");
+	print_text("fence", strcmp(fence, "none") == 0
+				    ? "none: nothing but time says that the candidate had caught up"
+				    : fence);
 }
 
 static int print_found(const struct search *s)

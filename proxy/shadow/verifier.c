@@ -31,6 +31,9 @@ struct verifier {
 	struct trial *held; /* list: wait for a catalogue */
 	size_t nheld;
 	bool stopping;
+	void (*on_end)(void *self, unsigned candidate, const struct dark_read *read,
+		enum outcome outcome, enum reason reason);
+	void *watcher; /* of on_end */
 };
 
 /* One read on one candidate.
@@ -93,6 +96,15 @@ struct verifier *verifier_new(const struct verifier_options *options,
 	return v;
 }
 
+void verifier_watch(struct verifier *v,
+	void (*on_end)(void *self, unsigned candidate, const struct dark_read *read,
+		enum outcome outcome, enum reason reason),
+	void *self)
+{
+	v->on_end = on_end;
+	v->watcher = self;
+}
+
 void verifier_free(struct verifier *v)
 {
 	assert(!v || v->open == 0);
@@ -150,8 +162,8 @@ static void book(struct verifier *v, unsigned candidate, const struct dark_read 
 {
 	books_end(v->books, candidate, outcome, reason);
 	shape_end(shape, candidate, outcome, reason, now_us(CLOCK_REALTIME));
-	if (v->options.on_end)
-		v->options.on_end(v->options.self, candidate, read, outcome, reason);
+	if (v->on_end)
+		v->on_end(v->watcher, candidate, read, outcome, reason);
 }
 
 static void trial_end(struct trial *t, enum outcome outcome, enum reason reason)

@@ -38,10 +38,6 @@ struct verifier_options {
 	size_t queue_reads;  /* verifications at once */
 	size_t diff_limit_bytes;
 	const struct waivers *waivers; /* borrowed; NULL: none */
-	/* A read has ended; called before it is released. May be NULL. */
-	void (*on_end)(void *self, unsigned candidate, const struct dark_read *read,
-		enum outcome outcome, enum reason reason);
-	void *self;
 };
 
 struct verifier; /* opaque */
@@ -50,6 +46,11 @@ struct verifier *verifier_new(const struct verifier_options *options,
 	const struct verifier_candidate *candidates, size_t ncandidates, struct mirror *control,
 	struct databases *databases, struct books *books, struct shapes *shapes,
 	struct journal *journal);
+/* From now on each read's end is told, before the read is released. */
+void verifier_watch(struct verifier *v,
+	void (*on_end)(void *self, unsigned candidate, const struct dark_read *read,
+		enum outcome outcome, enum reason reason),
+	void *self);
 void verifier_free(struct verifier *v); /* the mirrors must be gone: nothing is open any more */
 /* Takes over the reference. The execution has been booked as seen. */
 void verifier_read(struct verifier *v, struct dark_read *read);

@@ -124,9 +124,11 @@ said() {
 	said "not by hand"
 }
 
-@test "recheck and replay say that this version doesn't have them" {
-	run -2 "$PGUMBRA" recheck log
-	said "does not have it yet"
+@test "recheck needs a log and a control; replay says that this version doesn't have it" {
+	run -2 "$PGUMBRA" recheck --primary host=a --candidate host=b
+	said "which discrepancy log?"
+	run -2 "$PGUMBRA" recheck --primary host=a --candidate host=b log
+	said "--control is needed"
 	run -2 "$PGUMBRA" replay recording
 	said "does not have it yet"
 }
@@ -364,7 +366,8 @@ hba_loaded() {
 	[[ "$output" =~ "v *"\ +"'left'"\ +.*right ]]
 	said "select v from t where id = 1"
 	said "0 missing, 0 extra, 1 changed"
-	said "verified      yes, 3 attempts"
+	said "verified      yes: "
+	said "rounds        3 rounds"
 	run ! grep -q $'\x1b\|\xc2\x9b' <<<"$output"
 	run -0 "$PGUMBRA" show log aaaa
 	run -0 "$PGUMBRA" show log bbbb

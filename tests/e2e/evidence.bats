@@ -87,3 +87,123 @@ waive() { # NAME EXPIRES [KEY=VALUE]...: the settings of a waiver
 	grep 'there is no \[candidate nobody\]' <<<"$output"
 	OPERATOR_LOG= # nothing ran
 }
+
+# --- rechecks ---
+
+recheck() { # [ID]...
+	"$PGUMBRA" recheck --primary "$(address_of "$PRIMARY")" \
+		--candidate "$(address_of "$CANDIDATE") user=pgumbra_ro password=pgumbra_ro" \
+		--control "$(address_of "$PRIMARY") user=pgumbra_control password=pgumbra_control" \
+		--set verify.backoff=20ms "$LOG" "$@"
+}
+
+@test "recheck closes what is mended and nothing else; the report counts it as closed" {
+	local id
+	on_both "create table mended as select g as id, 'v' || g as v, '\x00ff'::bytea as raw
+		from generate_series(1, 20) g"
+	on_candidate "update mended set v = 'wrong' where id in (3, 4)"
+	start_pgumbra
+	psql_pgumbra -c "select v from mended where id = 3"
+	psql_pgumbra -c "set datestyle = 'German, DMY'" -c "select v, raw from mended where id = 4"
+	echo '\set id 3
+		select id, v from mended where id = :id;' >"$BATS_TEST_TMPDIR/three.sql"
+	pgbench_pgumbra -M prepared -f "$BATS_TEST_TMPDIR/three.sql" -t 1
+	expect_outcome mismatch 3
+	run recheck
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "$(grep -c 'differs  *mismatch' <<<"$output")" = 3 ]
+	[ "$(member open_mismatches)" = 3 ]
+	on_candidate "update mended set v = 'v4' where id = 4"
+	run recheck
+	echo "$output"
+	[ "$status" = 1 ]
+	grep '1 closed, 2 differ, 0 undecided, 0 cannot' <<<"$output"
+	[ "$(member open_mismatches)" = 2 ]
+	on_candidate "update mended set v = 'v3' where id = 3"
+	id=$(facts discrepancies 'normalized~=select id, v' | grep -oE '"id": "[^"]+"' | cut -d'"' -f4)
+	run recheck "${id: -12}"
+	echo "$output"
+	[ "$status" = 0 ]
+	[ "$(member open_mismatches)" = 1 ]
+	run recheck all
+	echo "$output"
+	[ "$status" = 0 ]
+	[ "$(member open_mismatches)" = 0 ]
+	[ "$(grep -c '"kind":"resolved"' "$LOG")" = 3 ]
+	"$PGUMBRA" report --gate "open_mismatches=0" "$LOG"
+	# it writes nowhere but to the log, and never to the candidate
+	[ "$(on_candidate "select count(*) from mended where v = 'v' || id")" = 20 ]
+	# what differs again after that is open again
+	on_candidate "update mended set v = 'again' where id = 3"
+	psql_pgumbra -c "select v from mended where id = 3"
+	expect_outcome mismatch 4
+	[ "$(member open_mismatches)" = 1 ]
+}
+
+@test "recheck of a shape whose examples are used up does not hide that it differs again" {
+	on_both "create table often as select g as id, 'v' || g as v from generate_series(1, 20) g"
+	on_candidate "update often set v = 'wrong' where id < 9"
+	start_pgumbra discrepancies.examples_per_shape=1
+	for id in 1 2 3; do psql_pgumbra -c "select v from often where id = $id"; done
+	expect_outcome mismatch 3
+	on_candidate "update often set v = 'v' || id"
+	recheck
+	[ "$(member open_mismatches)" = 0 ]
+	on_candidate "update often set v = 'wrong' where id < 9"
+	wait_for "$DEADLINE" "a books record after the recheck" books_after_resolved
+	psql_pgumbra -c "select v from often where id = 5"
+	expect_outcome mismatch 4
+	[ "$(member open_mismatches)" = 1 ]
+	run "$PGUMBRA" report --gate "open_mismatches=0" "$LOG"
+	[ "$status" = 1 ]
+	grep 'they differ again' <<<"$output"
+}
+
+books_after_resolved() {
+	sed -n '/"kind":"resolved"/,$p' "$LOG" | grep -q '"kind":"books"'
+}
+
+@test "recheck says what it cannot do with hashed values, and runs what has none" {
+	on_both "create table hashed as select g as id, 'v' || g as v from generate_series(1, 5) g"
+	on_candidate "update hashed set v = 'wrong' where id = 2"
+	start_pgumbra discrepancies.values=hashed
+	psql_pgumbra -c "select v from hashed where id = 2" -c "select id, v from hashed"
+	expect_outcome mismatch 2
+	on_candidate "update hashed set v = 'v' || id"
+	run recheck
+	echo "$output"
+	[ "$status" = 1 ]
+	grep 'cannot be run  its values were not logged' <<<"$output"
+	grep 'closed  *matched' <<<"$output"
+	grep '1 closed, 0 differ, 0 undecided, 1 cannot be run again' <<<"$output"
+	[ "$(member open_mismatches)" = 1 ]
+}
+
+@test "recheck refuses an id that is not there, and a log without a control" {
+	start_pgumbra
+	psql_pgumbra -c "select name from price where id = 60"
+	expect_outcome mismatch 1
+	run recheck 4711
+	[ "$status" = 2 ]
+	grep 'no discrepancy has the id 4711' <<<"$output"
+	run "$PGUMBRA" recheck --primary host=x --candidate host=y "$LOG"
+	[ "$status" = 2 ]
+	grep 'control is needed' <<<"$output"
+}
+
+# --- show ---
+
+@test "show puts both sides beside each other, marks the cells and says why it was believed" {
+	start_pgumbra
+	psql_pgumbra -c "select id, name from price where id = 60"
+	expect_outcome mismatch 1
+	"$PGUMBRA" show "$LOG" "$(facts discrepancies | grep -oE '"id": "[^"]+"' | cut -d'"' -f4)" \
+		>"$BATS_TEST_TMPDIR/shown"
+	cat "$BATS_TEST_TMPDIR/shown"
+	grep -E "^id +'60' +'60'$" "$BATS_TEST_TMPDIR/shown"
+	grep -E "^name \* +'name 60' +'other'$" "$BATS_TEST_TMPDIR/shown"
+	grep -E '^verified +yes: the control, asked before and after' "$BATS_TEST_TMPDIR/shown"
+	grep -E '^rounds +3 rounds$' "$BATS_TEST_TMPDIR/shown"
+	grep -E '^fence +none: ' "$BATS_TEST_TMPDIR/shown"
+}

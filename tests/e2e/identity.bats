@@ -78,7 +78,19 @@ row_security_is_compared() {
 	psql_pgumbra -c "set role tenant_reader" -c "select id, body from by_owner order by id"
 	expect_outcome mismatch 1
 	expect_discrepancy outcome=mismatch class=values verify.verified=true diff.changed=1
+	"$PGUMBRA" show "$LOG" "$(facts discrepancies | grep -oE '"id": "[^"]+"' | cut -d'"' -f4)" |
+		grep -E '^role +tenant_reader$'
+	run recheck
+	[ "$status" = 1 ]
 	on_candidate "update by_owner set body = 'tenant_reader row 3' where id = 3"
+	recheck # as tenant_reader too: nobody else sees row 3
+}
+
+recheck() {
+	"$PGUMBRA" recheck --primary "$(address_of "$PRIMARY")" \
+		--candidate "$(address_of "$CANDIDATE") user=pgumbra_ro password=pgumbra_ro" \
+		--control "$(address_of "$PRIMARY") user=pgumbra_control password=pgumbra_control" \
+		--set candidate.candidate.impersonate=set_role --set control.impersonate=set_role "$LOG"
 }
 
 @test "row security by role and by setting is compared as the client's role, on PostgreSQL 15" {
