@@ -316,6 +316,25 @@ static void check_client_tls(const struct config *c, struct conf_messages *m)
 		conf_message(m, "[client_tls] sslmode = %s needs ca_file", mode);
 }
 
+static void check_auth(const struct config *c, struct conf_messages *m)
+{
+	const bool file = *config_text(c, "primary", NULL, "auth_file") != '\0';
+	const bool query = *config_text(c, "primary", NULL, "auth_query") != '\0';
+
+	if (strcmp(config_text(c, "primary", NULL, "auth"), "scram") != 0) {
+		if (file || query)
+			conf_message(m, "[primary] %s is for auth = scram only",
+				file ? "auth_file" : "auth_query");
+		return;
+	}
+	/* both: how long a login takes would tell who is in the file */
+	if (file == query)
+		conf_message(m, "[primary] auth = scram needs auth_file or auth_query%s",
+			file ? ", not both" : "");
+	if (query && !*config_text(c, "primary", NULL, "auth_user"))
+		conf_message(m, "[primary] auth_query needs auth_user, the role that runs it");
+}
+
 static void check_listen(const struct config *c, struct conf_messages *m)
 {
 	const char *list = config_text(c, "pgumbra", NULL, "listen"), *why;
@@ -360,6 +379,7 @@ bool config_check(const struct config *c, struct conf_messages *m)
 	for (size_t i = 0; i < count; i++)
 		check_candidate(c, names[i], m);
 	check_client_tls(c, m);
+	check_auth(c, m);
 	check_listen(c, m);
 	check_sizes(c, m);
 

@@ -53,14 +53,19 @@ static const struct setting_definition table[] = {
 		"whether it is what target_session_attrs wants; empty: those of control.conninfo", NULL},
 	{"primary", "monitor_interval", SETTING_DURATION, "1s", 100 * MS, 3600 * SEC, "", RESTART, false, "",
 		"how often it is asked", NULL},
-	{"primary", "auth", SETTING_ENUM, "relay", 0, 0, "relay|scram", RESTART, true, "",
-		"relay: authentication passes to the primary untouched; scram: ends here", NULL},
-	{"primary", "auth_file", SETTING_STRING, "", 0, 0, "", LIVE, true, "file",
-		"SCRAM secrets of roles", NULL},
-	{"primary", "auth_query", SETTING_STRING, "", 0, 0, "", LIVE, true, "SQL",
-		"query that gives a role's SCRAM secret", NULL},
-	{"primary", "auth_user", SETTING_STRING, "", 0, 0, "", LIVE, true, "role",
-		"role that runs auth_query", NULL},
+	{"primary", "auth", SETTING_ENUM, "relay", 0, 0, "relay|scram", RESTART, false, "",
+		"relay: authentication passes to the primary untouched; scram: clients prove their password here by "
+		"SCRAM-SHA-256, and pgumbra with their key to the primary; needs auth_file or auth_query", NULL},
+	{"primary", "auth_file", SETTING_STRING, "", 0, 0, "", LIVE, false, "file",
+		"SCRAM secrets of roles in PgBouncer's format, the same as on the primary (pg_authid.rolpassword): "
+		"\"role\" \"SCRAM-SHA-256$...\"; readable by its owner only", NULL},
+	{"primary", "auth_query", SETTING_STRING, "", 0, 0, "", RESTART, false, "SQL",
+		"query at the primary that gives the SCRAM secret of role $1 in its only or second column; "
+		"schema-qualified, since search_path is empty", NULL},
+	{"primary", "auth_user", SETTING_STRING, "", 0, 0, "", RESTART, false, "role",
+		"role that runs auth_query; its password comes from a passfile", NULL},
+	{"primary", "auth_dbname", SETTING_STRING, "postgres", 0, 0, "", RESTART, false, "name",
+		"database that auth_query runs in", NULL},
 	{"primary", "allow_trust", SETTING_BOOL, "off", 0, 0, "", RESTART, false, "",
 		"run although the primary lets pgumbra's host in without a challenge and others can reach "
 		"the listen addresses", NULL},

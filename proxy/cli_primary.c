@@ -412,6 +412,11 @@ static struct probe probe(const struct host *h, const struct leg *leg, const cha
 
 /* --- findings --- */
 
+static bool ends_login(const struct config *c)
+{
+	return strcmp(config_text(c, "primary", NULL, "auth"), "scram") == 0;
+}
+
 bool cli_listens_locally(const struct config *c)
 {
 	const char *list = config_text(c, "pgumbra", NULL, "listen"), *why;
@@ -428,13 +433,18 @@ static void add_trust(
 	const struct config *c, const char *where, const char *user, struct preflight_findings *f)
 {
 	bool allowed = config_bool(c, "primary", NULL, "allow_trust") || cli_listens_locally(c);
+	const bool ends_here = ends_login(c);
 
 	const struct preflight_topic topic = {allowed ? PREFLIGHT_WARNING : PREFLIGHT_FORBIDS,
 		"trust", "whoever reaches pgumbra is in",
 		"ask for a password (scram-sha-256) from pgumbra's host in the primary's "
 		"pg_hba.conf; or listen on loopback only; or primary.allow_trust=on"};
 
-	preflight_say(f, &topic, where, "lets role %s in from this host without a challenge", user);
+	const struct preflight_topic own = {PREFLIGHT_INFORMATION, "trust",
+		"clients prove their password to pgumbra alone (auth = scram)", ""};
+
+	preflight_say(f, ends_here ? &own : &topic, where,
+		"lets role %s in from this host without a challenge", user);
 }
 
 /* Names a pg_hba.conf is likely to have lines for; authentication comes before the role is looked
@@ -445,8 +455,9 @@ static const char *const strangers[] = {"pgumbra_stranger", "postgres"};
 static void add_scram(const char *where, struct preflight_findings *f)
 {
 	preflight_add(f, PREFLIGHT_WARNING, where,
-		"one of three: the primary's own certificate and key as client_tls.cert_file and "
-		"key_file; or sslmode=disable in primary.conninfo, where the way to the primary is "
+		"one of four: the primary's own certificate and key as client_tls.cert_file and "
+		"key_file; or auth = scram; or sslmode=disable in primary.conninfo, where the way "
+		"to the primary is "
 		"safe; or channel_binding=disable at the clients",
 		"offers SCRAM with channel binding, and clients see another certificate here than "
 		"the primary's: libpq's clients can't log in over TLS (\"SCRAM channel binding "
@@ -465,7 +476,8 @@ static void check_host(const struct config *c, const struct host *h, const struc
 
 		answered |= p.answer != ANSWER_NONE;
 		snprintf(why, sizeof why, "%s", p.why);
-		if (p.binds_channel && leg->cert_file && !p.our_certificate && !told_scram) {
+		if (p.binds_channel && leg->cert_file && !p.our_certificate && !told_scram &&
+			!ends_login(c)) {
 			add_scram(where, f);
 			told_scram = true;
 		}

@@ -85,6 +85,17 @@ static void on_drain_over(evutil_socket_t fd, short what, void *arg)
 	stop_now(arg, "drain_timeout passed");
 }
 
+/* auth = scram. */
+static bool take_auth(struct relay *r, struct error *error)
+{
+	if (strcmp(config_text(r->config, "primary", NULL, "auth"), "scram") != 0)
+		return true;
+	r->shared.auth = auth_new(
+		r->config, r->tls.client, r->shared.max_connections, relay_thread_looked_up, error);
+
+	return r->shared.auth != NULL;
+}
+
 static void on_hup(evutil_socket_t fd, short what, void *arg)
 {
 	struct relay *r = arg;
@@ -267,6 +278,7 @@ static void stop_all(struct relay *r)
 		supervisor_release(&r->supervisor, r->in_haste ? STOP_SHADOW_MS : DRAIN_SHADOW_MS);
 	if (r->started > 0)
 		tell_counters(r);
+	auth_free(r->shared.auth); /* while the threads can still be given its answers */
 	for (unsigned i = 0; i < r->made; i++)
 		relay_thread_release(&r->thread[i]);
 	listeners_release(&r->listeners);
@@ -311,7 +323,7 @@ int relay_run(struct config *config, const char *config_path)
 	read_settings(&r);
 	if (!primary_init(
 		    &r.shared.primary, config_text(config, "primary", NULL, "conninfo"), &error) ||
-		!relay_take_tls(&r, config, &error)) {
+		!relay_take_tls(&r, config, &error) || !take_auth(&r, &error)) {
 		log_error("%s", error.text);
 		primary_release(&r.shared.primary);
 		return EXIT_CONFIGURATION;
@@ -324,6 +336,7 @@ int relay_run(struct config *config, const char *config_path)
 	if (!listeners_init(&r.listeners, config_text(config, "pgumbra", NULL, "listen"), &error)) {
 		log_error("%s", error.text);
 		listeners_release(&r.listeners);
+		auth_free(r.shared.auth);
 		relay_tls_release(&r.tls);
 		return EXIT_RUNTIME; /* the addresses were read before: the world refused them */
 	}

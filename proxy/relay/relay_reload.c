@@ -118,6 +118,7 @@ static void reload_configuration(struct relay *r)
 		r->shared.client_tls != TLS_DISABLE || r->shared.primary.sslmode != TLS_DISABLE;
 	struct conf_messages messages = {0};
 	struct config *now = config_reload(r->config, r->config_path, &messages);
+	struct auth_file *secrets = NULL;
 	struct error error;
 	bool ok = false;
 
@@ -125,15 +126,22 @@ static void reload_configuration(struct relay *r)
 	if (!now)
 		log_error("SIGHUP: the configuration can't be taken over: it and the certificates "
 			  "stay as they were");
+	else if (r->shared.auth && !auth_read_again(r->shared.auth, now, &secrets, &error))
+		log_error("%s; SIGHUP: the configuration and the SCRAM secrets stay as they were",
+			error.text);
 	else if (with_tls && !relay_take_tls(r, now, &error))
 		log_error("%s; SIGHUP: the configuration and the certificates stay as they were",
 			error.text);
 	else
 		ok = true;
 	if (ok) {
+		if (r->shared.auth)
+			auth_take(r->shared.auth, secrets);
 		take_over(r, now);
 		if (with_tls)
 			log_info("SIGHUP: certificates are read again, for new sessions");
+	} else {
+		auth_file_free(secrets);
 	}
 	relay_wake_all(r);
 	conf_messages_release(&messages);

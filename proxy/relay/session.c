@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* accept4 */
 #include "proxy/relay/session_internal.h"
+#include "proxy/relay/session_login.h"
 
 #include "protocol/message.h"
 #include "proxy/log.h"
@@ -95,6 +96,7 @@ static void leave_primary(struct session *s)
 	if (s->editing)
 		sasl_release(&s->sasl);
 	s->editing = false;
+	login_release(s);
 }
 
 void session_end(struct session *s)
@@ -179,7 +181,7 @@ void session_phase_changed(struct session *s)
 	}
 }
 
-static void record(struct session *s, const struct end *from, struct span bytes)
+void session_record(struct session *s, const struct end *from, struct span bytes)
 {
 	struct relay_counters *c = &s->thread->recording.counters;
 
@@ -258,7 +260,7 @@ static bool relay_edited(struct session *s, struct span bytes)
 	}
 	sent = out.len == 0 || (!s->client.deaf && end_send(&s->client, buffer_span(&out)));
 	if (sent)
-		record(s, &s->primary, buffer_span(&out));
+		session_record(s, &s->primary, buffer_span(&out));
 	buffer_release(&out);
 	if (s->sasl.done) {
 		sasl_release(&s->sasl);
@@ -295,7 +297,7 @@ static bool relay_chunk(struct end *from)
 		session_lost(from->other);
 		return false;
 	}
-	record(s, from, bytes);
+	session_record(s, from, bytes);
 
 	return end_has_more(from, (size_t)n, CHUNK_BYTES);
 }
@@ -338,6 +340,7 @@ static void read_from(struct end *e)
 
 	switch (s->state) {
 	case SESSION_STARTUP: startup_continue(s); break;
+	case SESSION_AUTHENTICATING: login_continue(s, e); break;
 	case SESSION_RELAYING: relay_from(e); break;
 	case SESSION_CANCELLING:
 		/* it says nothing to a CancelRequest, and closes when the signal was sent */
@@ -425,6 +428,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		else
 			connect_timed_out(s);
 		break;
+	case SESSION_AUTHENTICATING:
 	case SESSION_RELAYING:
 		log_info("login_timeout passed: closed %s before it was authenticated", peer);
 		session_end(s);

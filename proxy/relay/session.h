@@ -1,6 +1,7 @@
 /* A session: two ends, the client's and the primary's, and what is on its way between them.
  *
  *   STARTUP -> CONNECTING -> RELAYING -> LINGERING -> dead      an ordinary session
+ *                         -> AUTHENTICATING -> RELAYING         with auth = scram: session_login.h
  *           -> CANCELLING -> dead                               a CancelRequest
  *           -> LINGERING -> dead                                refused with our own FATAL
  *
@@ -18,8 +19,9 @@
 #include "proxy/relay/thread.h"
 
 enum session_state {
-	SESSION_STARTUP,    /* the startup packet is being read */
-	SESSION_CONNECTING, /* to the primary */
+	SESSION_STARTUP,	/* the startup packet is being read */
+	SESSION_CONNECTING,	/* to the primary */
+	SESSION_AUTHENTICATING, /* the login ends here (auth = scram) */
 	SESSION_RELAYING,
 	SESSION_CANCELLING, /* the CancelRequest is with the primary, which closes when done */
 	SESSION_LINGERING,  /* the client is being told; waits until it closes */
@@ -62,8 +64,9 @@ struct session {
 	uint32_t route;			 /* where CancelRequests for it are to go; NO_ROUTE */
 	bool with_tls;			 /* this attempt; the other one is left when: */
 	bool other_way;
-	bool editing;	  /* the list of SASL mechanisms is still to pass */
-	struct sasl sasl; /* while editing */
+	bool editing;	     /* the list of SASL mechanisms is still to pass */
+	struct sasl sasl;    /* while editing */
+	struct login *login; /* owned; until AUTHENTICATING is over */
 	uint8_t length_word[4];
 	uint8_t *startup; /* owned until it was sent, and no other way is left */
 	uint32_t startup_len, startup_have;

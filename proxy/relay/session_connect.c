@@ -1,5 +1,6 @@
 /* The way to the primary: addresses, TLS, the startup packet. */
 #include "proxy/relay/session_internal.h"
+#include "proxy/relay/session_login.h"
 
 #include "protocol/message.h"
 #include "protocol/reader.h"
@@ -102,19 +103,28 @@ void connect_timed_out(struct session *s)
 
 static void finish_connecting(struct session *s)
 {
+	const bool ends_here = s->thread->shared->auth != NULL;
+
+	if (ends_here && !login_init(s)) {
+		session_tell_fatal(s, "53200", "out of memory");
+		return;
+	}
 	s->step = CONNECT_DONE;
 	free(s->startup);
 	s->startup = NULL;
 	s->primary.wants_write = false;
 	/* so that what TLS holds already is looked at when the pause ends */
 	end_pause(&s->primary, PAUSE_CONNECTING);
-	s->editing = s->primary.ssl && !s->client.ssl;
+	s->editing = s->primary.ssl && !s->client.ssl && !ends_here;
 	if (s->editing)
 		sasl_init(&s->sasl, CHUNK_BYTES);
 	end_watch(&s->primary);
 	if (s->primary.deaf)
 		session_lost(&s->primary);
-	session_begin_relaying(s);
+	if (ends_here)
+		login_begin(s);
+	else
+		session_begin_relaying(s);
 }
 
 static void send_startup(struct session *s)

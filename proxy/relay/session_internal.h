@@ -23,10 +23,14 @@ void session_open_end(struct session *s, struct end *e, int fd);
 void session_lost(struct end *lost);
 /* The startup packet behind its length word. */
 struct span session_packet(const struct session *s);
+/* These bytes of one end went on to the other: for the account and the tape. */
+void session_record(struct session *s, const struct end *from, struct span bytes);
 
 /* --- session_startup.c --- */
 /* Something may be read from the client, or its handshake can go on. */
 void startup_continue(struct session *s);
+/* The startup packet's last `user`; absent without one. */
+struct span session_user(const struct session *s);
 
 /* --- session_connect.c --- */
 /* Begins with the addresses; the session is CONNECTING or CANCELLING. */

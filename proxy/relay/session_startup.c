@@ -151,6 +151,16 @@ static struct span user_of(const struct startup_message *m)
 	return user;
 }
 
+struct span session_user(const struct session *s)
+{
+	struct startup_message m;
+
+	if (!parse_startup(session_packet(s), &m))
+		return (struct span){NULL, 0};
+
+	return user_of(&m);
+}
+
 /* What client_tls.sslmode asks for. A unix socket needs no TLS. */
 static bool may_enter(struct session *s, const struct startup_message *m)
 {

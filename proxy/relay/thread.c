@@ -2,7 +2,7 @@
 #include "proxy/relay/thread.h"
 
 #include "proxy/log.h"
-#include "proxy/relay/session.h"
+#include "proxy/relay/session_login.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -131,6 +131,16 @@ void relay_thread_tell_handshake(struct relay_thread *t, const char *peer, const
 		log_warning("%s: TLS handshake with %s failed (%u such failures since the last "
 			    "line)",
 			why, peer, times);
+}
+
+void relay_thread_tell_login(struct relay_thread *t, const char *role, const char *why)
+{
+	const uint32_t times = due(t, &t->logins);
+
+	if (times > 0)
+		log_warning("%s: role \"%s\" could not log in (%u such failures since the last "
+			    "line)",
+			why, role, times);
 }
 
 /* --- accepting --- */
@@ -279,6 +289,40 @@ static void follow_tls(struct relay_thread *t)
 	free(given);
 }
 
+/* --- answers of auth_query --- */
+
+void relay_thread_looked_up(struct auth_lookup *l)
+{
+	struct relay_thread *t = l->asker;
+
+	auth_lookup_push(&t->looked_up, l);
+	relay_thread_wake(t);
+}
+
+static void take_answer(struct relay_thread *t, const struct auth_lookup *l)
+{
+	struct session *s = l->id.slot < t->slots ? t->slot[l->id.slot] : NULL;
+
+	/* the session may have gone meanwhile */
+	if (s && s->id.generation == l->id.generation && s->state == SESSION_AUTHENTICATING &&
+		s->login->step == LOGIN_LOOKUP)
+		login_looked_up(s, l);
+}
+
+static void take_answers(struct relay_thread *t, bool use)
+{
+	struct auth_lookup *l = atomic_exchange(&t->looked_up, NULL);
+
+	while (l) {
+		struct auth_lookup *next = l->next;
+
+		if (use)
+			take_answer(t, l);
+		auth_lookup_free(l);
+		l = next;
+	}
+}
+
 static void follow_phase(struct relay_thread *t)
 {
 	const enum relay_phase phase = atomic_load(&t->shared->phase);
@@ -303,6 +347,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	follow_epoch(t);
 	follow_switch(t);
 	follow_phase(t);
+	take_answers(t, true);
 }
 
 void relay_thread_wake(const struct relay_thread *t)
@@ -406,6 +451,7 @@ void relay_thread_release(struct relay_thread *t)
 		reap(t);
 		event_base_free(t->base);
 	}
+	take_answers(t, false);
 	follow_tls(t);
 	tls_release(&t->tls);
 	if (t->wake_fd >= 0)

@@ -6,6 +6,7 @@
 #ifndef PGUMBRA_PROXY_RELAY_THREAD_H
 #define PGUMBRA_PROXY_RELAY_THREAD_H
 
+#include "proxy/relay/auth.h"
 #include "proxy/relay/listener.h"
 #include "proxy/relay/primary.h"
 #include "proxy/relay/recorder.h"
@@ -37,7 +38,8 @@ struct relay_shared {
 	uint64_t sample;			/* threshold of the coin */
 	size_t max_message_bytes, max_result_bytes;
 	enum tls_mode client_tls;
-	int done_fd; /* eventfd: a thread has ended */
+	struct auth *auth; /* owned by the main thread; NULL: auth = relay */
+	int done_fd;	   /* eventfd: a thread has ended */
 
 	atomic_uint login_timeout_ms; /* may change, for new connections */
 	atomic_uint phase;	      /* enum relay_phase */
@@ -66,14 +68,15 @@ struct relay_thread {
 	struct relay_tls tls;	/* owned references */
 	/* owned until the thread takes it: contexts after a reload */
 	_Atomic(struct relay_tls *) next_tls;
-	uint8_t *chunk; /* CHUNK_BYTES, for every read */
+	_Atomic(struct auth_lookup *) looked_up; /* owned: answers that wait */
+	uint8_t *chunk;				 /* CHUNK_BYTES, for every read */
 
 	struct session **slot; /* owned sessions; NULL where free */
 	uint32_t *generation;
 	uint32_t slots, used;
 	uint32_t *free_slot;  /* [used, slots): the free ones */
 	struct session *dead; /* to be freed at the loop's end */
-	struct trouble unreachable, handshakes;
+	struct trouble unreachable, handshakes, logins;
 };
 
 /* tape may be NULL; it is owned by the thread from here on, even on failure. */
@@ -93,6 +96,9 @@ void relay_thread_wake(const struct relay_thread *t);
 bool relay_thread_give_tls(struct relay_thread *t, const struct relay_tls *tls)
 	__attribute__((warn_unused_result));
 
+/* Thread of auth_query: the answer to a session of the thread that asked. */
+void relay_thread_looked_up(struct auth_lookup *l);
+
 /* --- for sessions, in this thread --- */
 /* Microseconds, read once per turn of the loop. */
 uint64_t relay_thread_now(struct relay_thread *t);
@@ -105,5 +111,7 @@ void relay_thread_bury(struct relay_thread *t, struct session *s);
 void relay_thread_tell_unreachable(struct relay_thread *t, const char *why);
 /* A client's TLS handshake failed: the same. */
 void relay_thread_tell_handshake(struct relay_thread *t, const char *peer, const char *why);
+/* A login could not be brought to its end (auth = scram), not for a wrong password: the same. */
+void relay_thread_tell_login(struct relay_thread *t, const char *role, const char *why);
 
 #endif

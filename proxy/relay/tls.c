@@ -434,6 +434,29 @@ bool tls_peer_is_user(const SSL *ssl, struct span user)
 	return same;
 }
 
+size_t tls_end_point(const SSL *ssl, bool ours, uint8_t out[TLS_END_POINT_MAX])
+{
+	const X509 *certificate = ours ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
+	const EVP_MD *digest = NULL;
+	int signed_with = NID_undef;
+	unsigned len = 0;
+
+	if (!certificate ||
+		X509_get_signature_info((X509 *)certificate, &signed_with, NULL, NULL, NULL) != 1)
+		return 0;
+	/* the RFC: the signature's own digest, but for those that are weak */
+	if (signed_with == NID_md5 || signed_with == NID_sha1)
+		digest = EVP_sha256();
+	else if (signed_with != NID_undef)
+		digest = EVP_get_digestbynid(signed_with);
+	if (!digest || EVP_MD_get_size(digest) > TLS_END_POINT_MAX ||
+		X509_digest(certificate, digest, out, &len) != 1)
+		len = 0;
+	ERR_clear_error();
+
+	return len;
+}
+
 bool tls_peer_has_certificate(const SSL *ssl, const char *file)
 {
 	X509 *theirs = SSL_get0_peer_certificate(ssl), *ours = NULL;

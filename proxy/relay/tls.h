@@ -16,7 +16,7 @@
 #include <openssl/ssl.h>
 #include <sys/types.h>
 
-enum { TLS_PATH_MAX = 1024, TLS_RECORD_BYTES = 16384, TLS_WHY_MAX = 256 };
+enum { TLS_PATH_MAX = 1024, TLS_RECORD_BYTES = 16384, TLS_WHY_MAX = 256, TLS_END_POINT_MAX = 64 };
 
 enum tls_mode { /* in the order of their strength */
 	TLS_DISABLE,
@@ -83,6 +83,10 @@ bool tls_has_alpn(const SSL *ssl);
 bool tls_peer_is_host(const SSL *ssl, const char *host);
 /* Is the common name of the peer's certificate exactly this? */
 bool tls_peer_is_user(const SSL *ssl, struct span user);
+/* What a channel is bound to, tls-server-end-point of RFC 5929: the digest of the server's
+ * certificate, ours or the peer's. 0: there is none (no certificate, or a kind of signature that
+ * the RFC doesn't cover). */
+size_t tls_end_point(const SSL *ssl, bool ours, uint8_t out[TLS_END_POINT_MAX]);
 /* Is the peer's certificate the first one of the file? */
 bool tls_peer_has_certificate(const SSL *ssl, const char *file);
 

@@ -150,14 +150,14 @@ said() {
 		sampel = 1
 		sample = 2
 		[primary]
-		auth = scram
+		auth = none
 		conninfo = host=a user=u
 	INI
 	for command in run check; do
 		run -2 "$PGUMBRA" $command -c bad.conf
 		said "bad.conf:2: [shadow] has no key sampel, did you mean sample?"
 		said "bad.conf:3: [shadow] sample = 2: out of range, allowed: 0 to 1"
-		said "bad.conf:5: [primary] auth = scram: this version does not have it yet"
+		said "bad.conf:5: [primary] auth = none: allowed: relay, scram"
 	done
 	run -2 "$PGUMBRA" check --primary 'host=a user=u' --candidate host=b
 	said "user is not allowed"

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -263,9 +264,9 @@ static void what_this_version_lacks_is_refused_by_name(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_true(set(f, "primary.auth=relay"));
-	assert_false(set(f, "primary.auth=scram"));
-	expect_message(f, 0, "[primary] auth = scram", "does not have it yet");
+	assert_true(set(f, "shadow.latency_budget=0"));
+	assert_false(set(f, "shadow.latency_budget=1ms"));
+	expect_message(f, 0, "[shadow] latency_budget", "does not have it yet");
 	assert_false(set(f, "candidate.a.fence=heartbeat"));
 	expect_message(f, 1, "[candidate a] fence = heartbeat", "does not have it yet");
 	assert_true(set(f, "candidate.a.fence=none"));
@@ -357,6 +358,37 @@ static void what_is_missing_is_said(void **state)
 	assert_true(read_text(f, PRIMARY "[candidate a]\n"));
 	assert_false(config_check(f->config, &f->messages));
 	expect_message(f, 2, "[candidate a] conninfo is not set", NULL);
+}
+
+static void scram_needs_secrets_from_one_place(void **state)
+{
+	static const struct {
+		const char *given[4], *said;
+	} cases[] = {{{"auth=scram"}, "needs auth_file or auth_query"},
+		{{"auth=scram", "auth_file=f"}, NULL},
+		{{"auth=scram", "auth_query=q", "auth_user=u"}, NULL},
+		{{"auth=scram", "auth_query=q"}, "needs auth_user"},
+		{{"auth=scram", "auth_file=f", "auth_query=q", "auth_user=u"}, "not both"},
+		{{"auth_file=f"}, "auth_file is for auth = scram only"},
+		{{"auth=relay", "auth_query=q"}, "auth_query is for auth = scram only"}};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		config_free(f->config);
+		conf_messages_release(&f->messages);
+		f->config = config_new();
+		assert_true(set(f, "primary.conninfo=host=a"));
+		assert_true(set(f, "shadow.enabled=off"));
+		for (size_t k = 0; k < 4 && cases[i].given[k]; k++) {
+			char text[64];
+
+			snprintf(text, sizeof text, "primary.%s", cases[i].given[k]);
+			assert_true(set(f, text));
+		}
+		assert_int_equal(config_check(f->config, &f->messages), !cases[i].said);
+		if (cases[i].said)
+			expect_message(f, 0, "[primary] ", cases[i].said);
+	}
 }
 
 static void sizes_must_fit_each_other(void **state)
@@ -589,6 +621,7 @@ int main(void)
 		TEST(candidates_are_limited_and_share_names_without_case),
 		TEST(the_primary_takes_only_the_keys_of_an_address),
 		TEST(what_is_missing_is_said),
+		TEST(scram_needs_secrets_from_one_place),
 		TEST(sizes_must_fit_each_other),
 		TEST(passwords_never_stand_in_messages_or_in_the_public_form),
 		TEST(an_unknown_connection_option_is_named_where_no_password_can_be),
