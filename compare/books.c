@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 /* struct books is nothing but 64-bit counters, which books_delta relies on. */
 _Static_assert(sizeof(struct books) % sizeof(uint64_t) == 0, "books are counters only");
@@ -21,6 +23,29 @@ void books_end(struct books *b, unsigned candidate, enum outcome outcome, enum r
 	assert(reason == REASON_NONE || reason_outcome(reason) == outcome);
 	c->count[outcome][reason]++;
 	assert(books_pending(c) <= c->seen); /* B2: nothing ends that was not seen */
+}
+
+static bool same_kind(const struct error_kind *a, const struct error_kind *b)
+{
+	return a->candidate == b->candidate && a->outcome == b->outcome &&
+	       strcmp(a->primary, b->primary) == 0 && strcmp(a->answer, b->answer) == 0;
+}
+
+void books_error(struct books *b, struct error_kinds *kinds, unsigned candidate,
+	enum outcome outcome, const char *primary, const char *answer)
+{
+	struct error_kind kind = {.candidate = (uint8_t)candidate, .outcome = (uint8_t)outcome};
+	uint32_t at = 0;
+
+	snprintf(kind.primary, sizeof kind.primary, "%s", primary);
+	snprintf(kind.answer, sizeof kind.answer, "%s", answer);
+	while (at < kinds->count && !same_kind(&kinds->kind[at], &kind))
+		at++;
+	if (at == kinds->count && at < BOOKS_MAX_ERRORS - 1) {
+		kinds->kind[at] = kind; /* before it counts: the process may die in between */
+		kinds->count++;
+	}
+	b->errors[at]++;
 }
 
 uint64_t books_outcome(const struct books_candidate *c, enum outcome outcome)

@@ -13,7 +13,7 @@
 #include "compare/outcome.h"
 #include <stdint.h>
 
-enum { BOOKS_MAX_CANDIDATES = 8, BOOKS_MAX_WAIVERS = 64 };
+enum { BOOKS_MAX_CANDIDATES = 8, BOOKS_MAX_WAIVERS = 64, BOOKS_MAX_ERRORS = 128 };
 
 struct books_candidate {
 	uint64_t seen;
@@ -32,8 +32,23 @@ struct books {
 	/* By the waiver's place in the configuration: differences that it accepted, and mismatches
 	 * that it would have accepted, had it not expired. */
 	uint64_t waived[BOOKS_MAX_WAIVERS], expired[BOOKS_MAX_WAIVERS];
+	uint64_t errors[BOOKS_MAX_ERRORS]; /* executions that met an error, by error_kinds */
 	struct books_candidate candidate[BOOKS_MAX_CANDIDATES];
 };
+
+/* What the counters of errors are for, beside the books and as long-lived. The last one is for all
+ * kinds that found no place. */
+struct error_kind {
+	uint8_t candidate, outcome;
+	char primary[6], answer[6]; /* SQLSTATE; "" without an error, or without a SQLSTATE */
+};
+struct error_kinds {
+	uint32_t count;
+	struct error_kind kind[BOOKS_MAX_ERRORS];
+};
+/* An execution ended so after an error on one side or both. */
+void books_error(struct books *b, struct error_kinds *kinds, unsigned candidate,
+	enum outcome outcome, const char *primary, const char *answer);
 
 /* One execution came into being, for this candidate. */
 void books_seen(struct books *b, unsigned candidate);

@@ -37,7 +37,7 @@ struct report *report_new(void)
 {
 	struct report *r = calloc(1, sizeof *r);
 	json_t **const objects[] = {&r->shape_index, &r->run_index, &r->unobserved, &r->ids,
-		&r->resolved, &r->books_seen, &r->findings, &r->waivers};
+		&r->resolved, &r->books_seen, &r->findings, &r->waivers, &r->errors};
 
 	if (!r)
 		return NULL;
@@ -97,6 +97,7 @@ void report_free(struct report *r)
 	json_decref(r->books_seen);
 	json_decref(r->findings);
 	json_decref(r->waivers);
+	json_decref(r->errors);
 	json_decref(r->broken_names);
 	free(r);
 }
@@ -396,6 +397,40 @@ static bool add_waived(struct report *r, const json_t *from)
 	return true;
 }
 
+/* ---- errors ---- */
+
+static bool add_error(struct report *r, const json_t *from)
+{
+	json_t *key = json_sprintf("%s/%s/%s/%s", member_text(from, "candidate"),
+		member_text(from, "outcome"), member_text(from, "primary"),
+		member_text(from, "sqlstate"));
+	const char *name = json_string_value(key);
+	json_t *known = name ? json_object_get(r->errors, name) : NULL;
+	bool ok = name != NULL;
+
+	if (known)
+		ok = add_to(known, "count", member_count(from, "count"));
+	else if (ok && json_object_size(r->errors) < REPORT_MAX_ERRORS)
+		ok = json_object_set_new(r->errors, name, json_copy((json_t *)from)) == 0;
+	else if (ok)
+		r->over_limit++;
+	json_decref(key);
+
+	return ok;
+}
+
+static bool add_errors(struct report *r, const json_t *list)
+{
+	json_t *from;
+	size_t i;
+
+	json_array_foreach (list, i, from)
+		if (!add_error(r, from))
+			return false;
+
+	return true;
+}
+
 /* ---- records ---- */
 
 /* The same file given twice must not count twice. */
@@ -453,6 +488,7 @@ static bool add_books(
 	run->closed = false;
 	if (!add_object(r->unobserved, json_object_get(from, "unobserved")) ||
 		!add_waived(r, json_object_get(from, "waivers")) ||
+		!add_errors(r, json_object_get(from, "errors")) ||
 		!add_books_candidates(r, run, json_object_get(from, "candidates")))
 		return false;
 	json_array_foreach (json_object_get(from, "shapes"), i, shape)

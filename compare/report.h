@@ -7,9 +7,10 @@
  * and a later start closed is dropped(shadow_restart); it comes off the earlier run's last gauge.
  *
  * The JSON form is contract: one object with books, shapes, discrepancies (open mismatches, as
- * logged), coverage, gate. Besides: undecided (records of other outcomes, as logged), runs, days,
- * open_mismatches, findings, waivers (each with hits, and expired_hits: mismatches that it would
- * have accepted before its end), input (broken and repeated lines, lost records).
+ * logged), coverage, gate. Besides: errors (by SQLSTATE of both sides, with counts), undecided
+ * (records of other outcomes, as logged), runs, days, open_mismatches, findings, waivers (each with
+ * hits, and expired_hits: mismatches that it would have accepted before its end), input (broken and
+ * repeated lines, lost records).
  */
 #ifndef PGUMBRA_COMPARE_REPORT_H
 #define PGUMBRA_COMPARE_REPORT_H

@@ -1,5 +1,6 @@
 #include "compare/report_model.h"
 
+#include "compare/compare.h"
 #include "compare/waiver.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -421,6 +422,46 @@ struct report_group *report_groups(const struct report *r, size_t *n)
 	json_decref(index);
 
 	return groups;
+}
+
+/* ---- errors ---- */
+
+static int by_count(const void *left, const void *right)
+{
+	json_t *const *a = left, *const *b = right;
+	uint64_t n = member_count(*a, "count"), m = member_count(*b, "count");
+
+	return (n < m) - (n > m);
+}
+
+json_t *report_errors(const struct report *r)
+{
+	json_t **list = calloc(json_object_size(r->errors) + 1, sizeof *list), *value, *out;
+	const char *name;
+	size_t n = 0;
+
+	out = json_array();
+	json_object_foreach (r->errors, name, value)
+		if (list)
+			list[n++] = value;
+	if (list)
+		qsort(list, n, sizeof *list, by_count);
+	for (size_t i = 0; i < n; i++)
+		json_array_append(out, list[i]);
+	free(list);
+
+	return out;
+}
+
+const char *report_error_group(const json_t *error)
+{
+	const char *sqlstate = member_text(error, "sqlstate");
+
+	if (!*sqlstate && strcmp(member_text(error, "outcome"), "candidate_failed") == 0)
+		return error_group_name(ERROR_CONNECTION); /* nobody was there to say one */
+
+	return error_group_name(
+		error_group_of(*sqlstate ? sqlstate : member_text(error, "primary")));
 }
 
 /* ---- shapes ---- */

@@ -302,6 +302,22 @@ static json_t *waivers_json(const struct report *r)
 	return out;
 }
 
+static json_t *errors_json(const struct report *r)
+{
+	json_t *list = report_errors(r), *out = json_array(), *error;
+	size_t i;
+
+	json_array_foreach (list, i, error) {
+		json_t *one = json_copy(error);
+
+		json_object_set_new(one, "group", json_string(report_error_group(error)));
+		json_array_append_new(out, one);
+	}
+	json_decref(list);
+
+	return out;
+}
+
 static json_t *input_json(const struct report *r)
 {
 	json_t *out = json_object();
@@ -352,8 +368,9 @@ bool report_json(struct report *r, struct buffer *out)
 	json_object_set_new(all, "runs", runs_json(r));
 	json_object_set_new(all, "findings", findings_json(r));
 	json_object_set_new(all, "waivers", waivers_json(r));
+	json_object_set_new(all, "errors", errors_json(r));
 	json_object_set_new(all, "input", input_json(r));
-	ok = json_object_size(all) == 13 &&
+	ok = json_object_size(all) == 14 &&
 	     json_dump_callback(all, take, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
 	json_decref(all);
 	buffer_add(out, "\n", 1);

@@ -14,6 +14,7 @@ enum {
 	REPORT_MAX_DISCREPANCIES = 100000,
 	REPORT_MAX_CRITERIA = 16,
 	REPORT_MAX_WAIVERS = 10000,
+	REPORT_MAX_ERRORS = 10000,
 	REPORT_NAMED_LINES = 10, /* broken lines that are named */
 };
 
@@ -77,6 +78,7 @@ struct report {
 	json_t *resolved;		   /* id -> when (us) */
 	json_t *books_seen;		   /* digest of books records, so that none counts twice */
 	json_t *findings;		   /* text -> true */
+	json_t *errors;	 /* "candidate/outcome/primary/sqlstate" -> the record, counts added */
 	json_t *waivers; /* name -> {match, ... as the latest start says it, hits, expired_hits} */
 	uint64_t broken, repeated;
 	json_t *broken_names; /* array of "input:line: what" */
@@ -131,6 +133,11 @@ struct report_group {
 };
 /* Mismatches first come. Caller frees; *n groups. NULL with *n = 0 when there are none. */
 struct report_group *report_groups(const struct report *r, size_t *n);
+
+/* The kinds of errors, most frequent first; a new array of borrowed records' references. */
+json_t *report_errors(const struct report *r);
+/* "missing_object", ...: what the candidate's SQLSTATE means, else the primary's. */
+const char *report_error_group(const json_t *error);
 
 /* Small helpers for reading records. */
 const char *member_text(const json_t *object, const char *name); /* "" if none */

@@ -436,6 +436,39 @@ static void waivers_text(struct buffer *b, const struct report *r)
 		waiver_text(b, r, name, waiver);
 }
 
+/* ---- errors ---- */
+
+static void error_text(struct buffer *b, const json_t *error)
+{
+	char n[32];
+
+	buffer_printf(b, "%10s  primary ", view_count(member_count(error, "count"), n));
+	view_line(b, *member_text(error, "primary") ? member_text(error, "primary") : "-", 5);
+	buffer_printf(b, ", ");
+	view_line(b, member_text(error, "candidate"), 40);
+	buffer_printf(b, " ");
+	view_line(b, *member_text(error, "sqlstate") ? member_text(error, "sqlstate") : "-", 5);
+	buffer_printf(b, "  %s: ", report_error_group(error));
+	view_line(b, member_text(error, "outcome"), 30);
+	buffer_printf(b, "\n");
+}
+
+static void errors_text(struct buffer *b, const struct report *r)
+{
+	json_t *list = report_errors(r), *error;
+	size_t i;
+
+	if (json_array_size(list) > 0)
+		heading(b, "Errors by SQLSTATE, of executions");
+	json_array_foreach (list, i, error)
+		if (i < GROUPS_LISTED)
+			error_text(b, error);
+	if (json_array_size(list) > GROUPS_LISTED)
+		buffer_printf(b, "%zu more; the json form has all of them\n",
+			json_array_size(list) - GROUPS_LISTED);
+	json_decref(list);
+}
+
 /* ---- coverage and shapes ---- */
 
 static void coverage_text(struct buffer *b, const struct report *r)
@@ -555,6 +588,7 @@ bool report_text(struct report *r, struct buffer *out)
 	notes_text(out, r);
 	ok = discrepancies_text(out, r);
 	waivers_text(out, r);
+	errors_text(out, r);
 	books_text(out, r);
 	coverage_text(out, r);
 	ok = shapes_text(out, r) && ok;

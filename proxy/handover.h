@@ -33,11 +33,12 @@ struct shadow_page {
 		uint64_t unobserved[UNOBSERVED_COUNT]; /* relay's and shadow's together */
 		uint64_t number;		       /* of the record */
 	} logged, told;
-	uint64_t starts;	  /* shadow processes so far */
-	char run[37];		  /* UUIDv7 of this relay process's run */
-	uint64_t parsing_hash[2]; /* hash of the text being parsed now, 0 else: a text that killed
-				     the parser is poison */
-	uint64_t poison[16][2];	  /* such texts, filled by the next start */
+	struct error_kinds errors; /* what books.errors counts */
+	uint64_t starts;	   /* shadow processes so far */
+	char run[37];		   /* UUIDv7 of this relay process's run */
+	uint64_t parsing_hash[2];  /* hash of the text being parsed now, 0 else: a text that killed
+				      the parser is poison */
+	uint64_t poison[16][2];	   /* such texts, filled by the next start */
 	uint32_t poison_count;
 	atomic_uint log_level; /* enum log_level; the shadow looks at it on SIGHUP */
 	char findings[16384];  /* preflight's: lines, each with its NUL, an empty one at the end */

@@ -96,6 +96,7 @@ struct journal_books {
 	uint64_t unobserved[UNOBSERVED_COUNT]; /* delta, relay's and shadow's together */
 	uint64_t on_tape, frames_open;	       /* gauges */
 	const struct waivers *waivers;	       /* whose counters stand in delta; may be NULL */
+	const struct error_kinds *errors;      /* what delta->errors counts; may be NULL */
 	const struct shape_delta *shapes;
 	size_t nshapes;
 	uint64_t number; /* of the record within its run, from 1 */

@@ -482,6 +482,29 @@ static json_t *frames_record(const struct journal_books *b)
 	return out;
 }
 
+static json_t *error_record(const struct journal_books *b, unsigned at)
+{
+	const struct error_kind *k = &b->errors->kind[at];
+	bool named = at < b->errors->count && k->candidate < b->ncandidates;
+
+	return json_pack("{s:o, s:s, s:s, s:s, s:I}", "candidate",
+		journal_text(named ? b->candidates[k->candidate] : ""), "outcome",
+		named ? outcome_name((enum outcome)k->outcome) : "", "primary",
+		named ? k->primary : "", "sqlstate", named ? k->answer : "other", "count",
+		(json_int_t)b->delta->errors[at]);
+}
+
+static json_t *errors_record(const struct journal_books *b)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; b->errors && i < BOOKS_MAX_ERRORS; i++)
+		if (b->delta->errors[i] > 0)
+			json_array_append_new(list, error_record(b, i));
+
+	return list;
+}
+
 /* By name: what each accepted, and what it would have accepted but for its end. */
 static json_t *waived_record(const struct journal_books *b)
 {
@@ -501,7 +524,7 @@ static json_t *waived_record(const struct journal_books *b)
 json_t *journal_record_books(const char *run, const struct journal_books *b, uint64_t lost)
 {
 	json_t *record = record_new("books", run);
-	json_t *candidates = json_object(), *shapes = json_array();
+	json_t *candidates = json_object(), *shapes = json_array(), *errors;
 
 	json_object_set_new(record, "number", json_integer((json_int_t)b->number));
 	json_object_set_new(record, "relayed", json_integer((json_int_t)b->relayed));
@@ -515,6 +538,10 @@ json_t *journal_record_books(const char *run, const struct journal_books *b, uin
 			candidate_record(&b->delta->candidate[i], b->pending[i]));
 	json_object_set_new(record, "candidates", candidates);
 	set_object(record, "waivers", waived_record(b));
+	errors = errors_record(b);
+	if (json_array_size(errors) > 0)
+		json_object_set(record, "errors", errors);
+	json_decref(errors);
 	for (size_t i = 0; i < b->nshapes; i++)
 		json_array_append_new(shapes, shape_record(&b->shapes[i]));
 	json_object_set_new(record, "shapes", shapes);

@@ -68,6 +68,7 @@ struct mirror_answer {
 	struct result
 		result;	   /* MIRROR_ANSWERED; on_done may move it out (leave it result_init'ed) */
 	char text[176];	   /* MIRROR_FAILED: why, for the operator */
+	char sqlstate[6];  /* MIRROR_FAILED: what the server said, or "" */
 	bool role_refused; /* MIRROR_FAILED, wrapper: the read's role can't be taken on there */
 	bool cold;	   /* first reads on a new connection */
 	uint64_t round_trip_us; /* of the connection, bare Sync */

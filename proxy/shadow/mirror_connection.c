@@ -40,11 +40,18 @@ static void lose(struct connection *c, enum reason reason, const char *why)
 	struct mirror_answer answer = {.status = MIRROR_FAILED, .reason = reason};
 	bool busy = c->state == CONNECTION_BUSY;
 
-	if (c->exchange.fatal)
+	if (c->exchange.fatal) {
+		const char *sqlstate = c->exchange.sqlstate;
+
 		snprintf(answer.text, sizeof answer.text,
-			"the server ended the connection with SQLSTATE %s", c->exchange.sqlstate);
-	else
+			"the server ended the connection with SQLSTATE %s", sqlstate);
+		snprintf(answer.sqlstate, sizeof answer.sqlstate, "%s", sqlstate);
+		/* a recovery conflict or a time limit may end the whole session */
+		if (error_group_reason(error_group_of(sqlstate)) != REASON_NONE)
+			answer.reason = error_group_reason(error_group_of(sqlstate));
+	} else {
 		snprintf(answer.text, sizeof answer.text, "%s", why);
+	}
 	shut(c, answer.text);
 	if (!busy) {
 		c->events->on_state(c->self, c);

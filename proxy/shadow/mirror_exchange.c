@@ -415,6 +415,7 @@ static void fail_answer(
 
 	answer->status = MIRROR_FAILED;
 	answer->reason = reason;
+	snprintf(answer->sqlstate, sizeof answer->sqlstate, "%s", sqlstate);
 	snprintf(answer->text, sizeof answer->text, "the server reported SQLSTATE %s%s%s",
 		sqlstate[0] ? sqlstate : "(none)", shown ? ": " : "", shown ? message : "");
 }

@@ -166,6 +166,18 @@ static void book(struct verifier *v, unsigned candidate, const struct dark_read 
 		v->on_end(v->watcher, candidate, read, outcome, reason);
 }
 
+/* Verdicts on errors are counted by SQLSTATE; without an error on either side this does nothing. */
+static void count_error(const struct trial *t, enum outcome outcome, const struct result *primary,
+	const struct result *answer)
+{
+	struct verifier *v = t->verifier;
+	bool ours = primary->end == RESULT_ERROR, theirs = answer->end == RESULT_ERROR;
+
+	if (ours || theirs)
+		books_error(v->books, v->options.errors, t->candidate, outcome,
+			ours ? primary->sqlstate : "", theirs ? answer->sqlstate : "");
+}
+
 static void trial_end(struct trial *t, enum outcome outcome, enum reason reason)
 {
 	book(t->verifier, t->candidate, t->read, t->shape, outcome, reason);
@@ -237,8 +249,10 @@ static void log_failure(struct trial *t, const struct mirror_answer *failure)
 
 	result_init(&answer, 0);
 	answer.end = RESULT_ERROR;
+	snprintf(answer.sqlstate, sizeof answer.sqlstate, "%s", failure->sqlstate);
 	snprintf(answer.message, sizeof answer.message, "%s", failure->text);
 	snprintf(c.hint, sizeof c.hint, "%s", reason_name(failure->reason));
+	count_error(t, OUTCOME_CANDIDATE_FAILED, &t->read->primary, &answer);
 	log_difference(t, reason_outcome(failure->reason), failure->reason, &c, &t->read->primary,
 		&answer);
 	result_release(&answer);
@@ -262,6 +276,7 @@ static bool waived(struct trial *t, const struct comparison *c, const struct res
 		return false;
 	v->books->waived[at]++;
 	t->waiver = w->list[at].name;
+	count_error(t, OUTCOME_WAIVED, primary, answer);
 	log_difference(t, OUTCOME_WAIVED, REASON_NONE, c, primary, answer);
 	trial_end(t, OUTCOME_WAIVED, REASON_NONE);
 
@@ -451,8 +466,10 @@ static void conclude(struct trial *t, const struct comparison *c, const struct r
 	} else if (c->order_ambiguous) {
 		outcome = OUTCOME_AMBIGUOUS_ORDER;
 	}
-	if (outcome == OUTCOME_MISMATCH)
+	if (outcome == OUTCOME_MISMATCH) {
 		note_expired(t, c, primary);
+		count_error(t, outcome, primary, &t->answer);
+	}
 	if (outcome != OUTCOME_AMBIGUOUS_ORDER)
 		log_difference(t, outcome, reason, c, primary, &t->answer);
 	trial_end(t, outcome, reason);
@@ -571,10 +588,12 @@ static void first_look(struct trial *t, struct mirror_answer *answer)
 	rules_of(t, &rules);
 	compare_results(&t->read->primary, &answer->result, &rules, &c);
 	shape_look(t->shape, t->candidate, c.equal);
-	if (c.equal)
+	if (c.equal) {
+		count_error(t, OUTCOME_MATCHED, &t->read->primary, &answer->result);
 		trial_end(t, OUTCOME_MATCHED, REASON_NONE);
-	else if (!waived(t, &c, &t->read->primary, &answer->result))
+	} else if (!waived(t, &c, &t->read->primary, &answer->result)) {
 		verify(t);
+	}
 }
 
 static void no_answer(struct trial *t, struct mirror_answer *answer)

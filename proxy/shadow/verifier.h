@@ -38,6 +38,7 @@ struct verifier_options {
 	size_t queue_reads;  /* verifications at once */
 	size_t diff_limit_bytes;
 	const struct waivers *waivers; /* borrowed; NULL: none */
+	struct error_kinds *errors;    /* borrowed: what books->errors counts */
 };
 
 struct verifier; /* opaque */

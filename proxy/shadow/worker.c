@@ -196,6 +196,7 @@ static void tell_books(struct worker *w, bool final)
 	struct journal_books j = {.candidates = w->names,
 		.ncandidates = w->ncandidates,
 		.waivers = &w->waivers,
+		.errors = &w->page->errors,
 		.final = final};
 	uint64_t pending[BOOKS_MAX_CANDIDATES];
 	struct books delta;
@@ -593,6 +594,7 @@ static bool make_verdicts(struct worker *w)
 		.queue_reads = (size_t)config_integer(w->config, "verify", NULL, "queue_reads"),
 		.diff_limit_bytes = DIFF_LIMIT_BYTES,
 		.waivers = &w->waivers,
+		.errors = &w->page->errors,
 	};
 	struct observer_options o = {
 		.max_sessions =

@@ -207,3 +207,74 @@ books_after_resolved() {
 	grep -E '^rounds +3 rounds$' "$BATS_TEST_TMPDIR/shown"
 	grep -E '^fence +none: ' "$BATS_TEST_TMPDIR/shown"
 }
+
+# --- errors ---
+
+# "COUNT SQLSTATE-of-primary SQLSTATE-of-candidate group outcome", a line each
+errors_are() {
+	report | "$PYTHON" -c 'import json, sys
+for e in json.load(sys.stdin)["errors"]:
+    print(e["count"], e["primary"] or "-", e["sqlstate"] or "-", e["group"], e["outcome"])'
+}
+
+@test "errors are counted by SQLSTATE; timeouts, conflicts, resources and losses are candidate_failed" {
+	# what a server says when it cancels for recovery, lacks memory and so on, at will
+	on_primary "create function says(code text) returns int stable language sql as 'select 1'"
+	on_candidate "create function says(code text) returns int stable language plpgsql as \$\$
+		begin if code <> '' then raise exception using errcode = code, message = code; end if;
+		return 1; end \$\$"
+	on_both "create table locked (id int)"
+	on_primary "create table gone as select 1 as id; grant select on gone to pgumbra_control"
+	start_pgumbra candidate.candidate.statement_timeout=2s candidate.candidate.pool_size=1
+	for code in '' 40001 53200 57014 P0001 P0001; do
+		psql_pgumbra -c "select says('$code')"
+	done
+	psql_pgumbra -c "select id from gone"
+	run psql_pgumbra -c "select 1/(id - 1) from price where id < 3"
+	[ "$status" != 0 ]
+	lock_candidate
+	psql_pgumbra -c "select count(*) from locked"
+	expect_outcome candidate_failed timeout 2
+	psql_pgumbra -c "select count(*) as again from locked"
+	wait_for "$DEADLINE" "a read that waits for the lock" somebody_waits
+	on_candidate "select pg_terminate_backend(pid) from pg_stat_activity
+		where usename = 'pgumbra_ro' and wait_event_type = 'Lock'"
+	expect_outcome candidate_failed connection 1
+	unlock_candidate
+	expect_outcome candidate_failed retryable 1
+	expect_outcome candidate_failed resource 1
+	expect_outcome candidate_failed 5
+	expect_outcome mismatch 3
+	expect_outcome matched 2
+	errors_are
+	diff <(errors_are | sort) <(sort <<-'END'
+		1 - 40001 retryable candidate_failed
+		1 - 53200 resource candidate_failed
+		1 - 57014 timeout candidate_failed
+		1 - 55P03 timeout candidate_failed
+		1 - 57P01 connection candidate_failed
+		2 - P0001 other mismatch
+		1 - 42P01 missing_object mismatch
+		1 22012 22012 other matched
+	END
+	)
+	"$PGUMBRA" report "$LOG" | grep '2  primary -, candidate P0001  other: mismatch'
+}
+
+lock_candidate() {
+	coproc LOCK { cluster_psql "$CANDIDATE" "$DATABASE" -At 2>&1; }
+	echo "begin; lock table locked; select 'locked';" >&"${LOCK[1]}"
+	read -r -t "$DEADLINE" line <&"${LOCK[0]}"
+	[ "$line" = locked ]
+}
+
+unlock_candidate() {
+	local pid=$LOCK_PID
+	eval "exec ${LOCK[1]}>&-"
+	wait "$pid"
+}
+
+somebody_waits() {
+	[ "$(on_candidate "select count(*) from pg_stat_activity
+		where usename = 'pgumbra_ro' and wait_event_type = 'Lock'")" = 1 ]
+}
