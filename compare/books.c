@@ -48,6 +48,13 @@ void books_error(struct books *b, struct error_kinds *kinds, unsigned candidate,
 	b->errors[at]++;
 }
 
+void books_widened(struct books *b, unsigned candidate, uint32_t widened)
+{
+	assert(candidate < BOOKS_MAX_CANDIDATES);
+	for (unsigned i = 0; i < WIDENING_COUNT; i++)
+		b->candidate[candidate].widened[i] += widened >> i & 1;
+}
+
 uint64_t books_outcome(const struct books_candidate *c, enum outcome outcome)
 {
 	uint64_t sum = 0;

@@ -11,6 +11,7 @@
 #define PGUMBRA_COMPARE_BOOKS_H
 
 #include "compare/outcome.h"
+#include "compare/values.h"
 #include <stdint.h>
 
 enum { BOOKS_MAX_CANDIDATES = 8, BOOKS_MAX_WAIVERS = 64, BOOKS_MAX_ERRORS = 128 };
@@ -18,6 +19,7 @@ enum { BOOKS_MAX_CANDIDATES = 8, BOOKS_MAX_WAIVERS = 64, BOOKS_MAX_ERRORS = 128 
 struct books_candidate {
 	uint64_t seen;
 	uint64_t count[OUTCOME_COUNT][REASON_COUNT]; /* outcomes without a reason: REASON_NONE */
+	uint64_t widened[WIDENING_COUNT]; /* executions equal only by this setting of [compare] */
 };
 
 struct books {
@@ -54,6 +56,8 @@ void books_error(struct books *b, struct error_kinds *kinds, unsigned candidate,
 void books_seen(struct books *b, unsigned candidate);
 /* It ended. reason is REASON_NONE or one that belongs to the outcome (asserted). */
 void books_end(struct books *b, unsigned candidate, enum outcome outcome, enum reason reason);
+/* It ended as equal by these widenings (WIDENING_BITs; 0: by none). */
+void books_widened(struct books *b, unsigned candidate, uint32_t widened);
 uint64_t books_outcome(
 	const struct books_candidate *c, enum outcome outcome); /* over its reasons */
 uint64_t books_pending(const struct books_candidate *c);	/* seen minus all outcomes */

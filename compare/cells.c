@@ -1,13 +1,9 @@
 #include "compare/cells.h"
 
-#include "protocol/reader.h"
+#include "compare/json_form.h"
+#include "compare/scalars.h"
 #include <ctype.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-enum { FORMAT_TEXT = 0, FORMAT_BINARY = 1, JSON_LIMIT = 1 << 16, NUMBER_LIMIT = 64 };
 
 bool cell_type_is_text(uint32_t type)
 {
@@ -17,53 +13,13 @@ bool cell_type_is_text(uint32_t type)
 
 /* ---- numbers ---- */
 
-/* Leaves what decides a decimal's value: no zeros at the end of a fraction. */
-static struct span without_trailing_zeros(struct span s)
-{
-	if (!memchr(s.data, '.', s.len) || memchr(s.data, 'e', s.len))
-		return s;
-	while (s.len > 0 && s.data[s.len - 1] == '0')
-		s.len--;
-	if (s.len > 0 && s.data[s.len - 1] == '.')
-		s.len--;
-
-	return s;
-}
-
-struct binary_numeric {
-	uint16_t ndigits, sign;
-	int16_t weight;
-	struct span digits;
-};
-
-/* numeric_send: ndigits, weight, sign, dscale, base-10000 digits. */
-static bool read_numeric(struct span s, struct binary_numeric *out)
-{
-	struct reader r = reader_over(s);
-
-	out->ndigits = read_u16(&r);
-	out->weight = (int16_t)read_u16(&r);
-	out->sign = read_u16(&r);
-	read_u16(&r);
-	out->digits = read_bytes(&r, (size_t)out->ndigits * 2);
-	if (!reader_done(&r))
-		return false;
-	while (out->ndigits > 0 && out->digits.data[out->digits.len - 1] == 0 &&
-		out->digits.data[out->digits.len - 2] == 0) {
-		out->ndigits--;
-		out->digits.len -= 2;
-	}
-
-	return true;
-}
-
 static bool numeric_same_value(uint16_t format, struct span a, struct span b)
 {
 	struct binary_numeric m, n;
 
 	if (format == FORMAT_TEXT)
-		return span_equal(without_trailing_zeros(a), without_trailing_zeros(b));
-	if (!read_numeric(a, &m) || !read_numeric(b, &n))
+		return span_equal(decimal_trimmed(a), decimal_trimmed(b));
+	if (!scalar_numeric(a, &m) || !scalar_numeric(b, &n))
 		return false;
 	if (m.sign != n.sign || m.ndigits != n.ndigits)
 		return false;
@@ -71,46 +27,11 @@ static bool numeric_same_value(uint16_t format, struct span a, struct span b)
 	return m.ndigits == 0 || (m.weight == n.weight && span_equal(m.digits, n.digits));
 }
 
-static bool text_double(struct span s, double *out)
-{
-	char text[NUMBER_LIMIT], *end;
-
-	if (s.len == 0 || s.len >= sizeof text)
-		return false;
-	memcpy(text, s.data, s.len);
-	text[s.len] = '\0';
-	*out = strtod(text, &end);
-
-	return *end == '\0' && end != text;
-}
-
-static bool cell_double(uint32_t type, uint16_t format, struct span s, double *out)
-{
-	struct reader r = reader_over(s);
-	uint64_t bits;
-	uint32_t low;
-	float single;
-
-	if (format == FORMAT_TEXT)
-		return text_double(s, out);
-	bits = read_u32(&r);
-	if (type == TYPE_FLOAT4) {
-		low = (uint32_t)bits;
-		memcpy(&single, &low, sizeof single);
-		*out = (double)single;
-		return reader_done(&r);
-	}
-	bits = bits << 32 | read_u32(&r);
-	memcpy(out, &bits, sizeof bits);
-
-	return reader_done(&r);
-}
-
 static bool float_close(uint32_t type, uint16_t format, struct span a, struct span b)
 {
 	double limit = type == TYPE_FLOAT4 ? 1e-6 : 1e-14, x, y;
 
-	if (!cell_double(type, format, a, &x) || !cell_double(type, format, b, &y))
+	if (!scalar_double(type, format, a, &x) || !scalar_double(type, format, b, &y))
 		return false;
 	if (!isfinite(x) || !isfinite(y))
 		return false;
@@ -122,21 +43,13 @@ static bool float_same_value(uint32_t type, uint16_t format, struct span a, stru
 {
 	double x, y;
 
-	if (!cell_double(type, format, a, &x) || !cell_double(type, format, b, &y))
+	if (!scalar_double(type, format, a, &x) || !scalar_double(type, format, b, &y))
 		return false;
 
 	return !(x < y) && !(x > y) && isnan(x) == isnan(y); /* -0 and 0 are the same */
 }
 
 /* ---- text ---- */
-
-static struct span without_trailing_blanks(struct span s)
-{
-	while (s.len > 0 && s.data[s.len - 1] == ' ')
-		s.len--;
-
-	return s;
-}
 
 static bool same_but_for_case(struct span a, struct span b)
 {
@@ -153,7 +66,7 @@ static const char *text_hint(struct span a, struct span b)
 {
 	size_t shorter = a.len < b.len ? a.len : b.len;
 
-	if (span_equal(without_trailing_blanks(a), without_trailing_blanks(b)))
+	if (span_equal(blanks_trimmed(a), blanks_trimmed(b)))
 		return "padding";
 	if (same_but_for_case(a, b))
 		return "case";
@@ -164,73 +77,6 @@ static const char *text_hint(struct span a, struct span b)
 }
 
 /* ---- time ---- */
-
-static int64_t days_from_civil(int64_t y, int64_t m, int64_t d)
-{
-	int64_t era, yoe, doy;
-
-	y -= m <= 2;
-	era = (y >= 0 ? y : y - 399) / 400;
-	yoe = y - era * 400;
-	doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-
-	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-static const char *text_offset(const char *at, int64_t *seconds)
-{
-	int hours = 0, minutes = 0, used = 0, sign = *at == '-' ? -1 : 1;
-
-	*seconds = 0;
-	if (*at != '+' && *at != '-')
-		return at;
-	at++;
-	if (sscanf(at, "%2d%n", &hours, &used) != 1)
-		return NULL;
-	at += used;
-	if (*at == ':' && sscanf(at, ":%2d%n", &minutes, &used) == 1)
-		at += used;
-	*seconds = sign * (hours * 3600 + minutes * 60);
-
-	return at;
-}
-
-/* ISO style only: the local time as written and the instant, both in microseconds. */
-static bool text_time(struct span s, int64_t *local, int64_t *instant)
-{
-	int y, mo, d, h, mi, se, used = 0;
-	int64_t offset, unit = 100000, micros = 0;
-	char text[NUMBER_LIMIT];
-	const char *at;
-
-	if (s.len >= sizeof text || memchr(s.data, '\0', s.len))
-		return false;
-	memcpy(text, s.data, s.len);
-	text[s.len] = '\0';
-	if (sscanf(text, "%6d-%2d-%2d %2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &se, &used) != 6)
-		return false;
-	at = text + used;
-	if (*at == '.')
-		for (at++; *at >= '0' && *at <= '9'; at++, unit /= 10)
-			micros += (*at - '0') * unit;
-	at = text_offset(at, &offset);
-	if (!at || *at != '\0')
-		return false;
-	*local = ((days_from_civil(y, mo, d) * 24 + h) * 60 + mi) * 60 + se;
-	*local = *local * 1000000 + micros;
-	*instant = *local - offset * 1000000;
-
-	return true;
-}
-
-static bool binary_time(struct span s, int64_t *out)
-{
-	struct reader r = reader_over(s);
-	uint64_t high = read_u32(&r);
-
-	*out = (int64_t)(high << 32 | read_u32(&r));
-	return reader_done(&r);
-}
 
 /* A whole number of quarter hours, up to 26 hours: the farthest that two time zones lie apart. */
 static bool zone_apart(int64_t a, int64_t b)
@@ -250,8 +96,9 @@ static bool other_time_zone(uint16_t format, struct span a, struct span b)
 	int64_t local_a, local_b, at_a, at_b;
 
 	if (format == FORMAT_BINARY)
-		return binary_time(a, &at_a) && binary_time(b, &at_b) && zone_apart(at_a, at_b);
-	if (!text_time(a, &local_a, &at_a) || !text_time(b, &local_b, &at_b))
+		return scalar_binary_time(a, &at_a) && scalar_binary_time(b, &at_b) &&
+		       zone_apart(at_a, at_b);
+	if (!scalar_text_time(a, &local_a, &at_a) || !scalar_text_time(b, &local_b, &at_b))
 		return false;
 
 	return at_a == at_b || zone_apart(at_a, at_b);
@@ -259,25 +106,17 @@ static bool other_time_zone(uint16_t format, struct span a, struct span b)
 
 /* ---- json ---- */
 
-static json_t *parse_json(uint32_t type, uint16_t format, struct span s)
+static struct span json_text(uint32_t type, uint16_t format, struct span s)
 {
-	if (type == TYPE_JSONB && format == FORMAT_BINARY && s.len > 0)
-		s = span_of(s.data + 1, s.len - 1); /* jsonb_send: a version byte first */
-	if (s.len > JSON_LIMIT)
-		return NULL;
-
-	return json_loadb((const char *)s.data, s.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	/* jsonb_send: a version byte first */
+	return type == TYPE_JSONB && format == FORMAT_BINARY && s.len > 0
+		       ? span_of(s.data + 1, s.len - 1)
+		       : s;
 }
 
 static bool same_json(uint32_t type, uint16_t format, struct span a, struct span b)
 {
-	json_t *x = parse_json(type, format, a), *y = parse_json(type, format, b);
-	bool same = x && y && json_equal(x, y);
-
-	json_decref(x);
-	json_decref(y);
-
-	return same;
+	return json_same_value(json_text(type, format, a), json_text(type, format, b));
 }
 
 const char *cell_hint(uint32_t type, uint16_t format, struct span a, struct span b)
@@ -318,9 +157,7 @@ enum cell_order cell_compare_key(uint32_t type, uint16_t format, struct span a, 
 	case TYPE_NUMERIC: same = numeric_same_value(format, a, b); break;
 	case TYPE_FLOAT4:
 	case TYPE_FLOAT8: same = float_same_value(type, format, a, b); break;
-	case TYPE_BPCHAR:
-		same = span_equal(without_trailing_blanks(a), without_trailing_blanks(b));
-		break;
+	case TYPE_BPCHAR: same = span_equal(blanks_trimmed(a), blanks_trimmed(b)); break;
 	case TYPE_JSONB: same = same_json(type, format, a, b); break;
 	case 0:
 	case TYPE_INTERVAL:

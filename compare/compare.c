@@ -8,7 +8,9 @@
  *     and its tag add nothing to that.
  *  4. The same rows in another sequence are equal where the statement has no order, and where it
  * has one as long as only rows with equal sort keys changed places.
- *  5. Other rows: missing_rows or extra_rows when one side has all of the other's, else values, or
+ *  5. Rows that a setting lets be the same (values.h) count as such, and `widened` says why. What
+ *     is left after that:
+ *  6. Other rows: missing_rows or extra_rows when one side has all of the other's, else values, or
  *     by their number. A free choice of rows (LIMIT without a total order, order that leaks into
  *     values) makes the difference ambiguous; the number of rows is never free to LIMIT alone.
  */
@@ -113,6 +115,7 @@ static void set_hint(struct comparison *out, const char *hint)
 static bool differs(struct comparison *out, enum difference_class class, const char *hint)
 {
 	out->equal = false;
+	out->widened = 0;
 	out->class = class;
 	set_hint(out, hint);
 
@@ -180,9 +183,36 @@ static const char *name_difference(const struct result_column *p, const struct r
 	return strcmp(p->name, c->name) != 0 ? "name" : NULL;
 }
 
+static int64_t typmod_time_unit(int32_t typmod)
+{
+	return time_unit_of_digits(typmod < 0 || typmod > 6 ? 6 : (unsigned)typmod);
+}
+
+/* Type modifiers that a widening makes the same; 0: none does. */
+static uint32_t typmod_widening(
+	const struct result_column *p, const struct result_column *c, const struct value_rules *v)
+{
+	if (!v)
+		return 0;
+	switch (p->type_oid) {
+	case TYPE_NUMERIC:
+	case TYPE_NUMERIC_ARRAY: return v->numeric_scale ? WIDENING_BIT(WIDENING_NUMERIC_SCALE) : 0;
+	case TYPE_BPCHAR:
+	case TYPE_BPCHAR_ARRAY: return v->bpchar ? WIDENING_BIT(WIDENING_BPCHAR) : 0;
+	case TYPE_TIME:
+	case TYPE_TIMESTAMP:
+	case TYPE_TIMESTAMPTZ: /* both hold the digits that count */
+		return v->time_unit_us > 1 && typmod_time_unit(p->typmod) <= v->time_unit_us &&
+				       typmod_time_unit(c->typmod) <= v->time_unit_us
+			       ? WIDENING_BIT(WIDENING_TIMESTAMP_PRECISION)
+			       : 0;
+	default: return 0;
+	}
+}
+
 /* What differs, or NULL. */
 static const char *column_difference(const struct result_column *p, const struct result_column *c,
-	const struct compare_rules *rules, bool *unknown)
+	const struct compare_rules *rules, bool *unknown, uint32_t *widened)
 {
 	bool numeric = p->type_oid == TYPE_NUMERIC || p->type_oid == TYPE_NUMERIC_ARRAY;
 
@@ -193,8 +223,13 @@ static const char *column_difference(const struct result_column *p, const struct
 	case TYPES_OTHER: return "type";
 	case TYPES_UNKNOWN: *unknown = true; break;
 	}
-	if (p->typmod != c->typmod)
-		return numeric ? "numeric_scale" : "typmod";
+	if (p->typmod != c->typmod) {
+		uint32_t widening = typmod_widening(p, c, rules->values);
+
+		if (!widening)
+			return numeric ? "numeric_scale" : "typmod";
+		*widened |= widening;
+	}
 
 	return p->format != c->format ? "format" : NULL;
 }
@@ -229,7 +264,7 @@ static bool compare_columns(const struct result *p, const struct result *c,
 		const char *hint = p->names_only || c->names_only
 					   ? name_difference(&p->columns[i], &c->columns[i])
 					   : column_difference(&p->columns[i], &c->columns[i],
-						     rules, &unknown);
+						     rules, &unknown, &out->widened);
 
 		if (hint)
 			return differs(out, CLASS_COLUMNS, hint);
@@ -287,10 +322,31 @@ static enum cell_order compare_keys(const struct order_rule *order, const struct
 	return CELL_SAME;
 }
 
+/* The keys may differ by a widening. */
+static enum cell_order widened_keys(const struct result *p, const struct result *c,
+	const struct compare_rules *rules, struct span a, struct span b, unsigned *column)
+{
+	const struct order_rule *order = &rules->order;
+	enum cell_order keys = compare_keys(order, p, a, b, column);
+
+	if (keys != CELL_OTHER || !rules->values)
+		return keys;
+	for (unsigned i = 0; i < visible_keys(order); i++) {
+		uint16_t at = (uint16_t)order->keys[i].column;
+
+		*column = at;
+		if (!cells_alike(p, c, rules, at, diff_value(a, at), diff_value(b, at)))
+			return CELL_OTHER;
+	}
+
+	return CELL_SAME;
+}
+
 /* The same rows in another sequence, under an ORDER BY. */
 static void compare_sequences(const struct result *p, const struct result *c,
-	const struct order_rule *order, struct comparison *out)
+	const struct compare_rules *rules, struct comparison *out)
 {
+	const struct order_rule *order = &rules->order;
 	bool unsure = !keys_complete(order);
 	size_t p_at = 0, c_at = 0;
 	struct span p_row, c_row;
@@ -302,22 +358,26 @@ static void compare_sequences(const struct result *p, const struct result *c,
 	}
 	while (result_kept_row(p, &p_at, &p_row) && result_kept_row(c, &c_at, &c_row)) {
 		unsigned column = 0;
-		enum cell_order keys = compare_keys(order, p, p_row, c_row, &column);
+		enum cell_order keys;
 
+		if (rows_alike(p, c, rules, p_row, c_row))
+			continue;
+		out->order_explained = true;
+		keys = widened_keys(p, c, rules, p_row, c_row, &column);
 		if (keys == CELL_OTHER) {
 			bool text = cell_type_is_text(column_of(p, column)->type_oid);
 
+			out->order_explained = false;
 			differs(out, CLASS_ORDER, text ? "collation" : "");
 			return;
 		}
 		unsure |= keys == CELL_UNSURE;
 	}
-	if (unsure || order->total) {
+	if (out->order_explained && (unsure || order->total)) {
+		out->order_explained = false;
 		differs(out, CLASS_ORDER, "");
 		out->order_ambiguous = !order->total;
-		return;
 	}
-	out->order_explained = true;
 }
 
 /* ---- other rows ---- */
@@ -435,25 +495,41 @@ static void judge_rows(const struct result *p, const struct result *c,
 		set_hint(out, hint_of(d, p));
 }
 
+static bool may_widen(const struct result *r, const struct compare_rules *rules)
+{
+	const struct form_rules side = {
+		.names = &rules->primary_types, .values = rules->values, .summed = rules->summed};
+
+	return widening_needed(r, &side);
+}
+
 static void compare_other_rows(const struct result *p, const struct result *c,
 	const struct compare_rules *rules, bool canonical, struct comparison *out)
 {
 	struct row_set p_rows = {0}, c_rows = {0};
 	struct row_difference d = {0};
+	uint32_t widened;
 
 	if (!p->kept_all || !c->kept_all) {
 		judge_by_count(p, c, &rules->order, out);
-		out->undecidable |= canonical; /* the bytes differ, the values may not */
+		/* the bytes differ, the values may not */
+		out->undecidable |= canonical || (p->rows == c->rows && may_widen(p, rules));
 		return;
 	}
 	if (row_set_load(p, canonical ? &rules->primary_types : NULL, &p_rows) &&
 		row_set_load(c, canonical ? &rules->candidate_types : NULL, &c_rows) &&
-		row_difference_make(&p_rows, &c_rows, &d)) {
-		judge_rows(p, c, &rules->order, &d, &p_rows, &c_rows, out);
+		row_difference_make(&p_rows, &c_rows, &d) &&
+		row_difference_widen(&d, p, c, rules, &widened)) {
+		if (d.missing.count == 0 && d.extra.count == 0)
+			out->widened |= widened;
+		else
+			judge_rows(p, c, &rules->order, &d, &p_rows, &c_rows, out);
 	} else {
 		judge_by_count(p, c, &rules->order, out);
 		out->undecidable = true;
 	}
+	if (out->equal && rules->order.ordered)
+		compare_sequences(p, c, rules, out);
 	row_difference_release(&d);
 	row_set_release(&p_rows);
 	row_set_release(&c_rows);
@@ -495,7 +571,7 @@ static void compare_rows(const struct result *p, const struct result *c,
 	if (!digest_equal_multiset(&p_digest, &c_digest))
 		compare_other_rows(p, c, rules, canonical, out);
 	else if (rules->order.ordered)
-		compare_sequences(p, c, &rules->order, out);
+		compare_sequences(p, c, rules, out);
 	else
 		out->order_explained = true;
 }

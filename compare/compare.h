@@ -8,6 +8,7 @@
 
 #include "compare/outcome.h"
 #include "compare/result.h"
+#include "compare/values.h"
 
 enum { COMPARE_MAX_KEYS = 16 };
 
@@ -30,15 +31,29 @@ struct order_rule {
 		       ...) */
 };
 
-/* Types of the two servers: names of types beyond the built-in range (oid >= 16384), or NULL. */
+/* How values of a type are built from others. */
+enum type_build {
+	TYPE_SIMPLE,	 /* or not known */
+	TYPE_ARRAY,	 /* inner: of its elements */
+	TYPE_DOMAIN,	 /* inner: what it is over */
+	TYPE_RANGE,	 /* inner: of its bounds */
+	TYPE_MULTIRANGE, /* inner: the range */
+	TYPE_COMPOSITE,	 /* its values name their fields' types themselves */
+};
+
+/* Types of the two servers: names of types beyond the built-in range (oid >= 16384), or NULL, and
+ * how they are built (NULL: as the layout of their values suggests). */
 struct type_names {
 	const char *(*name)(void *self, uint32_t oid);
 	void *self;
+	enum type_build (*build)(void *self, uint32_t oid, uint32_t *inner);
 };
 
 struct compare_rules {
 	struct order_rule order;
 	struct type_names primary_types, candidate_types;
+	const struct value_rules *values; /* borrowed; NULL: strict */
+	uint64_t summed; /* bit i: output column i may be computed from a float aggregate */
 };
 
 enum difference_class {
@@ -82,7 +97,8 @@ struct comparison {
 				 answer     that is malformed or did not end, the name of a user-defined
 				 type, memory */
 	enum difference_class class;
-	char hint[32]; /* "" or a likely cause: numeric_scale, collation, ... */
+	char hint[32];	  /* "" or a likely cause: numeric_scale, collation, ... */
+	uint32_t widened; /* WIDENING_BITs without which it would not be equal; 0 if it is not */
 };
 
 /* Columns first, then rows; the rules stand at the top of compare.c. */

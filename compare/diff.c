@@ -75,12 +75,14 @@ bool diff_results(const struct result *primary, const struct result *candidate,
 	bool canonical = canonical_needed(primary) || canonical_needed(candidate), cut = false;
 	struct row_set p = {0}, c = {0};
 	struct row_difference d = {0};
+	uint32_t widened;
 	bool ok;
 
 	*out = (struct diff){0};
 	ok = row_set_load(primary, canonical ? &rules->primary_types : NULL, &p) &&
 	     row_set_load(candidate, canonical ? &rules->candidate_types : NULL, &c) &&
 	     row_difference_make(&p, &c, &d) &&
+	     row_difference_widen(&d, primary, candidate, rules, &widened) &&
 	     row_difference_align(&d, &p, &c, primary, &rules->order, &cut);
 	if (ok) {
 		out->truncated = cut || !primary->kept_all || !candidate->kept_all;

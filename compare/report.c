@@ -155,6 +155,13 @@ static bool tally_add(struct tally *t, const json_t *from)
 	return true;
 }
 
+static void add_widened(uint64_t widened[WIDENING_COUNT], const json_t *from)
+{
+	for (unsigned i = 0; i < WIDENING_COUNT; i++)
+		widened[i] =
+			add_counts(widened[i], member_count(from, widening_name((enum widening)i)));
+}
+
 uint64_t tally_sum(const struct tally *t)
 {
 	uint64_t sum = 0;
@@ -338,6 +345,7 @@ static bool add_shape(struct report *r, const json_t *from, int64_t since_us)
 		s->mismatches_from_us = since_us;
 		s->mismatches_latest = mismatches;
 	}
+	add_widened(s->widened, json_object_get(from, "widened"));
 
 	return tally_add(&s->tally, outcomes) &&
 	       add_histogram(&s->primary, json_object_get(latency, "primary")) &&
@@ -463,6 +471,7 @@ static bool add_books_candidates(struct report *r, struct report_run *run, const
 		c->seen = add_counts(c->seen, member_count(value, "seen"));
 		if (!tally_add(&c->tally, value))
 			return false;
+		add_widened(c->widened, json_object_get(value, "widened"));
 		run->pending[at] = member_count(value, "pending");
 	}
 

@@ -46,6 +46,19 @@ static json_t *frames_json(const struct report *r)
 	return out;
 }
 
+/* Executions that were equal only by a setting of [compare], by its name. */
+static json_t *widened_json(const uint64_t widened[WIDENING_COUNT])
+{
+	json_t *out = json_object();
+
+	for (unsigned i = 0; i < WIDENING_COUNT; i++)
+		if (widened[i] > 0)
+			json_object_set_new(
+				out, widening_name((enum widening)i), count(widened[i]));
+
+	return out;
+}
+
 static json_t *candidate_books(const struct report *r, size_t i)
 {
 	struct candidate_figures f;
@@ -53,6 +66,7 @@ static json_t *candidate_books(const struct report *r, size_t i)
 
 	report_candidate_figures(r, i, &f);
 	add_tally(out, &f.tally);
+	json_object_set_new(out, "widened", widened_json(r->candidate[i].widened));
 	json_object_set_new(out, "pending", count(f.pending));
 	json_object_set_new(out, "seen", count(r->candidate[i].seen));
 	json_object_set_new(out, "relayed", count(r->relayed));
@@ -112,6 +126,7 @@ static json_t *shape_json(const struct report_shape *s)
 	json_object_set_new(out, "normalized", json_string(s->normalized));
 	json_object_set_new(out, "candidate", json_string(s->candidate));
 	json_object_set_new(out, "outcomes", outcomes);
+	json_object_set_new(out, "widened", widened_json(s->widened));
 	json_object_set_new(out, "executions", count(s->executions));
 	json_object_set_new(out, "compared", count(tally_compared(&s->tally)));
 	json_object_set_new(out, "distinct_params", count(hll_estimate(&s->params)));

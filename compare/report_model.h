@@ -5,6 +5,7 @@
 #include "compare/evidence.h"
 #include "compare/outcome.h"
 #include "compare/report.h"
+#include "compare/values.h"
 #include <jansson.h>
 
 enum {
@@ -29,6 +30,7 @@ struct report_candidate {
 	uint64_t seen;
 	struct tally tally;
 	uint64_t closed; /* what later starts closed of this candidate's pending executions */
+	uint64_t widened[WIDENING_COUNT]; /* equal only by this setting of [compare] */
 };
 
 struct report_shape {
@@ -37,6 +39,7 @@ struct report_shape {
 	struct tally tally;
 	struct hll params;
 	struct histogram *primary, *candidate_us; /* owned, NULL until something is known */
+	uint64_t widened[WIDENING_COUNT];
 	char *first_seen, *last_seen;
 	/* The latest books record that counts mismatches of it: how many, and what it tells of
 	 * begins here (0: not known). */

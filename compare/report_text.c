@@ -171,6 +171,25 @@ static void outcome_text(
 	}
 }
 
+/* What a setting of [compare] made equal: not hidden among the matches. */
+static void widened_text(struct buffer *b, const struct report *r, const struct report_candidate *c)
+{
+	char n[32];
+
+	for (unsigned w = 0; w < WIDENING_COUNT; w++) {
+		size_t shapes = 0;
+
+		if (c->widened[w] == 0)
+			continue;
+		for (size_t i = 0; i < r->nshapes; i++)
+			shapes += r->shape[i].widened[w] > 0 &&
+				  strcmp(r->shape[i].candidate, c->name) == 0;
+		buffer_printf(b, "%12s  equal only by compare.%s, of %zu shape%s: %s\n",
+			view_count(c->widened[w], n), widening_name((enum widening)w), shapes,
+			shapes == 1 ? "" : "s", widening_help((enum widening)w));
+	}
+}
+
 static void books_text(struct buffer *b, const struct report *r)
 {
 	heading(b, "Books");
@@ -188,6 +207,7 @@ static void books_text(struct buffer *b, const struct report *r)
 		for (unsigned o = 0; o < OUTCOME_COUNT; o++)
 			if (f.tally.count[o] > 0)
 				outcome_text(b, &f.tally, (enum outcome)o, c->seen);
+		widened_text(b, r, c);
 		candidate_figures_release(&f);
 	}
 }

@@ -3,8 +3,6 @@
 #include "compare/canonical.h"
 #include <stdlib.h>
 
-enum { CANONICAL_ROW_LIMIT = 1 << 28 };
-
 static bool add_row(struct row_set *s, size_t *cap, struct row row)
 {
 	if (s->count == *cap) {
@@ -22,17 +20,19 @@ static bool add_row(struct row_set *s, size_t *cap, struct row row)
 }
 
 static bool hash_row(const struct result *r, struct span body, const struct type_names *names,
-	struct buffer *scratch, uint64_t hash[2])
+	struct form *scratch, uint64_t hash[2])
 {
 	struct digest d;
 
 	digest_init(&d);
 	if (names) {
-		buffer_clear(scratch);
-		canonical_row(scratch, r, body, names);
-		if (scratch->failed)
+		const struct form_rules rules = {.names = names};
+
+		form_clear(scratch);
+		canonical_row(scratch, r, body, &rules);
+		if (form_failed(scratch))
 			return false;
-		body = buffer_span(scratch);
+		body = buffer_span(&scratch->bytes);
 	}
 	digest_row(&d, body);
 	hash[0] = d.multiset[0]; /* of one row: the hash of the row */
@@ -43,19 +43,19 @@ static bool hash_row(const struct result *r, struct span body, const struct type
 
 bool row_set_load(const struct result *r, const struct type_names *names, struct row_set *out)
 {
-	struct buffer scratch;
+	struct form scratch;
 	size_t at = 0, cap = 0;
 	struct span body;
 	bool ok = true;
 
 	*out = (struct row_set){0};
-	buffer_init(&scratch, CANONICAL_ROW_LIMIT);
+	form_init(&scratch);
 	while (ok && result_kept_row(r, &at, &body)) {
 		struct row row = {.body = body, .position = out->count, .partner = ROW_ALONE};
 
 		ok = hash_row(r, body, names, &scratch, row.hash) && add_row(out, &cap, row);
 	}
-	buffer_release(&scratch);
+	form_release(&scratch);
 	if (!ok)
 		row_set_release(out);
 

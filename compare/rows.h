@@ -26,6 +26,17 @@ struct row_difference {
 	struct row_set extra;	/* on the candidate only */
 };
 
+/* Takes out what is the same on both sides by a widening (values.h); *widened gets what made it so.
+ * False: out of memory, and d is of no use any more. */
+bool row_difference_widen(struct row_difference *d, const struct result *primary,
+	const struct result *candidate, const struct compare_rules *rules, uint32_t *widened);
+/* Are two rows, one of each result, or two values of one column, the same, as strict or as wide as
+ * the rules are? */
+bool rows_alike(const struct result *primary, const struct result *candidate,
+	const struct compare_rules *rules, struct span a, struct span b);
+bool cells_alike(const struct result *primary, const struct result *candidate,
+	const struct compare_rules *rules, uint16_t column, struct span a, struct span b);
+
 /* False: out of memory, *out is empty then. names, when not NULL, stand for the server's own oids
  * inside binary values (canonical.h). */
 bool row_set_load(const struct result *r, const struct type_names *names, struct row_set *out);

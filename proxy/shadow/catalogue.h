@@ -5,6 +5,7 @@
 #ifndef PGUMBRA_SHADOW_CATALOGUE_H
 #define PGUMBRA_SHADOW_CATALOGUE_H
 
+#include "compare/compare.h"
 #include "protocol/error.h"
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -53,14 +54,6 @@ const char *catalogue_type_name(const struct catalogue *c, uint32_t oid);
 /* The candidate's oid for a type of this name, 0 if none. */
 uint32_t catalogue_type_oid(const struct catalogue *c, const char *qualified_name);
 /* How values of a type beyond the built-in range are built from others. */
-enum type_build {
-	TYPE_SIMPLE,	 /* or not known */
-	TYPE_ARRAY,	 /* inner: of its elements */
-	TYPE_DOMAIN,	 /* inner: what it is over */
-	TYPE_RANGE,	 /* inner: of its bounds */
-	TYPE_MULTIRANGE, /* inner: the range */
-	TYPE_COMPOSITE,	 /* its values name their fields' types themselves */
-};
 enum type_build catalogue_type_build(const struct catalogue *c, uint32_t oid, uint32_t *inner);
 /* True if functions of this name return rows rather than one value, any overload. */
 bool catalogue_function_set(const struct catalogue *c, const char *schema, const char *name);

@@ -72,6 +72,7 @@ struct statement {
 	char fingerprint[17]; /* 16 hex digits; "" if unparsed */
 	uint64_t shape_hash;  /* XXH3-64 of the normalised text */
 	struct order_rule order;
+	uint64_t summed; /* compare_rules.summed */
 	bool has_limit_clause;
 	bool reads_relations;	/* false: SELECT 1 and the like */
 	bool unqualified_names; /* some relation or function name carries no schema: search_path

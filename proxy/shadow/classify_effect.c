@@ -449,6 +449,7 @@ static void decide_select(struct decision *d, const ProtobufCMessage *m)
 
 	d->walk.top = s;
 	order_rule_of(s, &d->out->order);
+	d->out->summed = summed_columns(s);
 	d->out->has_limit_clause = d->out->order.limited;
 	walk_message(&d->walk, m);
 	if (s->into_clause && tree_temporary(&s->into_clause->base))

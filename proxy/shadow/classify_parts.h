@@ -8,6 +8,7 @@
  * classify_copy.c   COPY TO STDOUT: its query and the form of its rows
  * classify_order.c  ORDER BY mapped to output columns
  * classify_total.c  orders that leave nothing free: proofs by unique keys
+ * classify_sums.c   float aggregates mapped to output columns
  * classify_shape.c  normalised text, fingerprint
  * classify_depth.c  how deep a packed tree is, before anything recurses into it
  *
@@ -72,6 +73,8 @@ bool decide_statement(const struct catalogue *catalogue, const struct classifier
 /* What a COPY ... TO STDOUT reads: fills body and copy of w->out. NULL, or what it is about it that
  * makes it none that we know. */
 const char *copy_read(struct walk *w, const PgQuery__CopyStmt *c, const char *text);
+/* Output columns that come from a float aggregate, as compare_rules.summed (classify_sums.c). */
+uint64_t summed_columns(const PgQuery__SelectStmt *select);
 void order_rule_of(const PgQuery__SelectStmt *select, struct order_rule *rule);
 /* The output column that a key of ORDER BY names, or -1. */
 int order_key_column(const PgQuery__SelectStmt *output, const PgQuery__Node *key);

@@ -209,6 +209,11 @@ static const char *type_name(void *self, uint32_t oid)
 	return catalogue_type_name(self, oid);
 }
 
+static enum type_build type_build(void *self, uint32_t oid, uint32_t *inner)
+{
+	return catalogue_type_build(self, oid, inner);
+}
+
 /* The first one that has the database: sessions are followed with its catalogue. */
 static size_t leading_candidate(const struct database *db)
 {
@@ -272,7 +277,7 @@ static void settle_candidate(struct database *db, struct load *load)
 	struct catalogue *old = c->catalogue;
 
 	c->catalogue = load->catalogue;
-	c->types = (struct type_names){type_name, c->catalogue};
+	c->types = (struct type_names){type_name, c->catalogue, type_build};
 	c->generation = ++db->generation;
 	classifier_set_catalogue(c->classifier, c->catalogue, c->generation);
 	if (load->candidate == (int)leading_candidate(db)) {
@@ -299,7 +304,7 @@ static void settle_control(struct database *db, struct load *load)
 	db->primary = load->catalogue;
 	db->control_complained = false;
 	classifier_set_catalogue(db->primary_classifier, db->primary, ++db->generation);
-	db->primary_types = (struct type_names){type_name, db->primary};
+	db->primary_types = (struct type_names){type_name, db->primary, type_build};
 	catalogue_free(old);
 	base_free(db->server, db->nserver);
 	base_free(db->roles, db->nroles);

@@ -82,6 +82,7 @@ bool journal_discrepancy(struct journal *j, const struct journal_discrepancy *d,
 struct shape_delta {
 	const char *shape, *normalized, *candidate;
 	const uint64_t (*count)[REASON_COUNT]; /* [OUTCOME_COUNT][REASON_COUNT] */
+	const uint64_t *widened;	       /* [WIDENING_COUNT], or NULL */
 	uint64_t executions;
 	const struct hll *params;			   /* registers so far (mergeable) */
 	const struct histogram *primary_us, *candidate_us; /* deltas */

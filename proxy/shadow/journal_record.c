@@ -397,12 +397,24 @@ static void add_outcomes(json_t *object, const uint64_t (*count)[REASON_COUNT])
 	}
 }
 
+/* Executions that were equal by a setting of [compare], by its name. */
+static json_t *widened_record(const uint64_t *widened)
+{
+	json_t *out = json_object();
+
+	for (unsigned i = 0; widened && i < WIDENING_COUNT; i++)
+		set_count(out, widening_name((enum widening)i), widened[i]);
+
+	return out;
+}
+
 static json_t *candidate_record(const struct books_candidate *c, uint64_t pending)
 {
 	json_t *out = json_object();
 
 	set_count(out, "seen", c->seen);
 	add_outcomes(out, c->count);
+	set_object(out, "widened", widened_record(c->widened));
 	json_object_set_new(out, "pending", json_integer((json_int_t)pending));
 
 	return out;
@@ -450,6 +462,7 @@ static json_t *shape_record(const struct shape_delta *s)
 	set_count(out, "executions", s->executions);
 	add_outcomes(outcomes, s->count);
 	set_object(out, "outcomes", outcomes);
+	set_object(out, "widened", widened_record(s->widened));
 	add_registers(out, s->params);
 	json_object_set_new(out, "first_seen", journal_time(s->first_seen_us));
 	json_object_set_new(out, "last_seen", journal_time(s->last_seen_us));

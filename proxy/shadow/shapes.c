@@ -9,6 +9,7 @@ enum { REREADS_LEAST = 10, HEARD = 64 };
 struct shape_counts {
 	uint64_t executions;
 	uint64_t count[OUTCOME_COUNT][REASON_COUNT];
+	uint64_t widened[WIDENING_COUNT];
 	struct histogram primary_us, candidate_us;
 	struct hll params;
 	uint64_t first_seen_us, last_seen_us;
@@ -120,6 +121,14 @@ void shape_end(struct shape *shape, unsigned candidate, enum outcome outcome, en
 	c->last_seen_us = wall_us;
 }
 
+void shape_widened(struct shape *shape, unsigned candidate, uint32_t widened)
+{
+	struct shape_counts *c = counts_of(shape, candidate);
+
+	for (unsigned i = 0; c && i < WIDENING_COUNT; i++)
+		c->widened[i] += widened >> i & 1;
+}
+
 void shape_latency(
 	struct shape *shape, unsigned candidate, uint64_t primary_us, uint64_t candidate_us)
 {
@@ -203,6 +212,7 @@ static void add_deltas(struct shapes *s, struct shape *shape, size_t *count)
 			.normalized = shape->normalized,
 			.candidate = s->candidates[i],
 			.count = (const uint64_t(*)[REASON_COUNT])c->count,
+			.widened = c->widened,
 			.executions = c->executions,
 			.params = &c->params,
 			.primary_us = &c->primary_us,
@@ -245,6 +255,7 @@ static void settle(struct shape *shape)
 			continue;
 		c->executions = 0;
 		memset(c->count, 0, sizeof c->count);
+		memset(c->widened, 0, sizeof c->widened);
 		memset(&c->primary_us, 0, sizeof c->primary_us);
 		memset(&c->candidate_us, 0, sizeof c->candidate_us);
 		c->first_seen_us = c->last_seen_us = 0;

@@ -20,6 +20,8 @@ void shapes_free(struct shapes *s);
 struct shape *shapes_find(struct shapes *s, const struct statement *statement);
 void shape_end(struct shape *shape, unsigned candidate, enum outcome outcome, enum reason reason,
 	uint64_t wall_us);
+/* It was equal by these widenings (WIDENING_BITs). */
+void shape_widened(struct shape *shape, unsigned candidate, uint32_t widened);
 void shape_latency(
 	struct shape *shape, unsigned candidate, uint64_t primary_us, uint64_t candidate_us);
 void shape_parameters(struct shape *shape, unsigned candidate, uint64_t hash);

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 enum { KEPT_BYTES_MAX = 256 << 20 }; /* of rows, over all verifications */
+enum { KEPT_SMALL = 64 << 10 };	     /* bytes of rows */
 enum { FENCE_TIMEOUTS_MAX = 3 };
 enum { ATTEMPTS_MAX = 16 }; /* sandwiches, moving data and failures included */
 static const uint64_t backoff_limit_us = 5000000; /* between two attempts */
@@ -52,6 +53,7 @@ struct trial {
 	struct order_rule order; /* with the catalogue of the control once it is asked */
 	enum step step;
 	bool verifying;
+	uint32_t widened;   /* what the comparison took that ended it as equal */
 	bool alone;	    /* without a control, or with one that must not be asked this */
 	unsigned attempts;  /* finished ones */
 	unsigned doublings; /* of the back-off: while the data moves; two attempts that agree begin
@@ -134,12 +136,15 @@ static void keep_result(struct trial *t, struct result *to, struct result *from)
 	t->verifier->kept_bytes += to->kept.cap;
 }
 
-/* Of the attempt before only the digests are needed. */
+/* Of the attempt before the digests do, and the rows of a small one: floats that are summed in
+ * another order each time have no digest in common. */
 static void keep_digest(struct trial *t, struct result *to, struct result *from)
 {
 	t->verifier->kept_bytes -= from->kept.cap;
-	buffer_release(&from->kept);
-	from->kept_all = false;
+	if (from->kept.cap > KEPT_SMALL) {
+		buffer_release(&from->kept);
+		from->kept_all = false;
+	}
 	keep_result(t, to, from);
 }
 
@@ -181,6 +186,8 @@ static void count_error(const struct trial *t, enum outcome outcome, const struc
 static void trial_end(struct trial *t, enum outcome outcome, enum reason reason)
 {
 	book(t->verifier, t->candidate, t->read, t->shape, outcome, reason);
+	books_widened(t->verifier->books, t->candidate, t->widened);
+	shape_widened(t->shape, t->candidate, t->widened);
 	trial_free(t);
 }
 
@@ -188,7 +195,9 @@ static void rules_of(const struct trial *t, struct compare_rules *rules)
 {
 	*rules = (struct compare_rules){.order = t->order,
 		.primary_types = t->database->primary_types,
-		.candidate_types = t->database->candidate[t->candidate].types};
+		.candidate_types = t->database->candidate[t->candidate].types,
+		.values = &t->verifier->options.values,
+		.summed = t->read->statement->summed};
 	if (t->read->row_limit > 0) {
 		rules->order.limited = true;
 		rules->order.limit_rows = 0;
@@ -500,6 +509,7 @@ static void settle_equal(struct trial *t, bool reproduced)
 			REASON_NONE);
 		return;
 	}
+	t->widened = 0;
 	if (before)
 		log_warning("the control does not reproduce the primary's answers to: %s; look at "
 			    "its role, row "
@@ -540,6 +550,7 @@ static void weigh_sandwich(struct trial *t)
 	compare_results(&t->after, &t->answer, &rules, &c);
 	reproduced = same_server(t, &t->read->primary, &t->after, false);
 	if (c.equal) {
+		t->widened = c.widened;
 		settle_equal(t, reproduced);
 		return;
 	}
@@ -566,6 +577,7 @@ static void weigh_alone(struct trial *t)
 	rules_of(t, &rules);
 	compare_results(&t->read->primary, &t->answer, &rules, &c);
 	if (c.equal) {
+		t->widened = c.widened;
 		trial_end(t, OUTCOME_MATCHED_AFTER_LAG, REASON_NONE);
 		return;
 	}
@@ -588,6 +600,7 @@ static void first_look(struct trial *t, struct mirror_answer *answer)
 	rules_of(t, &rules);
 	compare_results(&t->read->primary, &answer->result, &rules, &c);
 	shape_look(t->shape, t->candidate, c.equal);
+	t->widened = c.widened;
 	if (c.equal) {
 		count_error(t, OUTCOME_MATCHED, &t->read->primary, &answer->result);
 		trial_end(t, OUTCOME_MATCHED, REASON_NONE);

@@ -39,6 +39,7 @@ struct verifier_options {
 	size_t diff_limit_bytes;
 	const struct waivers *waivers; /* borrowed; NULL: none */
 	struct error_kinds *errors;    /* borrowed: what books->errors counts */
+	struct value_rules values;     /* [compare] */
 };
 
 struct verifier; /* opaque */

@@ -2,6 +2,7 @@
 
 #include "proxy/log.h"
 #include "proxy/preflight.h"
+#include "proxy/shadow/compare_settings.h"
 #include "proxy/shadow/connector.h"
 #include "proxy/shadow/worker_internal.h"
 #include "version.h"
@@ -595,6 +596,7 @@ static bool make_verdicts(struct worker *w)
 		.diff_limit_bytes = DIFF_LIMIT_BYTES,
 		.waivers = &w->waivers,
 		.errors = &w->page->errors,
+		.values = compare_settings(w->config),
 	};
 	struct observer_options o = {
 		.max_sessions =

@@ -147,6 +147,35 @@ static void books_of_one_record_are_shown_as_they_are(void **state)
 	json_decref(all);
 }
 
+static void what_a_setting_made_equal_adds_up(void **state)
+{
+	static const char books[] =
+		"{\"v\":1,\"kind\":\"books\",\"run\":\"A\",\"number\":%d,\"candidates\":{\"x\":"
+		"{\"seen\":2,\"matched\":2,\"widened\":{\"json\":2,\"other\":9}}},\"shapes\":[{"
+		"\"shape\":\"aa\",\"normalized\":\"select "
+		"$1\",\"candidate\":\"x\",\"executions\":2,"
+		"\"outcomes\":{\"matched\":2},\"widened\":{\"json\":2}}]}";
+	char line[sizeof books + 8];
+	struct buffer out;
+	json_t *all;
+
+	(void)state;
+	for (int i = 1; i < 3; i++) {
+		snprintf(line, sizeof line, books, i);
+		add(line);
+	}
+	all = render();
+	is_count(all, "books/x/widened/json", 4);
+	is_count(all, "shapes/0/widened/json", 4);
+	json_decref(all);
+	buffer_init(&out, OUTPUT_LIMIT);
+	assert_true(report_text(r, &out));
+	buffer_add_u8(&out, 0);
+	assert_non_null(
+		strstr((const char *)out.data, "4  equal only by compare.json, of 1 shape:"));
+	buffer_release(&out);
+}
+
 static void deltas_add_up_and_gauges_are_replaced(void **state)
 {
 	json_t *all;
@@ -667,6 +696,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(books_of_one_record_are_shown_as_they_are),
+		TEST(what_a_setting_made_equal_adds_up),
 		TEST(deltas_add_up_and_gauges_are_replaced),
 		TEST(books_that_do_not_balance_are_said_to),
 		TEST(a_later_run_closes_what_was_pending),

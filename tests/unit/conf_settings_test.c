@@ -272,8 +272,8 @@ static void what_this_version_lacks_is_refused_by_name(void **state)
 	assert_true(set(f, "candidate.a.fence=none"));
 	assert_false(set(f, "rewrite.w.match=select 1"));
 	expect_message(f, 2, "[rewrite w] match", "does not have it yet");
-	assert_false(set(f, "compare.json=value"));
-	assert_true(set(f, "compare.json=text"));
+	assert_false(set(f, "admin.database=console"));
+	assert_true(set(f, "admin.database=pgumbra"));
 }
 
 static void assignments_take_three_forms(void **state)

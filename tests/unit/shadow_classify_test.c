@@ -660,6 +660,39 @@ static void limits_are_noticed(void **state)
 	assert_false(one(f, "select a from (select a from t offset 1) s")->order.offset);
 }
 
+static void expect_summed(struct fixture *f, uint64_t columns, const char *sql)
+{
+	const struct statement *s = one(f, sql);
+
+	if (s->summed != columns)
+		fail_msg("%s: summed %llx, expected %llx", sql, (unsigned long long)s->summed,
+			(unsigned long long)columns);
+}
+
+static void float_aggregates_are_mapped_to_output_columns(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_summed(f, 0, "select a from t");
+	expect_summed(f, 1, "select sum(a) from t");
+	expect_summed(f, 2, "select a, 2 * avg(b) + 1 from t group by a");
+	expect_summed(f, 0, "select min(a), max(a), count(*) from t");
+	expect_summed(f, 2, "select a, sum(b) over (order by a) from t");
+	expect_summed(f, 1, "select (select stddev(a) from t)");
+	expect_summed(f, 0, "select a from t where a > (select avg(a) from t)");
+	expect_summed(f, 2, "select a, s from (select a, sum(b) s from t group by a) q");
+	expect_summed(f, 1, "select q.y from (select a, sum(b) from t group by a) q(x, y)");
+	expect_summed(f, 0, "select q.x from (select a, sum(b) from t group by a) q(x, y)");
+	expect_summed(f, 2, "select * from (select a, sum(b) from t group by a) q");
+	expect_summed(f, 1, "with c as (select sum(b) s from t) select s from c");
+	expect_summed(f, 1, "with c as (select sum(b) s from t) select d.s + 1 from t, c d");
+	expect_summed(f, 0, "with c as (select sum(b) s from t) select t.s from t, c d");
+	expect_summed(f, 2, "select a, b from t union all select a, sum(b) from t group by a");
+	expect_summed(f, 1,
+		"with recursive r as (select sum(b) s from t union all select s from r) "
+		"select s from r");
+}
+
 static void leaks_of_order_into_values_are_noticed(void **state)
 {
 	static const char *const leaking[] = {"select array_agg(a) from t",
@@ -1161,6 +1194,7 @@ int main(void)
 		TEST(sort_keys_are_mapped_to_output_columns),
 		TEST(more_keys_than_fit_leave_the_last_unknown),
 		TEST(limits_are_noticed),
+		TEST(float_aggregates_are_mapped_to_output_columns),
 		TEST(leaks_of_order_into_values_are_noticed),
 		TEST(orders_are_total_where_unique_keys_prove_it),
 		TEST(a_total_order_does_not_leak),

@@ -1,0 +1,90 @@
+# Equality by type: strict, unless a setting of [compare] widens it, and then counted.
+
+load lib
+
+setup_file() {
+	start_primary
+	start_candidate
+	on_both "create table t (k text primary key, f float8, n numeric, ts timestamptz, j json, i interval)"
+	on_primary "insert into t values ('a', 0.1, 1.0, '2024-01-01 12:00:00.123456+00', '{\"a\":1, \"b\":2}', '1 mon')"
+	on_candidate "insert into t values ('a', 0.10000000000000002, 1.00, '2024-01-01 12:00:00.123+00', '{\"b\":2,\"a\":1.0}', '30 days')"
+	# The same floats, in another order each: their sums differ in the last digits.
+	on_both "create table heap (x float8)"
+	on_primary "insert into heap select 1.0 / g from generate_series(1, 1000) g"
+	on_candidate "insert into heap select 1.0 / g from generate_series(1000, 1, -1) g"
+	on_both "create type size as enum ('small', 'large')"
+	on_candidate "create type unrelated as enum ('x')"
+	on_both "create table item (size size, sizes size[])"
+	on_both "insert into item values ('small', '{small,large}')"
+}
+
+teardown_file() {
+	stop_servers
+}
+
+teardown() {
+	check_afterwards
+}
+
+widened() { # NAME COUNT: so many executions were equal by this setting, in total and by shape
+	report | "$PYTHON" -c "
+import json, sys
+report = json.load(sys.stdin)
+books = report['books']['candidate']['widened'].get('$1', 0)
+assert books == sum(s['widened'].get('$1', 0) for s in report['shapes']) == $2, books"
+}
+
+@test "float aggregates may differ by what the order of adding explains, and the report says so" {
+	[ "$(on_primary "select sum(x) from heap")" != "$(on_candidate "select sum(x) from heap")" ]
+	start_pgumbra verify.backoff=20ms
+	psql_pgumbra -c "select sum(x) from heap"
+	psql_pgumbra -c "select s from (select sum(x) s, count(*) from heap) q"
+	expect_outcome matched 2
+	wait_for "$DEADLINE" "two widenings" widened float_aggregates 2
+	"$PGUMBRA" report "$LOG" | grep -q '2  equal only by compare.float_aggregates, of 2 shapes'
+	psql_pgumbra -c "select f from t"
+	expect_outcome mismatch 1
+	expect_discrepancy class=values hint=float_ulp
+}
+
+@test "float aggregates are compared exactly where that is asked for" {
+	start_pgumbra verify.backoff=20ms compare.float_aggregates=exact
+	psql_pgumbra -c "select sum(x) from heap"
+	expect_outcome mismatch 1
+}
+
+@test "each setting makes its own values equal, and none other's" {
+	local name value column other
+	while read -r name value column; do
+		start_pgumbra verify.backoff=20ms "compare.$name=$value"
+		for other in f n ts j i; do psql_pgumbra -c "select $other from t" </dev/null >/dev/null; done
+		expect_outcome mismatch 4
+		expect_outcome matched 1
+		expect_no_discrepancy "normalized=select $column from t"
+		wait_for 5 "$name to be counted" widened "$name" 1
+		stop_pgumbra
+		books_balance
+		rm "$LOG"
+	done <<-SETTINGS
+		float_ulp 2 f
+		float_tolerance 1e-12 f
+		numeric_scale ignore_trailing_zeros n
+		timestamp_precision 3 ts
+		json value j
+		interval value i
+	SETTINGS
+}
+
+@test "values of user-defined types are told apart by name, in binary too" {
+	[ "$(on_primary "select 'size'::regtype::oid")" != "$(on_candidate "select 'size'::regtype::oid")" ]
+	start_pgumbra
+	PGPASSWORD=app "$PYTHON" - "$ADDRESS user=app dbname=$DATABASE" <<-'PYTHON'
+		import psycopg, sys
+		with psycopg.connect(sys.argv[1], autocommit=True) as connection:
+		    with connection.cursor(binary=True) as cursor:
+		        cursor.execute("select size, sizes, row(size, 1.0) from item")
+		        cursor.fetchall()
+	PYTHON
+	expect_outcome matched 1
+	expect_no_discrepancy
+}
