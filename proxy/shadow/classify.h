@@ -99,6 +99,7 @@ struct statement {
 	size_t nitems;		   /* EFFECT_SET_CONFIG */
 	struct config_item *items; /* owned */
 	int64_t fetch_rows; /* EFFECT_FETCH: rows asked for, forwards; 0: it moves otherwise */
+	bool moves;	    /* ... MOVE: returns none */
 	bool literal_args;  /* EFFECT_EXECUTE: args are all there is to its parameters */
 	uint16_t nargs;
 	char **args;	  /* ... as text, NULL: SQL NULL; owned */

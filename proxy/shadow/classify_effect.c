@@ -597,6 +597,7 @@ static void decide_fetch(struct decision *d, const ProtobufCMessage *m)
 
 	keep(d, &d->out->name, f->portalname);
 	d->out->effect = EFFECT_FETCH;
+	d->out->moves = f->ismove;
 	if (!f->ismove && f->direction == PG_QUERY__FETCH_DIRECTION__FETCH_FORWARD &&
 		f->how_many > 0)
 		d->out->fetch_rows = f->how_many; /* FETCH ALL: the largest number */

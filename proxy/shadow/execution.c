@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void execution_free(struct observed *s, struct execution *e)
+void execution_free(struct observed *s, struct execution *e)
 {
 	s->observer->memory -= e->charged;
 	statement_unref(e->statement);
@@ -98,7 +98,7 @@ bool execution_read_begin(
 	return true;
 }
 
-static bool copy_types(struct dark_read *read, const struct prepared *p)
+bool execution_copy_types(struct dark_read *read, const struct prepared *p)
 {
 	read->param_types = calloc(p->ntypes ? p->ntypes : 1, sizeof *read->param_types);
 	if (!read->param_types)
@@ -162,167 +162,8 @@ static void begin_executed(struct observed *s, struct execution *e, const struct
 		!execution_read_begin(s, e, p->sql, strlen(p->sql), q->time_us))
 		return;
 	e->read->simple = true;
-	if (!copy_types(e->read, p) || !copy_arguments(e->read, part->statement))
+	if (!execution_copy_types(e->read, p) || !copy_arguments(e->read, part->statement))
 		execution_forgo(e, REASON_MEMORY);
-}
-
-static uint16_t *read_formats(struct span codes, uint16_t n);
-static bool copy_bind(struct dark_read *read, const struct portal *p);
-static void describe(struct dark_read *read, const struct portal *p);
-
-void execution_undeclare(struct observed *s, struct portal *p)
-{
-	if (p->fetched)
-		execution_free(s, p->fetched);
-	p->fetched = NULL;
-}
-
-/* Parameters of a DECLARE that came by Parse and Bind; what it returns is in the FETCH's formats.
- */
-static bool take_declared(const struct portal *by, struct dark_read *read)
-{
-	read->simple = !by;
-	if (!by)
-		return true;
-	if (!by->prepared || by->prepared->types_unknown || !copy_types(read, by->prepared) ||
-		!copy_bind(read, by))
-		return false;
-	read->nresult_formats = 0;
-
-	return true;
-}
-
-void execution_declare(struct observed *s, struct portal *p, const struct statement *statement)
-{
-	struct execution *e;
-
-	if (!statement->body)
-		return;
-	e = calloc(1, sizeof *e);
-	if (!e)
-		return;
-	e->statement = observed_classify(s, span_cstr(statement->body));
-	p->fetched = e;
-	if (!e->statement || observed_decide(s, e->statement) != REASON_NONE ||
-		!execution_read_begin(s, e, statement->body, strlen(statement->body), 0) ||
-		!take_declared(s->applying, e->read))
-		execution_undeclare(s, p);
-}
-
-/* Values are written as the settings say when they are fetched. */
-static bool same_settings(struct observed *s, const struct dark_read *read)
-{
-	struct dark_read *now = dark_read_new();
-	bool same = false;
-
-	if (now)
-		now->database = strdup(read->database);
-	if (now && now->database)
-		same = !session_settings_unknown(&s->settings) && observed_settings(s, now) &&
-		       now->settings_hash == read->settings_hash;
-	dark_read_unref(now);
-
-	return same;
-}
-
-void execution_continues(struct observed *s, struct execution *e)
-{
-	if (e->read && !same_settings(s, e->read))
-		execution_forgo(e, REASON_PARTIAL);
-}
-
-/* The formats that all of its rows come in are those of the first FETCH. */
-static bool same_formats(struct execution *fetched, const struct portal *by)
-{
-	struct bind_message bind = {.nresult_formats = 0};
-	struct dark_read *read = fetched->read;
-	uint16_t *formats;
-	bool same;
-
-	if (by && !parse_bind(span_of(by->bind, by->bind_len), &bind))
-		return false;
-	formats = read_formats(bind.result_formats, bind.nresult_formats);
-	if (!formats)
-		return false;
-	if (fetched->began_us == 0) { /* the first */
-		free(read->result_formats);
-		read->result_formats = formats;
-		read->nresult_formats = bind.nresult_formats;
-		return true;
-	}
-	same = read->nresult_formats == bind.nresult_formats &&
-	       memcmp(read->result_formats, formats, bind.nresult_formats * sizeof *formats) == 0;
-	free(formats);
-
-	return same;
-}
-
-/* Forwards, the rows are the cursor's next ones; any other way they are no longer all. `by` is the
- * portal that fetches, NULL in a simple Query. */
-static void collect(struct observed *s, struct execution *e, const struct statement *st,
-	const struct portal *by, uint64_t time_us)
-{
-	struct portal *p = st->name ? observed_portal(s, st->name, strlen(st->name)) : NULL;
-	struct execution *fetched = p ? p->fetched : NULL;
-
-	if (!fetched)
-		return;
-	if (!e || st->fetch_rows == 0 || !same_settings(s, fetched->read) ||
-		!same_formats(fetched, by)) {
-		execution_undeclare(s, p);
-		return;
-	}
-	e->cursor = p;
-	if (fetched->began_us == 0) {
-		fetched->began_us = time_us;
-		fetched->read->wall_us = time_us + s->wall_offset_us;
-	}
-	if (by && !fetched->read->primary.described)
-		describe(fetched->read, by);
-}
-
-static struct execution *begin_fetch(
-	struct observed *s, const struct request *q, const struct statement *st)
-{
-	struct execution *e = execution_new(s, st);
-
-	if (e)
-		e->began_us = q->time_us;
-	collect(s, e, st, NULL, q->time_us);
-
-	return e;
-}
-
-/* The FETCH came to the cursor's end: what was collected is read in its name. */
-static void take_over(struct observed *s, struct execution *e)
-{
-	struct execution *fetched = e->cursor->fetched;
-
-	e->cursor->fetched = NULL;
-	e->read = fetched->read;
-	e->began_us = fetched->began_us;
-	e->charged += fetched->charged;
-	e->skip = fetched->skip;
-	e->dropped = fetched->dropped;
-	statement_unref(e->statement);
-	e->statement = fetched->statement;
-	fetched->read = NULL;
-	fetched->statement = NULL;
-	fetched->charged = 0;
-	execution_free(s, fetched);
-}
-
-static bool fetched_all(const struct execution *e, struct span tag)
-{
-	char number[24];
-
-	if (!e->cursor || !e->cursor->fetched || tag.len <= 6 || tag.len - 6 >= sizeof number ||
-		memcmp(tag.data, "FETCH ", 6) != 0)
-		return false;
-	memcpy(number, tag.data + 6, tag.len - 6);
-	number[tag.len - 6] = '\0';
-
-	return strtoll(number, NULL, 10) < e->statement->fetch_rows;
 }
 
 struct execution *execution_begin_part(
@@ -334,10 +175,9 @@ struct execution *execution_begin_part(
 
 	if (inner)
 		return execution_begin_copied(s, part->statement, inner, q->time_us);
-	if (part && part->statement->effect == EFFECT_FETCH && !q->too_long)
-		return begin_fetch(s, q, part->statement);
 	e = execution_new(s, p ? p->statement : part ? part->statement : NULL);
-
+	if (part && !q->too_long)
+		execution_collect(s, e, part->statement, NULL, q->time_us);
 	if (!e)
 		return NULL;
 	e->began_us = q->time_us;
@@ -358,7 +198,7 @@ struct execution *execution_begin_part(
 	return e;
 }
 
-static uint16_t *read_formats(struct span codes, uint16_t n)
+uint16_t *execution_formats(struct span codes, uint16_t n)
 {
 	struct reader r = reader_over(codes);
 	uint16_t *formats = calloc(n ? n : 1, sizeof *formats);
@@ -369,7 +209,7 @@ static uint16_t *read_formats(struct span codes, uint16_t n)
 	return formats;
 }
 
-static bool copy_bind(struct dark_read *read, const struct portal *p)
+bool execution_copy_bind(struct dark_read *read, const struct portal *p)
 {
 	struct bind_message bind;
 	struct reader values;
@@ -380,8 +220,8 @@ static bool copy_bind(struct dark_read *read, const struct portal *p)
 	memcpy(read->memory, p->bind, p->bind_len);
 	if (!parse_bind(span_of(read->memory, p->bind_len), &bind))
 		return false;
-	read->param_formats = read_formats(bind.param_formats, bind.nparam_formats);
-	read->result_formats = read_formats(bind.result_formats, bind.nresult_formats);
+	read->param_formats = execution_formats(bind.param_formats, bind.nparam_formats);
+	read->result_formats = execution_formats(bind.result_formats, bind.nresult_formats);
 	read->params = calloc(bind.nparams ? bind.nparams : 1, sizeof *read->params);
 	if (!read->param_formats || !read->result_formats || !read->params)
 		return false;
@@ -397,7 +237,7 @@ static bool copy_bind(struct dark_read *read, const struct portal *p)
 
 /* Columns of the primary's answer: a Describe of the portal, else of the statement with the Bind's
  * formats. */
-static void describe(struct dark_read *read, const struct portal *p)
+void execution_describe(struct dark_read *read, const struct portal *p)
 {
 	if (p->columns)
 		(void)!result_columns(&read->primary, span_of(p->columns, p->columns_len), 0, NULL);
@@ -420,15 +260,15 @@ struct execution *execution_begin_portal(
 	if (inner)
 		return execution_begin_copied(s, decided, inner, request->time_us);
 	e = execution_new(s, decided);
+	if (decided)
+		execution_collect(s, e, decided, p, request->time_us);
 	if (!e)
 		return NULL;
 	e->began_us = request->time_us;
 	if (p && p->cursor) {
-		execution_undeclare(s, p);
-		e->skip = REASON_NOT_A_READ;
+		execution_execute_cursor(s, e, p, request->time_us);
+		return e;
 	}
-	if (prepared && prepared->statement && prepared->statement->effect == EFFECT_FETCH)
-		collect(s, e, prepared->statement, p, request->time_us);
 	if (prepared && prepared->types_unknown && e->skip == REASON_NONE)
 		e->skip = REASON_SESSION_UNKNOWN;
 	if (prepared && prepared->sql[0] == '\0')
@@ -437,11 +277,11 @@ struct execution *execution_begin_portal(
 		!execution_read_begin(s, e, prepared->sql, strlen(prepared->sql), request->time_us))
 		return e;
 	e->read->named = prepared->name[0] != '\0' && !prepared->from_sql;
-	if (!copy_types(e->read, prepared) || !copy_bind(e->read, p)) {
+	if (!execution_copy_types(e->read, prepared) || !execution_copy_bind(e->read, p)) {
 		execution_forgo(e, REASON_MEMORY);
 		return e;
 	}
-	describe(e->read, p);
+	execution_describe(e->read, p);
 
 	return e;
 }
@@ -517,12 +357,11 @@ void execution_complete(struct observed *s, struct execution *e, struct span tag
 {
 	char select[40];
 
-	if (fetched_all(e, tag)) {
-		take_over(s, e);
-		snprintf(select, sizeof select, "SELECT %llu",
-			(unsigned long long)e->read->primary.rows);
-		tag = span_cstr(select);
+	if (execution_abandons(s, e)) {
+		execution_limited(s, e);
+		return;
 	}
+	tag = execution_fetch_complete(s, e, tag, time_us, select, sizeof select);
 	tag = execution_copy_complete(e, tag, select, sizeof select);
 	if (e->read && !is_read_tag(tag))
 		execution_forgo(e, REASON_LOST_PAIRING);
@@ -565,8 +404,7 @@ static bool commit_may_fail(const struct observed *s)
 
 void execution_failed(struct observed *s, struct execution *e, struct span body, uint64_t time_us)
 {
-	if (e->cursor)
-		execution_undeclare(s, e->cursor);
+	execution_fetch_failed(s, e);
 	if (e->read) {
 		struct result *primary = &e->read->primary;
 		enum reason reason;

@@ -51,6 +51,8 @@ struct execution {
 	struct dark_read *read; /* NULL when skip */
 	uint64_t began_us;
 	struct portal *cursor; /* FETCH: whose rows these are; NULL: not to be collected */
+	bool ends_cursor;      /* CLOSE, COMMIT, ROLLBACK: `cursor` had more to come */
+	uint64_t fetched_us;   /* of a cursor: when its last rows had come */
 	bool is_copy;	       /* COPY TO STDOUT, read as its query: its lines become rows */
 	struct copy_options copied;
 	struct copy_reader copying;
@@ -70,6 +72,8 @@ struct portal {
 	bool cursor;		     /* declared by SQL */
 	struct execution *fetched;   /* ... with its rows so far; it is counted nowhere: the FETCH
 					that comes to the end takes it over */
+	enum reason refused;	     /* ... why it is not read; REASON_NONE: it is, or was */
+	bool binary;		     /* ... BINARY */
 	bool hold;		     /* ... WITH HOLD */
 	bool held;		     /* ... in a transaction that has committed */
 	size_t depth;		     /* savepoints that were open when it was made */

@@ -267,10 +267,11 @@ void observed_apply(struct observed *s, const struct statement *st, struct span 
 	if (st->effect == EFFECT_TAINT || st->effect == EFFECT_UNKNOWN_SETTINGS ||
 		(st->effect == EFFECT_COPY && !st->copy_out))
 		s->tainted = true;
-	s->took_snapshot |= observed_takes_snapshot(st);
 	s->doubt_at_end |= st->may_commit && !s->in_block;
 	if (succeeded)
 		apply_success(s, st, tag);
+	s->took_snapshot |=
+		observed_takes_snapshot(st); /* a DECLARE asks whether it is the first */
 }
 
 void observed_ready(struct observed *s, uint8_t status)

@@ -236,6 +236,7 @@ void observed_declare(struct observed *s, const struct statement *statement)
 		return;
 	p->cursor = true;
 	p->hold = statement->hold;
+	p->binary = statement->binary;
 	execution_declare(s, p, statement);
 }
 

@@ -113,3 +113,58 @@ copies_of() {
 	expect_outcome matched 2
 	expect_no_discrepancy
 }
+
+# Each line one transaction, whose cursor is one read of TABLE.
+cursors() {
+	cat <<-'SQL'
+		begin; declare c binary no scroll cursor for select id, word, raw from TABLE order by id; fetch 3 c; fetch all c; commit
+		begin; declare c scroll cursor for select id, word from TABLE order by id desc; fetch next c; fetch forward all in c; close c; commit
+		begin; declare c cursor for select id, word from TABLE order by id; fetch 7 c; close c; commit
+		begin; declare c binary cursor for select id, word from TABLE order by id; fetch 7 c; rollback
+		begin; declare c cursor with hold for select id, word from TABLE; fetch 2 c; commit; fetch all c; close c
+		begin isolation level repeatable read; declare c cursor for select id, word from TABLE; fetch all c; commit
+		begin isolation level serializable read only; declare c binary cursor for select id, word from TABLE; fetch all c; commit
+		begin isolation level serializable; select id, word from TABLE; commit
+	SQL
+}
+
+# run_cursors TABLE: once as a Query for each statement, once in one Query.
+run_cursors() {
+	local line
+	while read -r line; do
+		sed 's/; /;\n/g' <<<"$line;" | psql_pgumbra >/dev/null
+	done < <(cursors | sed "s/TABLE/$1/")
+	while read -r line; do
+		psql_pgumbra -c "$line" >/dev/null
+	done < <(cursors | grep -v hold | sed "s/TABLE/$1/")
+}
+
+@test "cursors of every kind match where the data is the same" {
+	start_pgumbra
+	run_cursors thing
+	expect_outcome matched $((2 * $(cursors | wc -l) - 1))
+	expect_no_discrepancy
+	run facts count skipped
+	[ "$output" = "$(facts count skipped not_a_read)" ]
+}
+
+@test "cursors of every kind show the value that differs" {
+	start_pgumbra
+	run_cursors other
+	expect_outcome mismatch $((2 * $(cursors | wc -l) - 1))
+}
+
+@test "what behind the first read of a snapshot is not compared says so" {
+	start_pgumbra
+	psql_pgumbra >/dev/null <<-SQL
+		begin isolation level repeatable read;
+		select count(*) from thing;
+		select max(id) from thing;
+		declare c cursor for select id from thing;
+		fetch all c;
+		commit;
+	SQL
+	expect_outcome matched 1
+	expect_outcome skipped old_snapshot 2
+	expect_no_discrepancy
+}
