@@ -466,6 +466,18 @@ const char *report_error_group(const json_t *error)
 
 /* ---- shapes ---- */
 
+uint64_t report_without_shape(const struct report *r)
+{
+	uint64_t ended = 0, shapes = 0;
+
+	for (size_t i = 0; i < r->ncandidates; i++)
+		ended = add_counts(ended, tally_sum(&r->candidate[i].tally));
+	for (size_t i = 0; i < r->nshapes; i++)
+		shapes = add_counts(shapes, tally_sum(&r->shape[i].tally));
+
+	return ended > shapes ? ended - shapes : 0;
+}
+
 struct ranked {
 	uint64_t executions;
 	size_t index;

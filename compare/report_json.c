@@ -342,6 +342,7 @@ static json_t *input_json(const struct report *r)
 	json_object_set_new(out, "repeated_records", count(r->repeated));
 	json_object_set_new(out, "lost_records", count(r->lost_records));
 	json_object_set_new(out, "over_limit", count(r->over_limit));
+	json_object_set_new(out, "without_shape", count(report_without_shape(r)));
 
 	return out;
 }

@@ -142,6 +142,9 @@ json_t *report_errors(const struct report *r);
 /* "missing_object", ...: what the candidate's SQLSTATE means, else the primary's. */
 const char *report_error_group(const json_t *error);
 
+/* Executions that ended in the books of no shape: the shadow process died before it wrote them. */
+uint64_t report_without_shape(const struct report *r);
+
 /* Small helpers for reading records. */
 const char *member_text(const json_t *object, const char *name); /* "" if none */
 uint64_t member_count(const json_t *object, const char *name);

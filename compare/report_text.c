@@ -84,6 +84,7 @@ static void notes_text(struct buffer *b, const struct report *r)
 {
 	uint64_t unlogged = report_unlogged_mismatches(r);
 	uint64_t recurred = report_recurred_mismatches(r);
+	uint64_t shapeless = report_without_shape(r);
 	const char *text;
 	json_t *value;
 	char n[32];
@@ -102,6 +103,11 @@ static void notes_text(struct buffer *b, const struct report *r)
 		buffer_printf(b, "note: %s discrepanc%s closed by a re-check\n",
 			view_count(json_object_size(r->resolved), n),
 			json_object_size(r->resolved) == 1 ? "y was" : "ies were");
+	if (shapeless > 0)
+		buffer_printf(b,
+			"note: %s execution%s counted without the shape: the shadow process died "
+			"before it was written\n",
+			view_count(shapeless, n), shapeless == 1 ? " is" : "s are");
 	if (r->lost_records > 0)
 		buffer_printf(b, "note: %s records were lost: the disk was full or too slow\n",
 			view_count(r->lost_records, n));

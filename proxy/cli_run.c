@@ -2,6 +2,7 @@
 
 #include "proxy/log.h"
 #include "proxy/relay/relay.h"
+#include "proxy/shadow/journal.h"
 #include <string.h>
 
 /* A server that doesn't answer delays the start by less than 5 s. */
@@ -56,6 +57,24 @@ static bool safe_to_run(const struct config *c)
 	return safe;
 }
 
+static void say_waiting(const char *path)
+{
+	log_info("waiting for the last run's rest in %s", path);
+}
+
+static bool log_is_free(const struct config *c)
+{
+	const char *path = config_text(c, "discrepancies", NULL, "path");
+	struct error error;
+
+	if (!*path || !config_bool(c, "shadow", NULL, "enabled") ||
+		journal_wait_for_log(path, say_waiting, &error))
+		return true;
+	log_error("not started: %s", error.text);
+
+	return false;
+}
+
 int cli_run(int argc, char **argv)
 {
 	struct cli_settings settings;
@@ -63,7 +82,7 @@ int cli_run(int argc, char **argv)
 
 	if (cli_settings_read(argc, argv, true, &settings, &code)) {
 		start_log(settings.config);
-		code = safe_to_run(settings.config)
+		code = safe_to_run(settings.config) && log_is_free(settings.config)
 			       ? relay_run(settings.config, settings.config_path)
 			       : EXIT_USAGE;
 	}

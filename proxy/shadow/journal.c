@@ -56,6 +56,7 @@ struct journal {
 	size_t queued_bytes;
 	uint64_t file_size, lost;
 	bool stopping, reopen;
+	bool share; /* the lock of the file is to be shared */
 
 	/* writer thread only, once it runs */
 	pthread_t writer;
@@ -123,6 +124,15 @@ static void reopen_file(struct journal *j)
 		log_warning("%s; the old file stays in use", error.text);
 		return;
 	}
+	if (journal_file_same(&fresh, &j->file)) { /* and locked */
+		journal_file_close(&fresh);
+		return;
+	}
+	if (!journal_file_lock(&fresh, j->path, &error)) {
+		log_warning("%s; the old file stays in use", error.text);
+		journal_file_close(&fresh);
+		return;
+	}
 	journal_file_close(&j->file);
 	j->file = fresh;
 }
@@ -153,8 +163,13 @@ static bool writer_turn(struct journal *j)
 	bool reopen, last_try, written = false;
 	struct line *line;
 
-	while (!j->head && !j->stopping && !j->reopen)
+	while (!j->head && !j->stopping && !j->reopen && !j->share)
 		pthread_cond_wait(&j->changed, &j->mutex);
+	if (j->share) {
+		j->share = false;
+		journal_file_share(&j->file);
+		return true;
+	}
 	reopen = j->reopen;
 	j->reopen = false;
 	last_try = j->stopping; /* a try that began before does not count */
@@ -316,7 +331,8 @@ static bool open_log(struct journal *j, const struct journal_options *o, struct 
 	j->pending_closed = j->path ? journal_tail_pending(j->path, j->run, &j->last_books) : NULL;
 	if (!j->pending_closed)
 		return error_set(error, "no memory for the discrepancy log");
-	if (!load_key(j, o, error) || !journal_file_open(&j->file, j->path, error))
+	if (!load_key(j, o, error) || !journal_file_open(&j->file, j->path, error) ||
+		!journal_file_lock(&j->file, j->path, error))
 		return false;
 	j->file_size = j->file.size;
 	rc = pthread_create(&j->writer, NULL, writer_main, j);
@@ -394,6 +410,16 @@ void journal_reopen(struct journal *j)
 		return;
 	pthread_mutex_lock(&j->mutex);
 	j->reopen = true;
+	pthread_cond_signal(&j->changed);
+	pthread_mutex_unlock(&j->mutex);
+}
+
+void journal_ending(struct journal *j)
+{
+	if (!j->running)
+		return;
+	pthread_mutex_lock(&j->mutex);
+	j->share = true;
 	pthread_cond_signal(&j->changed);
 	pthread_mutex_unlock(&j->mutex);
 }

@@ -108,6 +108,13 @@ struct journal_books {
 bool journal_books(struct journal *j, const struct journal_books *b);
 void journal_stop(struct journal *j, const char *why);
 
+/* Before a run: is the log free? Waits for a run whose relay has gone to write its rest (on_wait is
+ * told once), up to 30 s. False: another run writes it. */
+__attribute__((warn_unused_result)) bool journal_wait_for_log(
+	const char *path, void (*on_wait)(const char *path), struct error *error);
+/* The relay has gone: what is written from now on is the rest. */
+void journal_ending(struct journal *j);
+
 /* Appends a `resolved` record to a log, beside the run that may be writing it: both append whole
  * lines. `run` names the re-check. */
 __attribute__((warn_unused_result)) bool journal_append_resolved(const char *path, const char *run,

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool last_byte_is_newline(int fd, off_t size)
@@ -40,6 +42,70 @@ bool journal_file_open(struct journal_file *f, const char *path, struct error *e
 	f->torn = !last_byte_is_newline(fd, st.st_size);
 
 	return true;
+}
+
+bool journal_file_lock(struct journal_file *f, const char *path, struct error *error)
+{
+	if (!f->regular || flock(f->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return true; /* a file system without locks has none to respect */
+
+	return error_set(error, "another pgumbra writes the discrepancy log %s", path);
+}
+
+void journal_file_share(struct journal_file *f)
+{
+	if (f->fd >= 0 && f->regular)
+		(void)!flock(f->fd, LOCK_SH | LOCK_NB);
+}
+
+bool journal_file_same(const struct journal_file *a, const struct journal_file *b)
+{
+	struct stat x, y;
+
+	return fstat(a->fd, &x) == 0 && fstat(b->fd, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/* ---- before a run ---- */
+
+enum { BUSY_MS = 2000, ENDING_MS = 30000, LOOK_EVERY_MS = 50 };
+
+enum holder { HOLDER_NONE, HOLDER_ENDS, HOLDER_RUNS };
+
+static enum holder holder_of(int fd)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return HOLDER_NONE;
+
+	return flock(fd, LOCK_SH | LOCK_NB) == 0 ? HOLDER_ENDS : HOLDER_RUNS;
+}
+
+bool journal_wait_for_log(const char *path, void (*on_wait)(const char *path), struct error *error)
+{
+	static const struct timespec pause = {0, LOOK_EVERY_MS * 1000000};
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	enum holder holder = HOLDER_NONE;
+	bool told = false;
+
+	for (int waited = 0; fd >= 0; waited += LOOK_EVERY_MS) {
+		holder = holder_of(fd);
+		if (holder == HOLDER_NONE ||
+			waited >= (holder == HOLDER_ENDS ? ENDING_MS : BUSY_MS))
+			break;
+		(void)flock(fd, LOCK_UN);
+		if (holder == HOLDER_ENDS && !told)
+			on_wait(path);
+		told |= holder == HOLDER_ENDS;
+		nanosleep(&pause, NULL);
+	}
+	if (fd >= 0)
+		close(fd);
+
+	return holder == HOLDER_NONE ||
+	       error_set(error,
+		       "another pgumbra writes the discrepancy log %s: give each its own, reports "
+		       "add them up",
+		       path);
 }
 
 /* Returns how much was written; short only with errno set. */

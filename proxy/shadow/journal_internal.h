@@ -21,6 +21,13 @@ struct journal_file {
 
 __attribute__((warn_unused_result)) bool journal_file_open(
 	struct journal_file *f, const char *path, struct error *error);
+/* One run writes a log: its books count on it. The lock (flock, of this open file) is exclusive
+ * while the run lives and shared once its relay has gone and only the rest is written: a successor
+ * may wait for that. False: another run has it. */
+__attribute__((warn_unused_result)) bool journal_file_lock(
+	struct journal_file *f, const char *path, struct error *error);
+void journal_file_share(struct journal_file *f);
+bool journal_file_same(const struct journal_file *a, const struct journal_file *b);
 /* Whole or not at all; false with errno. line ends in a newline. */
 __attribute__((warn_unused_result)) bool journal_file_append(
 	struct journal_file *f, const char *line, size_t len);

@@ -262,6 +262,7 @@ static void begin_ending(struct worker *w)
 	struct timeval limit = {atomic_load(&w->hurry) ? HURRY_SECONDS : FINISH_SECONDS, 0};
 
 	w->ending = true;
+	journal_ending(w->journal);
 	observer_end(w->observer);
 	event_add(w->finish, &limit);
 }

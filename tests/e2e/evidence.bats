@@ -278,3 +278,132 @@ somebody_waits() {
 	[ "$(on_candidate "select count(*) from pg_stat_activity
 		where usename = 'pgumbra_ro' and wait_event_type = 'Lock'")" = 1 ]
 }
+
+# --- logs ---
+
+start_at() { # DIRECTORY [section.key=value]...: a pgumbra with its own log there
+	local BATS_TEST_TMPDIR=$1
+	mkdir -p "$1"
+	start_pgumbra "${@:2}"
+}
+
+@test "a second run on the same log is refused, with a message that names it" {
+	local first
+	start_pgumbra
+	first=$PGUMBRA_PID
+	run timeout 30 "$PGUMBRA" run --listen "127.0.0.1:$(free_port)" \
+		--primary "host=127.0.0.1 port=$(cluster_port "$PRIMARY")" \
+		--candidate "$(address_of "$CANDIDATE") user=pgumbra_ro password=pgumbra_ro" --log "$LOG"
+	echo "$output"
+	[ "$status" = 2 ]
+	grep "not started: another pgumbra writes the discrepancy log $LOG" <<<"$output"
+	kill -HUP "$first" # the same file again: still locked, and still written
+	psql_pgumbra -c "select count(*) from price"
+	expect_outcome matched 1
+	mv "$LOG" "$LOG.1" # as logrotate does
+	kill -HUP "$first"
+	wait_for "$DEADLINE" "the new log" test -s "$LOG"
+	run flock -n "$LOG" true
+	[ "$status" = 1 ]
+	flock -n "$LOG.1" true
+	stop_pgumbra
+	cat "$LOG" >>"$LOG.1" # both parts add up: the teardown looks at that
+	mv "$LOG.1" "$LOG"
+}
+
+@test "a run whose relay was killed finishes its log before the next one begins it" {
+	on_both "create table moving as select g as id, g as v from generate_series(1, 5) g"
+	on_candidate "update moving set v = 0 where id = 1"
+	start_pgumbra verify.backoff=1s
+	psql_pgumbra -c "select v from moving where id = 1" -c "select v from moving where id = 2"
+	wait_for "$DEADLINE" "the read to be seen" is_pending
+	kill -KILL "$PGUMBRA_PID"
+	wait "$PGUMBRA_PID" || true
+	PGUMBRA_PID=
+	: >"$OPERATOR_LOG"
+	start_pgumbra verify.backoff=1s
+	grep "waiting for the last run's rest" "$OPERATOR_LOG"
+	expect_outcome mismatch 1 # by the first run, after its relay had gone
+	expect_outcome matched 1
+	psql_pgumbra -c "select v from moving where id = 3"
+	expect_outcome matched 2
+	expect_outcome dropped 0
+}
+
+is_pending() {
+	[ "$(facts count pending)" = 1 ] && [ "$(facts count matched)" = 1 ]
+}
+
+# Every count of the books, "candidate/member... = n" a line each, of the logs given.
+all_counts() {
+	"$PGUMBRA" report --format json "$@" | "$PYTHON" -c 'import json, sys
+def walk(path, value):
+    if isinstance(value, dict):
+        for name in sorted(value): walk(path + [name], value[name])
+    elif type(value) is int: print("/".join(path), value)
+report = json.load(sys.stdin)
+walk([], report["books"])
+for shape in report["shapes"]:
+    walk([shape["normalized"]], {"executions": shape["executions"], **shape["outcomes"],
+        "latency": {side: h["count"] for side, h in shape["latency_ms"].items()
+                    if isinstance(h, dict)}})
+for e in report["errors"]: print(e["sqlstate"], e["count"])'
+}
+
+# The sum of such lists.
+add_counts() {
+	awk '{ n = $NF; $NF = ""; sum[$0] += n } END { for (name in sum) print name sum[name] }' "$@" |
+		sort
+}
+
+read_some() { # COUNT
+	local i
+	for i in $(seq "$1"); do echo "select name from price where id = $((i % 50 + 1));"; done |
+		psql_pgumbra >/dev/null
+	psql_pgumbra -c "select 1/0" 2>/dev/null || true
+}
+
+@test "reports of several runs and proxies add up exactly, with kill -9 between them" {
+	local a=$BATS_TEST_TMPDIR/a b=$BATS_TEST_TMPDIR/b first
+	start_at "$a"
+	read_some 30
+	kill -KILL "$(shadow_pid)"
+	read_some 20 # some of it while no shadow process runs
+	wait_for "$DEADLINE" "the next shadow process" restarted
+	read_some 25
+	first=$PGUMBRA_PID
+	start_at "$b"
+	read_some 40
+	expect_outcome matched 41
+	stop_pgumbra
+	PGUMBRA_PID=$first LOG=$a/discrepancies.jsonl OPERATOR_LOG=$a/operator.log
+	wait_for "$DEADLINE" "all 78 executions in the log" all_relayed 78
+	kill -KILL "$PGUMBRA_PID"
+	wait "$PGUMBRA_PID" || true
+	: >"$OPERATOR_LOG"
+	start_at "$a"
+	read_some 10
+	wait_for "$DEADLINE" "all 89 executions in the log" all_relayed 89
+	stop_pgumbra
+	books_balance
+	all_counts "$a/discrepancies.jsonl" >"$a/counts"
+	all_counts "$b/discrepancies.jsonl" >"$b/counts"
+	all_counts "$a/discrepancies.jsonl" "$b/discrepancies.jsonl" | sort >"$BATS_TEST_TMPDIR/both"
+	add_counts "$a/counts" "$b/counts" | diff - "$BATS_TEST_TMPDIR/both"
+	# twice the same log is once
+	all_counts "$a/discrepancies.jsonl" "$b/discrepancies.jsonl" "$a/discrepancies.jsonl" |
+		sort | diff - "$BATS_TEST_TMPDIR/both"
+	cat "$a/discrepancies.jsonl" "$b/discrepancies.jsonl" >"$LOG.both"
+	"$PGUMBRA" report --format json "$LOG.both" "$a/discrepancies.jsonl" |
+		"$PYTHON" -c 'import json, sys
+b = json.load(sys.stdin)["books"]["candidate"]
+assert b["relayed"] == 89 + 41 and b["balanced"], b'
+}
+
+restarted() {
+	grep -q '"restarted":true' "$LOG"
+}
+
+all_relayed() {
+	[ "$(facts count relayed)" = "$1" ] && facts settled
+}
