@@ -385,6 +385,10 @@ static void print_verify(const json_t *record)
 	print_text("fence", strcmp(fence, "none") == 0
 				    ? "none: nothing but time says that the candidate had caught up"
 				    : fence);
+	if (json_is_true(json_object_get(verify, "inner_rows")))
+		print_text("answers",
+			"of the statement in a form that no free order can change, so that "
+			"only other rows or values make a difference");
 }
 
 static int print_found(const struct search *s)

@@ -213,21 +213,30 @@ static bool decide_all(const struct classifier *c, const PgQuery__ParseResult *t
 	return true;
 }
 
-static bool parse(const struct classifier *c, const char *text, size_t len, struct text_parts *out)
+/* NULL: it does not parse, or is nested too deep (then *too_deep, which may be NULL). */
+static PgQuery__ParseResult *unpack(const char *text, bool *too_deep)
 {
 	PgQueryProtobufParseResult result = pg_query_parse_protobuf(text);
 	struct span packed = span_of(result.parse_tree.data, result.parse_tree.len);
-	enum reason failure = REASON_UNPARSED;
 	PgQuery__ParseResult *tree = NULL;
-	bool ok;
 
 	if (!result.error) {
 		if (depth_within(packed, &pg_query__parse_result__descriptor, MAX_TREE_DEPTH))
 			tree = pg_query__parse_result__unpack(NULL, packed.len, packed.data);
-		else
-			failure = REASON_TOO_LONG;
+		else if (too_deep)
+			*too_deep = true;
 	}
 	pg_query_free_protobuf_parse_result(result);
+
+	return tree;
+}
+
+static bool parse(const struct classifier *c, const char *text, size_t len, struct text_parts *out)
+{
+	bool ok, too_deep = false;
+	PgQuery__ParseResult *tree = unpack(text, &too_deep);
+	enum reason failure = too_deep ? REASON_TOO_LONG : REASON_UNPARSED;
+
 	ok = tree ? decide_all(c, tree, text, len, out) : opaque(c, len, failure, out);
 	if (tree)
 		pg_query__parse_result__free_unpacked(tree, NULL);
@@ -369,6 +378,29 @@ void classifier_set_catalogue(
 {
 	c->catalogue = catalogue;
 	c->generation = generation;
+}
+
+char *classify_inner_rows(struct classifier *c, struct span sql, int64_t limit_rows)
+{
+	XXH128_hash_t hash = XXH3_128bits(sql.data, sql.len);
+	const struct classifier_options *o = &c->options;
+	char *text = strndup((const char *)sql.data, sql.len), *inner = NULL;
+	PgQuery__ParseResult *tree;
+
+	if (!text)
+		return NULL;
+	if (o->on_parse)
+		o->on_parse(o->self, hash.low64, hash.high64);
+	tree = unpack(text, NULL);
+	if (tree) {
+		inner = inner_rows_of(c->catalogue, o, tree, limit_rows);
+		pg_query__parse_result__free_unpacked(tree, NULL);
+	}
+	if (o->on_parse)
+		o->on_parse(o->self, 0, 0);
+	free(text);
+
+	return inner;
 }
 
 bool classify_text(struct classifier *c, struct span sql, struct text_parts *out)

@@ -152,6 +152,10 @@ void classifier_set_catalogue(
  * text need not be NUL-terminated. An unparsed, too long or poisoned text gives one part over the
  * whole text. The caller unrefs via text_parts_release. False: out of memory. */
 bool classify_text(struct classifier *c, struct span sql, struct text_parts *out);
+/* A text that reads the rows which the statement's free order chooses from, or puts together, in a
+ * form that no order can change; NULL: there is none. It may still leak: classify it. Worker
+ * thread. limit_rows: the value of the statement's LIMIT, 0: not known. malloc'd. */
+char *classify_inner_rows(struct classifier *c, struct span sql, int64_t limit_rows);
 void text_parts_release(struct text_parts *parts);
 
 #endif

@@ -7,6 +7,7 @@
  * classify_effect.c top-level statements and their effects
  * classify_copy.c   COPY TO STDOUT: its query and the form of its rows
  * classify_order.c  ORDER BY mapped to output columns
+ * classify_inner.c  a statement rewritten so that no order is free
  * classify_total.c  orders that leave nothing free: proofs by unique keys
  * classify_sums.c   float aggregates mapped to output columns
  * classify_shape.c  normalised text, fingerprint
@@ -24,6 +25,7 @@
 
 #include <pg_query/pg_query.pb-c.h>
 
+enum { FRAME_ROWS = 0x4 }; /* FRAMEOPTION_ROWS of nodes/parsenodes.h */
 enum { WALK_CTES_MAX = 32 };
 
 /* One walk over one statement. All pointers are borrowed for its duration. */
@@ -78,6 +80,7 @@ uint64_t summed_columns(const PgQuery__SelectStmt *select);
 void order_rule_of(const PgQuery__SelectStmt *select, struct order_rule *rule);
 /* The output column that a key of ORDER BY names, or -1. */
 int order_key_column(const PgQuery__SelectStmt *output, const PgQuery__Node *key);
+bool select_distinct_on(const PgQuery__SelectStmt *s);
 bool select_limits(const PgQuery__SelectStmt *s); /* by LIMIT, OFFSET or FETCH */
 
 /* Proofs that an order leaves nothing free (classify_total.c). What order: ORDER BY's, with names
@@ -91,10 +94,15 @@ struct order_keys {
 /* No two rows of the SELECT tie in these keys, as unique keys of its tables prove. */
 bool select_is_total(
 	const struct walk *w, const PgQuery__SelectStmt *s, const struct order_keys *keys);
+bool sort_is_total(const struct walk *w, const PgQuery__SelectStmt *s); /* its ORDER BY */
+/* The expression that a key of ORDER BY stands for: an output column's where it names one. NULL:
+ * nobody knows which. */
+const PgQuery__Node *sort_key_expression(const PgQuery__SelectStmt *s, const PgQuery__Node *key);
 /* Rows that tie in ORDER BY are alike. */
 bool sort_covers_output(const PgQuery__SelectStmt *s);
 bool aggregate_is_total(const struct walk *w, const PgQuery__FuncCall *call);
 bool window_is_total(const struct walk *w, const PgQuery__WindowDef *window);
+void walk_note_ctes(struct walk *w, const PgQuery__WithClause *with);
 bool walk_names_cte(const struct walk *w, const char *name); /* or may */
 /* Fills normalized, fingerprint and shape_hash. False: out of memory. */
 bool shape_of(const char *text, struct statement *out);
@@ -105,6 +113,11 @@ bool shape_of(const char *text, struct statement *out);
 enum { MAX_TREE_DEPTH = 20000 };
 /* False: deeper than `limit` messages, malformed, or no memory to tell. */
 bool depth_within(struct span packed, const ProtobufCMessageDescriptor *type, size_t limit);
+
+/* The statement as a text that leaves no order free (classify_inner.c); the tree is spoilt.
+ * limit_rows: the value of its LIMIT, 0: not known. NULL: there is none, or no memory. malloc'd. */
+char *inner_rows_of(const struct catalogue *catalogue, const struct classifier_options *options,
+	PgQuery__ParseResult *tree, int64_t limit_rows);
 
 /* Names (classify_tables.c) */
 enum name_kind {

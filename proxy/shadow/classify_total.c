@@ -308,9 +308,8 @@ static bool is_star(const void *self, const ProtobufCMessage *m)
 	return m->descriptor == &pg_query__a__star__descriptor;
 }
 
-/* The expression that a key of ORDER BY stands for: an output column's where it names one. Behind a
- * star nobody knows which one a number means. */
-static const PgQuery__Node *key_expression(const PgQuery__SelectStmt *s, const PgQuery__Node *key)
+/* Behind a star nobody knows which column a number means. */
+const PgQuery__Node *sort_key_expression(const PgQuery__SelectStmt *s, const PgQuery__Node *key)
 {
 	const PgQuery__ResTarget *t = target_at(s, order_key_column(s, key));
 
@@ -330,7 +329,7 @@ static const PgQuery__Node *key_at(
 	if (key->node_case == PG_QUERY__NODE__NODE_SORT_BY)
 		key = key->sort_by->n_use_op > 0 ? NULL : key->sort_by->node;
 
-	return keys->of == KEYS_OF_OUTPUT ? key_expression(s, key) : key;
+	return keys->of == KEYS_OF_OUTPUT ? sort_key_expression(s, key) : key;
 }
 
 static void hold_keys(struct proof *p, const struct order_keys *keys)
@@ -348,6 +347,26 @@ static void hold_keys(struct proof *p, const struct order_keys *keys)
 			hold_column(p, &c);
 }
 
+/* What x::text COLLATE "C" sorts: values that tie there are written alike. */
+static const PgQuery__Node *below_text(const PgQuery__Node *key)
+{
+	const PgQuery__Node *arg = key->node_case == PG_QUERY__NODE__NODE_COLLATE_CLAUSE
+					   ? key->collate_clause->arg
+					   : NULL;
+	const PgQuery__TypeName *type;
+
+	if (!arg || arg->node_case != PG_QUERY__NODE__NODE_TYPE_CAST)
+		return key;
+	type = arg->type_cast->type_name;
+	if (!type || strcmp(list_name(type->names, type->n_names, NULL), "text") != 0)
+		return key;
+	if (strcmp(list_name(key->collate_clause->collname, key->collate_clause->n_collname, NULL),
+		    "C") != 0)
+		return key;
+
+	return arg->type_cast->arg;
+}
+
 static bool among(
 	const PgQuery__SelectStmt *s, const struct order_keys *keys, const PgQuery__Node *node)
 {
@@ -355,7 +374,9 @@ static bool among(
 		for (size_t i = 0; i < keys->count[list]; i++) {
 			const PgQuery__Node *key = key_at(s, keys, list, i);
 
-			if (key && tree_equal(node_message(key), node_message(node)))
+			if (key && (tree_equal(node_message(key), node_message(node)) ||
+					   tree_equal(node_message(below_text(key)),
+						   node_message(node))))
 				return true;
 		}
 	}
@@ -479,6 +500,14 @@ bool select_is_total(
 		return held || groups_held(&p, keys);
 
 	return held || aggregates(s);
+}
+
+bool sort_is_total(const struct walk *w, const PgQuery__SelectStmt *s)
+{
+	const struct order_keys keys = {
+		.list = {s->sort_clause}, .count = {s->n_sort_clause}, .of = KEYS_OF_OUTPUT};
+
+	return select_is_total(w, s, &keys);
 }
 
 bool sort_covers_output(const PgQuery__SelectStmt *s)

@@ -7,8 +7,6 @@
  * a filter it differs only at the border. */
 enum region { REGION_OUTPUT, REGION_FILTER };
 
-enum { FRAME_ROWS = 0x4 }; /* FRAMEOPTION_ROWS of nodes/parsenodes.h */
-
 void walk_init(struct walk *w, const struct catalogue *catalogue,
 	const struct classifier_options *options, struct statement *out)
 {
@@ -408,7 +406,7 @@ static void visit_relation(struct walk *w, const ProtobufCMessage *m, enum regio
 		refuse_relation(w, r, schema);
 }
 
-static bool distinct_on(const PgQuery__SelectStmt *s)
+bool select_distinct_on(const PgQuery__SelectStmt *s)
 {
 	for (size_t i = 0; i < s->n_distinct_clause; i++)
 		if (node_message(s->distinct_clause[i]))
@@ -416,15 +414,15 @@ static bool distinct_on(const PgQuery__SelectStmt *s)
 	return false;
 }
 
-static bool is_total(const struct walk *w, const PgQuery__SelectStmt *s)
+/* WITH TIES chooses nothing. */
+static bool limits_freely(const PgQuery__SelectStmt *s)
 {
-	const struct order_keys keys = {
-		.list = {s->sort_clause}, .count = {s->n_sort_clause}, .of = KEYS_OF_OUTPUT};
+	bool ties = s->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES;
 
-	return select_is_total(w, s, &keys);
+	return select_limits(s) && (!ties || s->limit_offset);
 }
 
-static void note_ctes(struct walk *w, const PgQuery__WithClause *with)
+void walk_note_ctes(struct walk *w, const PgQuery__WithClause *with)
 {
 	for (size_t i = 0; with && i < with->n_ctes; i++) {
 		if (w->nctes < WALK_CTES_MAX &&
@@ -456,13 +454,13 @@ static void visit_select(struct walk *w, const ProtobufCMessage *m, enum region 
 		walk_refuse(w, REASON_WRITES, "locking clause");
 		walk_raise(w, EFFECT_TAINT);
 	}
-	note_ctes(w, s->with_clause);
+	walk_note_ctes(w, s->with_clause);
 	if (s == w->top)
-		w->out->order.total = is_total(w, s);
-	if (distinct_on(s))
-		w->out->order.leaks |= !is_total(w, s);
-	if (s != w->top && (s->limit_offset || s != w->exists) && select_limits(s))
-		w->out->order.leaks |= !is_total(w, s);
+		w->out->order.total = sort_is_total(w, s);
+	if (select_distinct_on(s))
+		w->out->order.leaks |= !sort_is_total(w, s);
+	if (s != w->top && (s->limit_offset || s != w->exists) && limits_freely(s))
+		w->out->order.leaks |= !sort_is_total(w, s);
 }
 
 static void visit_write(struct walk *w, const ProtobufCMessage *m, enum region region)
@@ -488,7 +486,7 @@ static void visit_subquery(struct walk *w, const ProtobufCMessage *m, enum regio
 	if (l->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK)
 		w->exists = s;
 	if (l->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK)
-		w->out->order.leaks |= !sort_covers_output(s) && !is_total(w, s);
+		w->out->order.leaks |= !sort_covers_output(s) && !sort_is_total(w, s);
 }
 
 static void visit_sample(struct walk *w, const ProtobufCMessage *m, enum region region)

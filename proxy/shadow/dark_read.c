@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct dark_read *dark_read_new(void)
 {
@@ -11,6 +12,32 @@ struct dark_read *dark_read_new(void)
 		return NULL;
 	read->references = 1;
 	result_init(&read->primary, 0);
+
+	return read;
+}
+
+struct dark_read *dark_read_derive(struct dark_read *of, const char *sql)
+{
+	struct dark_read *read = malloc(sizeof *read);
+	char *text = strdup(sql);
+
+	if (!read || !text) {
+		free(read);
+		free(text);
+		return NULL;
+	}
+	*read = *of;
+	read->references = 1;
+	read->of = dark_read_ref(of);
+	read->sql = text;
+	read->named = false;
+	read->row_limit = 0;
+	read->nresult_formats = 0;
+	result_init(&read->primary, 0);
+	if (read->nparam_types == 0 && read->nvalue_types == read->nparams) {
+		read->param_types = read->value_types; /* nothing may be left to infer them from */
+		read->nparam_types = read->nvalue_types;
+	}
 
 	return read;
 }
@@ -31,6 +58,13 @@ void dark_read_unref(struct dark_read *read)
 	if (--read->references > 0)
 		return;
 
+	if (read->of) {
+		result_release(&read->primary);
+		free(read->sql);
+		dark_read_unref(read->of);
+		free(read);
+		return;
+	}
 	for (size_t i = 0; i < read->nsettings; i++) {
 		free(read->settings[i].name);
 		free(read->settings[i].value);

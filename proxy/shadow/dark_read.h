@@ -38,12 +38,16 @@ struct dark_read {
 	size_t nsettings;
 	struct setting
 		*settings; /* what the session has set, in application order; names lower case */
-	struct result primary;	/* the primary's own answer (O) */
-	uint8_t *memory;	/* owned: the bytes of the parameters */
+	struct result primary; /* the primary's own answer (O) */
+	uint8_t *memory;       /* owned: the bytes of the parameters */
+	struct dark_read *of; /* owned reference: a derived read borrows all but its text from it */
 	uint64_t settings_hash; /* of settings, database: part of prepared statement names */
 };
 
 struct dark_read *dark_read_new(void);
+/* The same read with another text: with its settings and parameters, all columns as text. NULL: out
+ * of memory. */
+struct dark_read *dark_read_derive(struct dark_read *of, const char *sql);
 struct dark_read *dark_read_ref(struct dark_read *read);
 void dark_read_unref(struct dark_read *read);
 

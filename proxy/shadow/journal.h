@@ -72,6 +72,8 @@ struct journal_discrepancy {
 	unsigned attempts;
 	const char *fence;  /* "none" */
 	const char *waiver; /* its name, with outcome waived; else NULL */
+	bool inner_rows;    /* the results are those of the statement's inner rows
+			       (classify_inner_rows) */
 	bool stable, verified;
 };
 /* Writes the record unless examples_per_shape or max_bytes is used up. The id (UUIDv7) goes to id.

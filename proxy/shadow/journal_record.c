@@ -339,6 +339,8 @@ json_t *journal_record_discrepancy(const char *run, const struct journal_privacy
 		json_pack("{s:I, s:o, s:b, s:b}", "attempts", (json_int_t)d->attempts, "fence",
 			journal_text(d->fence ? d->fence : "none"), "stable", (int)d->stable,
 			"verified", (int)d->verified));
+	if (d->inner_rows)
+		json_object_set_new(json_object_get(record, "verify"), "inner_rows", json_true());
 
 	return record;
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
-enum { REREADS_LEAST = 10, HEARD = 64 };
+enum { REREADS_LEAST = 10, HEARD = 64, INNER_PAUSE = 10 };
 
 struct shape_counts {
 	uint64_t executions;
@@ -23,6 +23,7 @@ struct shape_counts {
 struct shape {
 	char *normalized;
 	char fingerprint[17];
+	uint64_t inner_next_us, inner_took_us;
 	struct shape_counts *counts[BOOKS_MAX_CANDIDATES]; /* made at first use */
 	UT_hash_handle hh;
 };
@@ -127,6 +128,22 @@ void shape_widened(struct shape *shape, unsigned candidate, uint32_t widened)
 
 	for (unsigned i = 0; c && i < WIDENING_COUNT; i++)
 		c->widened[i] += widened >> i & 1;
+}
+
+uint64_t shape_inner_turn(struct shape *shape, uint64_t now_us)
+{
+	uint64_t turn = shape->inner_next_us > now_us ? shape->inner_next_us : now_us;
+
+	shape->inner_next_us = turn + INNER_PAUSE * shape->inner_took_us;
+
+	return turn;
+}
+
+void shape_inner_took(struct shape *shape, uint64_t now_us, uint64_t elapsed_us)
+{
+	shape->inner_took_us = elapsed_us;
+	if (shape->inner_next_us < now_us + INNER_PAUSE * elapsed_us)
+		shape->inner_next_us = now_us + INNER_PAUSE * elapsed_us;
 }
 
 void shape_latency(

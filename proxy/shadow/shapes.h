@@ -42,6 +42,10 @@ bool shape_heard(struct shape *shape, unsigned candidate, const struct digest *a
  * nothing of this shape can be verified. Re-reads alone would not tell: only what differed at first
  * is read again, and that is mostly what was just changed. */
 bool shape_reproducible(const struct shape *shape, unsigned candidate);
+/* Re-reads of inner rows may cost the primary much more than the statement does, so each shape may
+ * spend a tenth of the time on them: when the next may begin (monotonic), and how long one took. */
+uint64_t shape_inner_turn(struct shape *shape, uint64_t now_us);
+void shape_inner_took(struct shape *shape, uint64_t now_us, uint64_t elapsed_us);
 const char *shape_normalized(const struct shape *shape);
 /* What changed since the last call, for the journal: an array owned by shapes, valid until
  * shapes_settle, which forgets the deltas. */

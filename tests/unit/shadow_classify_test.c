@@ -802,6 +802,58 @@ static void a_total_order_does_not_leak(void **state)
 			fail_msg("should not leak: %s", tight[i]);
 }
 
+#define BY_TEXT(x) "ORDER BY " x "::pg_catalog.text COLLATE pg_catalog.\"C\""
+
+static void free_orders_are_rewritten_away(void **state)
+{
+	static const struct {
+		const char *sql, *inner;
+	} forms[] = {
+		{"select string_agg(v, ',') from t",
+			"SELECT string_agg(v, ',' " BY_TEXT("v") ") FROM t"},
+		{"select row_number() over (order by a) from t",
+			"SELECT pg_catalog.rank() OVER (ORDER BY a) FROM t"},
+		{"select lag(v, 1) over (order by a) from t", "SELECT v FROM t"},
+		{"select sum(v) over (order by a rows 1 preceding) from t",
+			"SELECT sum(v) OVER (ORDER BY a) FROM t"},
+		{"select v from t order by a limit 3", "SELECT a AS pgumbra_key, v FROM t ORDER BY "
+						       "1 FETCH FIRST 3 ROWS WITH TIES"},
+		{"select * from t order by 2 limit 3",
+			"SELECT * FROM t ORDER BY 2 FETCH FIRST 3 ROWS WITH TIES"},
+		{"select a from t order by a limit $1 offset 2",
+			"SELECT a FROM t ORDER BY a FETCH FIRST ($1::bigint + 2::bigint) ROWS WITH "
+			"TIES"},
+		{"select b, count(*) from t group by 1 order by max(a)",
+			"SELECT max(a) AS pgumbra_key, b, count(*) FROM t GROUP BY 2 ORDER BY 1"},
+		{"select v from t limit 7", "SELECT v FROM t LIMIT 1007"},
+		{"select distinct on (a) a, v from t order by a, b",
+			"SELECT * FROM (SELECT a, v, pg_catalog.rank() OVER (PARTITION BY a ORDER "
+			"BY a, b) AS "
+			"pgumbra_rank FROM t) pgumbra_rows WHERE pgumbra_rows.pgumbra_rank = 1"},
+		{"select array(select v from t)",
+			"SELECT ARRAY(SELECT q.v FROM (SELECT v FROM t) q(v) " BY_TEXT("q.v") ")"},
+		{"select (select v from t order by a limit 1)",
+			"SELECT ARRAY(SELECT q.v FROM (SELECT v FROM t ORDER BY a FETCH FIRST 1 "
+			"ROWS WITH TIES) q(v) " BY_TEXT("q.v") ")"},
+	};
+	static const char *const none[] = {"select v from keyed order by id limit 1",
+		"select v from t", "select (select v from t limit 1)",
+		"select array_agg(v) over (order by a) from t", "selec 1", "select 1; select 2",
+		"insert into t values (1)"};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		char *inner = classify_inner_rows(f->classifier, span_cstr(forms[i].sql), 7);
+
+		assert_non_null(inner);
+		assert_string_equal(inner, forms[i].inner);
+		assert_false(one(f, inner)->order.leaks);
+		free(inner);
+	}
+	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+		assert_null(classify_inner_rows(f->classifier, span_cstr(none[i]), 7));
+}
+
 static void the_rows_that_a_limit_lets_through_are_known(void **state)
 {
 	struct fixture *f = *state;
@@ -1198,6 +1250,7 @@ int main(void)
 		TEST(leaks_of_order_into_values_are_noticed),
 		TEST(orders_are_total_where_unique_keys_prove_it),
 		TEST(a_total_order_does_not_leak),
+		TEST(free_orders_are_rewritten_away),
 		TEST(the_rows_that_a_limit_lets_through_are_known),
 		TEST(times_in_filters_are_flagged),
 		TEST(what_a_statement_names_is_flagged),

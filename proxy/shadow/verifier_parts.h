@@ -1,0 +1,89 @@
+/* What the parts of the verifier share; nobody else includes it.
+ *
+ * verifier.c        beginnings: which reads are tried, which wait for a catalogue
+ * verifier_trial.c  one read on one candidate, from the first look to its end
+ * verifier_order.c  what a free order explains: the read again in a form that none can change
+ */
+#ifndef PGUMBRA_SHADOW_VERIFIER_PARTS_H
+#define PGUMBRA_SHADOW_VERIFIER_PARTS_H
+
+#include "proxy/shadow/verifier.h"
+
+#include <time.h>
+
+struct verifier {
+	struct verifier_options options;
+	const struct verifier_candidate *candidates;
+	struct databases *databases;
+	size_t ncandidates;
+	struct mirror *control;
+	struct books *books;
+	struct shapes *shapes;
+	struct journal *journal;
+	size_t open;	   /* trials */
+	size_t kept_bytes; /* of rows in results of trials */
+	size_t verifying;  /* of those: past the first look */
+	uint64_t next_slot_us;
+	struct trial *held; /* list: wait for a catalogue */
+	size_t nheld;
+	bool stopping;
+	void (*on_end)(void *self, unsigned candidate, const struct dark_read *read,
+		enum outcome outcome, enum reason reason);
+	void *watcher; /* of on_end */
+};
+
+/* One read on one candidate.
+ *
+ *   (held -->) FIRST --differs--> P1 --> CANDIDATE --> P2 --undecided--> P1 ...
+ *                      (without a control: CANDIDATE --undecided--> CANDIDATE ...)
+ *
+ * When the free order of the statement may be the cause, the steps from P1 on begin anew with its
+ * inner rows.
+ */
+enum step { STEP_FIRST, STEP_P1, STEP_CANDIDATE, STEP_P2 };
+
+struct trial {
+	struct verifier *verifier;
+	unsigned candidate;
+	struct dark_read *read;
+	struct database *database;
+	struct shape *shape;
+	struct dark_read *inner; /* asked in the read's place once order may explain the
+				    difference; NULL */
+	bool inner_tried;
+	struct order_rule
+		order;	 /* of what is asked, with the catalogue of the control once it is asked */
+	uint64_t summed; /* of what is asked: struct statement.summed */
+	enum step step;
+	bool verifying;
+	uint32_t widened;   /* what the comparison took that ended it as equal */
+	bool alone;	    /* without a control, or with one that must not be asked this */
+	unsigned attempts;  /* finished ones */
+	unsigned doublings; /* of the back-off: while the data moves; two attempts that agree begin
+			       anew */
+	unsigned stable;    /* equal differing sandwiches in a row */
+	struct result before, answer, after; /* P1, C, P2 of this attempt */
+	struct result last, last_answer;     /* P2 and C of the attempt before */
+	bool have_last;
+	unsigned fence_timeouts;
+	const char *fence; /* what the last attempt's fence was, for the record */
+	const char *waiver;
+	struct trial *next_held;
+	uint32_t until_load; /* held: of the candidate's catalogue */
+};
+
+uint64_t verifier_clock_us(clockid_t clock);
+/* The next step: on_answer follows, or the trial has ended. */
+void trial_ask(struct trial *t, enum step step, uint64_t not_before_us);
+void trial_end(struct trial *t, enum outcome outcome, enum reason reason);
+/* An end without a trial. */
+void trial_book(struct verifier *v, unsigned candidate, const struct dark_read *read,
+	struct shape *shape, enum outcome outcome, enum reason reason);
+
+/* What the statement says about order, with the value of LIMIT $n. */
+void trial_set_order(struct trial *t, const struct order_rule *order);
+/* A difference that order may explain: from here on the trial asks for its inner rows, whose answer
+ * no order can change. When that may begin; false: they can't be asked for, or not soon. */
+bool trial_turn_inner(struct trial *t, uint64_t *not_before_us);
+
+#endif
