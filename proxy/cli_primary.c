@@ -3,6 +3,7 @@
  * known here and none is sent. */
 #define _GNU_SOURCE 1
 #include "proxy/cli.h"
+#include "proxy/cli_auth.h"
 
 #include "conf/listen.h"
 #include "protocol/message.h"
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -207,8 +209,6 @@ static size_t startup_message(const char *user, unsigned char out[512])
 	return total;
 }
 
-enum answer { ANSWER_NONE, ANSWER_TRUST, ANSWER_CHALLENGE, ANSWER_REFUSED };
-
 /* How the primary is spoken to, and what clients see of us. */
 struct leg {
 	enum tls_mode mode;
@@ -220,13 +220,6 @@ struct wire {
 	int fd;	  /* owned */
 	SSL *ssl; /* owned; NULL: plain */
 	int64_t deadline;
-};
-
-struct probe {
-	enum answer answer;
-	bool binds_channel;   /* SCRAM-SHA-256-PLUS is offered */
-	bool our_certificate; /* it is the one that clients see of us */
-	char why[300];
 };
 
 static void wire_close(struct wire *w)
@@ -317,34 +310,34 @@ static void error_text(struct span body, char *out, size_t size)
 		snprintf(out, size, "refused");
 }
 
-static bool lists_plus(struct span body)
+/* AuthenticationSASL: which mechanisms are offered. */
+static void read_mechanisms(struct reader *list, struct auth_facts *p)
 {
-	struct reader r = reader_over(body);
 	struct span name;
 
-	if (read_u32(&r) != 10) /* AuthenticationSASL */
-		return false;
-	do
-		name = read_cstr(&r);
-	while (!r.bad && name.len > 0 && !span_is(name, "SCRAM-SHA-256-PLUS"));
-
-	return !r.bad && name.len > 0;
+	for (name = read_cstr(list); !list->bad && name.len > 0; name = read_cstr(list)) {
+		p->scram |= span_is(name, "SCRAM-SHA-256");
+		p->plus |= span_is(name, "SCRAM-SHA-256-PLUS");
+	}
 }
 
-static void judge(const unsigned char *message, size_t length, struct probe *p)
+static void judge(const unsigned char *message, size_t length, struct auth_facts *p)
 {
 	const struct span body = span_of(message + 5, length - 5);
+	struct reader r = reader_over(body);
 
 	if (message[0] == 'E') {
 		p->answer = ANSWER_REFUSED;
 		error_text(body, p->why, sizeof p->why);
 		return;
 	}
-	p->answer = get_u32(message + 5) == 0 ? ANSWER_TRUST : ANSWER_CHALLENGE;
-	p->binds_channel = lists_plus(body);
+	p->request = read_u32(&r);
+	p->answer = p->request == 0 ? ANSWER_TRUST : ANSWER_CHALLENGE;
+	if (p->request == 10)
+		read_mechanisms(&r, p);
 }
 
-static void read_answer(struct wire *w, struct probe *p)
+static void read_answer(struct wire *w, struct auth_facts *p)
 {
 	unsigned char got[ANSWER_BYTES];
 	size_t used = 0, wanted = 5;
@@ -368,12 +361,28 @@ static void read_answer(struct wire *w, struct probe *p)
 	judge(got, wanted, p);
 }
 
+/* Is the other end on this machine? */
+static bool is_local(int fd)
+{
+	struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof a;
+
+	if (getpeername(fd, (struct sockaddr *)&a, &len) < 0)
+		return false;
+	if (a.ss_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)&a)->sin_addr.s_addr) >> 24 == 127;
+	if (a.ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)&a)->sin6_addr);
+
+	return a.ss_family == AF_UNIX;
+}
+
 /* One connection. ANSWER_NONE with the reason when it failed. */
-static struct probe ask(
+static struct auth_facts ask(
 	const struct host *h, const struct leg *leg, const char *user, bool with_tls)
 {
 	struct wire w = {.deadline = now_ms() + PROBE_TIMEOUT_MS};
-	struct probe p = {.answer = ANSWER_NONE};
+	struct auth_facts p = {.answer = ANSWER_NONE};
 	unsigned char message[512];
 	const size_t length = startup_message(user, message);
 	char why[TLS_WHY_MAX] = "";
@@ -387,6 +396,8 @@ static struct probe ask(
 		snprintf(p.why, sizeof p.why, "%s", strerror(errno));
 	else
 		read_answer(&w, &p);
+	p.with_tls = w.ssl != NULL;
+	p.is_local = is_local(w.fd);
 	p.our_certificate =
 		w.ssl && leg->cert_file && tls_peer_has_certificate(w.ssl, leg->cert_file);
 	wire_close(&w);
@@ -395,13 +406,13 @@ static struct probe ask(
 }
 
 /* As the relay goes there: with allow and prefer the other way, too, when the first one fails. */
-static struct probe probe(const struct host *h, const struct leg *leg, const char *user)
+static struct auth_facts probe(const struct host *h, const struct leg *leg, const char *user)
 {
 	const bool may = leg->mode != TLS_DISABLE && h->host[0] != '/';
 	const bool two_ways = may && (leg->mode == TLS_ALLOW || leg->mode == TLS_PREFER);
 	const bool with_tls = may && leg->mode != TLS_ALLOW;
-	const struct probe first = ask(h, leg, user, with_tls);
-	struct probe second;
+	const struct auth_facts first = ask(h, leg, user, with_tls);
+	struct auth_facts second;
 
 	if (!two_ways || first.answer == ANSWER_TRUST || first.answer == ANSWER_CHALLENGE)
 		return first;
@@ -411,11 +422,6 @@ static struct probe probe(const struct host *h, const struct leg *leg, const cha
 }
 
 /* --- findings --- */
-
-static bool ends_login(const struct config *c)
-{
-	return strcmp(config_text(c, "primary", NULL, "auth"), "scram") == 0;
-}
 
 bool cli_listens_locally(const struct config *c)
 {
@@ -429,70 +435,36 @@ bool cli_listens_locally(const struct config *c)
 	return true;
 }
 
-static void add_trust(
-	const struct config *c, const char *where, const char *user, struct preflight_findings *f)
-{
-	bool allowed = config_bool(c, "primary", NULL, "allow_trust") || cli_listens_locally(c);
-	const bool ends_here = ends_login(c);
-
-	const struct preflight_topic topic = {allowed ? PREFLIGHT_WARNING : PREFLIGHT_FORBIDS,
-		"trust", "whoever reaches pgumbra is in",
-		"ask for a password (scram-sha-256) from pgumbra's host in the primary's "
-		"pg_hba.conf; or listen on loopback only; or primary.allow_trust=on"};
-
-	const struct preflight_topic own = {PREFLIGHT_INFORMATION, "trust",
-		"clients prove their password to pgumbra alone (auth = scram)", ""};
-
-	preflight_say(f, ends_here ? &own : &topic, where,
-		"lets role %s in from this host without a challenge", user);
-}
-
 /* Names a pg_hba.conf is likely to have lines for; authentication comes before the role is looked
  * up, so a role that nobody has stands for "all". */
 static const char *const strangers[] = {"pgumbra_stranger", "postgres"};
 
-/* SCRAM binds the password's proof to the certificate that the client saw. */
-static void add_scram(const char *where, struct preflight_findings *f)
-{
-	preflight_add(f, PREFLIGHT_WARNING, where,
-		"one of four: the primary's own certificate and key as client_tls.cert_file and "
-		"key_file; or auth = scram; or sslmode=disable in primary.conninfo, where the way "
-		"to the primary is "
-		"safe; or channel_binding=disable at the clients",
-		"offers SCRAM with channel binding, and clients see another certificate here than "
-		"the primary's: libpq's clients can't log in over TLS (\"SCRAM channel binding "
-		"check failed\")");
-}
-
 static void check_host(const struct config *c, const struct host *h, const struct leg *leg,
 	struct preflight_findings *f, unsigned *reached)
 {
-	char where[320], why[300] = "";
-	bool answered = false, told_scram = false;
+	const size_t count = sizeof strangers / sizeof *strangers;
+	struct auth_facts p = {.answer = ANSWER_NONE};
+	struct auth_told told = {0};
+	bool answered = false;
+	size_t refused = 0;
+	char where[320];
 
 	snprintf(where, sizeof where, "primary %.250s port %.32s", h->host, h->port);
-	for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
-		const struct probe p = probe(h, leg, strangers[i]);
-
+	for (size_t i = 0; i < count; i++) {
+		p = probe(h, leg, strangers[i]);
 		answered |= p.answer != ANSWER_NONE;
-		snprintf(why, sizeof why, "%s", p.why);
-		if (p.binds_channel && leg->cert_file && !p.our_certificate && !told_scram &&
-			!ends_login(c)) {
-			add_scram(where, f);
-			told_scram = true;
-		}
-		if (p.answer == ANSWER_TRUST) {
-			add_trust(c, where, strangers[i], f);
-			break;
-		}
-		if (p.answer == ANSWER_NONE)
+		refused += p.answer == ANSWER_REFUSED;
+		cli_auth_look(c, where, strangers[i], &p, leg->cert_file != NULL, &told, f);
+		if (p.answer == ANSWER_TRUST || p.answer == ANSWER_NONE)
 			break;
 	}
 	*reached += answered;
+	if (refused == count)
+		cli_auth_refused(where, p.why, f);
 	if (!answered)
 		preflight_add(f, PREFLIGHT_WARNING, where, "",
 			"cannot be reached, so it is not known whether it asks for passwords: %s",
-			why);
+			p.why);
 }
 
 /* What clients will be shown; NULL when they get no TLS. */
@@ -555,5 +527,6 @@ void cli_check_primary(const struct config *c, struct preflight_findings *f, uns
 	leg.cert_file = check_client_tls(c, f);
 	for (size_t i = 0; i < count; i++)
 		check_host(c, &hosts[i], &leg, f, reached);
+	cli_auth_secrets(c, *reached > 0, leg.cert_file, f);
 	SSL_CTX_free(leg.context);
 }

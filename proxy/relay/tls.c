@@ -434,9 +434,8 @@ bool tls_peer_is_user(const SSL *ssl, struct span user)
 	return same;
 }
 
-size_t tls_end_point(const SSL *ssl, bool ours, uint8_t out[TLS_END_POINT_MAX])
+static size_t end_point_of(const X509 *certificate, uint8_t out[TLS_END_POINT_MAX])
 {
-	const X509 *certificate = ours ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
 	const EVP_MD *digest = NULL;
 	int signed_with = NID_undef;
 	unsigned len = 0;
@@ -457,17 +456,39 @@ size_t tls_end_point(const SSL *ssl, bool ours, uint8_t out[TLS_END_POINT_MAX])
 	return len;
 }
 
-bool tls_peer_has_certificate(const SSL *ssl, const char *file)
+size_t tls_end_point(const SSL *ssl, bool ours, uint8_t out[TLS_END_POINT_MAX])
 {
-	X509 *theirs = SSL_get0_peer_certificate(ssl), *ours = NULL;
+	return end_point_of(ours ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl), out);
+}
+
+static X509 *read_certificate(const char *file)
+{
+	X509 *certificate = NULL;
 	FILE *in = fopen(file, "re");
-	bool same;
 
 	if (in) {
-		ours = PEM_read_X509(in, NULL, no_passphrase, NULL);
+		certificate = PEM_read_X509(in, NULL, no_passphrase, NULL);
 		fclose(in);
 	}
-	same = ours && theirs && X509_cmp(ours, theirs) == 0;
+
+	return certificate;
+}
+
+bool tls_file_has_end_point(const char *file)
+{
+	uint8_t digest[TLS_END_POINT_MAX];
+	X509 *certificate = read_certificate(file);
+	const bool has = end_point_of(certificate, digest) > 0;
+
+	X509_free(certificate);
+
+	return has;
+}
+
+bool tls_peer_has_certificate(const SSL *ssl, const char *file)
+{
+	X509 *theirs = SSL_get0_peer_certificate(ssl), *ours = read_certificate(file);
+	const bool same = ours && theirs && X509_cmp(ours, theirs) == 0;
 	X509_free(ours);
 	ERR_clear_error();
 

@@ -87,6 +87,8 @@ bool tls_peer_is_user(const SSL *ssl, struct span user);
  * certificate, ours or the peer's. 0: there is none (no certificate, or a kind of signature that
  * the RFC doesn't cover). */
 size_t tls_end_point(const SSL *ssl, bool ours, uint8_t out[TLS_END_POINT_MAX]);
+/* Is there one for the first certificate of the file? */
+bool tls_file_has_end_point(const char *file);
 /* Is the peer's certificate the first one of the file? */
 bool tls_peer_has_certificate(const SSL *ssl, const char *file);
 

@@ -243,3 +243,93 @@ start_query() {
 		books_balance
 	done
 }
+
+# --- check ---
+
+# new_hba PORT DIR <LINES: and the server has read them
+new_hba() {
+	export PGHOST=$2 PGPORT=$1
+	before=$(sql -c "select pg_conf_load_time()")
+	as_postgres tee "$2/data/pg_hba.conf" >/dev/null
+	sql -c "select pg_reload_conf()" >/dev/null
+	wait_for "pg_hba.conf is read" eval '[ "$(sql -c "select pg_conf_load_time()")" != "$before" ]'
+	export PGHOST=127.0.0.1
+	unset PGPORT
+}
+
+# demand METHOD: what the first primary asks everybody for
+demand() {
+	local host=host
+	if [ "$1" = cert ]; then host=hostssl; fi
+	printf 'local all all trust\n%s all all all %s\n' "$host" "$1" | new_hba "$PRIMARY_PORT" "$CLUSTER"
+}
+
+# check_it SSLMODE CERTIFICATE CLIENT_TLS [SETTING]...
+check_it() {
+	local mode=$1 certificate=$2 clients=$3
+	shift 3
+	"$PGUMBRA" check --primary "host=127.0.0.1 port=$PRIMARY_PORT sslmode=$mode" \
+		--set shadow.enabled=off --set client_tls.sslmode="$clients" \
+		--set client_tls.cert_file="$CERTS/$certificate.crt" \
+		--set client_tls.key_file="$CERTS/$certificate.key" "${@/#/--set=}"
+}
+
+# demand | primary's sslmode | certificate | client_tls | settings | exit | words; - : none of those of others
+findings() {
+	local file=primary.auth=scram\ primary.auth_file=$CERTS/secrets.$PRIMARY_PORT
+	cat <<-EOT
+		scram-sha-256|require|proxy|require||0|check failed
+		scram-sha-256|require|primary|require||0|-
+		scram-sha-256|require|proxy|require|$file|0|-
+		scram-sha-256|disable|proxy|require||0|there is no TLS to the primary
+		scram-sha-256|require|proxy|disable||0|there is no TLS to clients
+		scram-sha-256|require|proxy|disable|$file|0|there is no TLS to clients
+		scram-sha-256|require|edwards|require|$file|0|can't bind a channel to a certificate
+		md5|require|proxy|require||0|check failed
+		password|require|proxy|require|$file|0|a password in clear text, which auth = scram can't answer
+		password|require|proxy|require|pgumbra.listen=0.0.0.0:1|0|-
+		password|require|proxy|allow|pgumbra.listen=0.0.0.0:1|0|way from clients is not encrypted
+		password|disable|proxy|disable||0|-
+		trust|disable|proxy|require|pgumbra.listen=0.0.0.0:1|1|without a challenge
+		trust|disable|proxy|require|pgumbra.listen=0.0.0.0:1 $file|0|prove their password to pgumbra alone
+		trust|disable|proxy|require|pgumbra.listen=0.0.0.0:1 primary.allow_trust=on|0|without a challenge
+		cert|require|proxy|require||0|connection requires a valid client certificate
+		reject|disable|proxy|require||0|refuses every role
+		scram-sha-256|require|proxy|require|primary.auth=scram primary.auth_file=/nowhere|1|No such file
+		scram-sha-256|require|proxy|require|primary.auth=scram primary.auth_file=$CERTS/none|1|holds no SCRAM secret
+	EOT
+}
+
+@test "check finds what can't be: method, TLS on each leg, channel binding, secrets" {
+	openssl req -x509 -newkey ed25519 -nodes -days 2 -subj /CN=localhost -keyout "$CERTS/edwards.key" \
+		-out "$CERTS/edwards.crt" 2>/dev/null
+	chmod 600 "$CERTS/edwards.key"
+	echo '"by_md5" "md5c0ffee"' >"$CERTS/none"
+	chmod 600 "$CERTS/none"
+	any='check failed|there is no TLS|can.t bind|can.t answer|not encrypted|without a challenge|refuses every'
+	while IFS='|' read -r method primary certificate clients settings code words; do
+		demand "$method"
+		run check_it "$primary" "$certificate" "$clients" $settings
+		echo "$method $primary $certificate $clients $settings: $status, expected $code, $words; $output"
+		[ "$status" = "$code" ]
+		if [ "$words" = - ]; then
+			[[ ! "$output" =~ $any ]]
+		else
+			[[ "$output" == *"$words"* ]]
+		fi
+	done < <(findings)
+	demand scram-sha-256
+	query() {
+		PGPASSFILE=${3:-$CERTS/passfile} "$PGUMBRA" check --primary "host=127.0.0.1 port=$PRIMARY_PORT" \
+			--set shadow.enabled=off --set primary.auth=scram --set primary.auth_user=lookup \
+			--set "primary.auth_query=$1"
+	}
+	run -0 query 'select secret from keys.secret_of($1)'
+	run -1 query 'select secret from secret_of($1)'
+	[[ "$output" == *"function secret_of"*"does not exist"*"schema-qualified"* ]]
+	run -1 query 'select secret from keys.secret_of($1)' "" /nowhere
+	[[ "$output" == *"no password supplied"*"passfile"* ]]
+	run -1 query "select secret from keys.secret_of('by_scram') where \$1 <> ''"
+	[[ "$output" == *"gives a secret for a role that nobody has"* ]]
+	{ hba && echo "host all all all scram-sha-256"; } | new_hba "$PRIMARY_PORT" "$CLUSTER"
+}
