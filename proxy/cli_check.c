@@ -20,13 +20,25 @@ static size_t count_of(
 
 /* --- for people --- */
 
+/* A statement may have several lines: each under the others. */
+static void print_part(const char *name, const char *text)
+{
+	if (!*text)
+		return;
+	printf("             %s: ", name);
+	for (const char *p = text; *p; p++) {
+		putchar(*p);
+		if (*p == '\n')
+			printf("             ");
+	}
+	putchar('\n');
+}
+
 static void print_finding(const struct preflight_finding *p)
 {
 	printf("%-11s  %s: %s\n", preflight_level_name(p->level), p->where, p->what);
-	if (*p->effect)
-		printf("             effect: %s\n", p->effect);
-	if (*p->mend)
-		printf("             mend: %s\n", p->mend);
+	print_part("effect", p->effect);
+	print_part("mend", p->mend);
 }
 
 static bool seen_before(const struct preflight_findings *f, size_t at)

@@ -1,39 +1,70 @@
 #define _GNU_SOURCE 1 /* qsort_r */
 #include "proxy/preflight_compare.h"
 
+#include "proxy/preflight_deparsed.h"
 #include "proxy/preflight_questions.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN_BYTES = 200 };
+enum { SHOWN_BYTES = 200, BEFORE_DIFFERENCE = 60 };
 
 /* --- one side --- */
 
+/* Rows in order: by parent, marks first, by key. One at a time from a connection, so that any
+ * number of them takes the memory of one; or all from an answer. */
 struct side {
-	PGresult *answer; /* owned */
-	int *order;	  /* owned; rows by key */
-	int count;
-	int key, value, shown, level, add, set, remove, parent; /* columns; -1: not given */
+	PGconn *conn;	  /* borrowed; NULL: from the answer */
+	PGresult *answer; /* owned; the row, or all */
+	int *order;	  /* owned; of an answer's rows */
+	int at;		  /* -1: before the first one */
+	bool at_end, failed;
+	char *mark; /* owned; the last one passed, NULL: none */
+	int key, value, shown, level, add, set, remove, parent, usual; /* columns; -1: not given */
 };
 
-static const char *cell(const struct side *s, int at, int column)
+static const char *row_cell(const struct side *s, int row, int column)
 {
-	return column < 0 ? "" : PQgetvalue(s->answer, s->order[at], column);
+	return column < 0 ? "" : PQgetvalue(s->answer, row, column);
 }
 
-static int by_key(const void *a, const void *b, void *arg)
+static const char *cell(const struct side *s, int column)
+{
+	return row_cell(s, s->conn ? 0 : s->order[s->at], column);
+}
+
+static int order_of(
+	const char *parent, const char *key, const char *other_parent, const char *other_key)
+{
+	int order = strcmp(parent, other_parent);
+	bool mark = *parent && strcmp(parent, key) == 0;
+	bool other_mark = *other_parent && strcmp(other_parent, other_key) == 0;
+
+	if (order == 0)
+		order = (int)other_mark - (int)mark;
+
+	return order != 0 ? order : strcmp(key, other_key);
+}
+
+static int by_order(const void *a, const void *b, void *arg)
 {
 	const struct side *s = arg;
+	const int i = *(const int *)a, j = *(const int *)b;
 
-	return strcmp(PQgetvalue(s->answer, *(const int *)a, s->key),
-		PQgetvalue(s->answer, *(const int *)b, s->key));
+	return order_of(row_cell(s, i, s->parent), row_cell(s, i, s->key),
+		row_cell(s, j, s->parent), row_cell(s, j, s->key));
+}
+
+static bool is_mark(const struct side *s)
+{
+	return *cell(s, s->parent) && strcmp(cell(s, s->parent), cell(s, s->key)) == 0;
 }
 
 static void side_release(struct side *s)
 {
 	PQclear(s->answer);
 	free(s->order);
+	free(s->mark);
 }
 
 static void side_columns(struct side *s)
@@ -46,30 +77,59 @@ static void side_columns(struct side *s)
 	s->set = PQfnumber(s->answer, "set");
 	s->remove = PQfnumber(s->answer, "remove");
 	s->parent = PQfnumber(s->answer, "parent");
+	s->usual = PQfnumber(s->answer, "usual");
 	if (s->shown < 0)
 		s->shown = s->value;
 }
 
-/* One row more than may be, so that too many are noticed. */
-static PGresult *ask(PGconn *conn, const char *sql, const char *const names[2])
+static void next_from_connection(struct side *s)
+{
+	PQclear(s->answer);
+	s->answer = PQgetResult(s->conn);
+	s->at_end = PQresultStatus(s->answer) != PGRES_SINGLE_TUPLE;
+	if (s->at_end)
+		s->failed = PQresultStatus(s->answer) != PGRES_TUPLES_OK;
+	else if (s->at < 0)
+		side_columns(s);
+	s->at = 0;
+}
+
+/* On to the next row, or to the end. */
+static void side_next(struct side *s)
+{
+	if (s->at >= 0 && is_mark(s)) {
+		free(s->mark);
+		s->mark = strdup(cell(s, s->key));
+		s->failed |= !s->mark;
+	}
+	if (s->conn)
+		next_from_connection(s);
+	else
+		s->at_end = ++s->at >= PQntuples(s->answer);
+	s->at_end |= s->failed;
+}
+
+/* Both in UTF-8, whatever the database is in: the order that strcmp has. */
+static bool side_ask(struct side *s, PGconn *conn, const struct comparison *c, const char *sql,
+	const char *const names[2])
 {
 	const Oid texts[2] = {25, 25};
-	char *bounded = NULL;
-	PGresult *answer;
+	char *ordered = NULL;
 	size_t size;
-	FILE *out = open_memstream(&bounded, &size);
+	bool sent = false;
+	FILE *out = open_memstream(&ordered, &size);
 
+	*s = (struct side){.conn = conn, .at = -1};
 	if (!out)
-		return NULL;
-	fprintf(out, "SELECT * FROM (%s) AS q LIMIT %d", sql, COMPARE_ROWS_MAX + 1);
-	if (fclose(out) != 0) {
-		free(bounded);
-		return NULL;
-	}
-	answer = PQexecParams(conn, bounded, 2, texts, names, NULL, NULL, 0);
-	free(bounded);
+		return false;
+	fprintf(out, "SELECT * FROM (%s) AS q ORDER BY %sconvert_to(key::text, 'UTF8')", sql,
+		c->has_parents ? "convert_to(parent, 'UTF8'), key <> parent, " : "");
+	if (fclose(out) == 0)
+		sent = PQsendQueryParams(conn, ordered, 2, texts, names, NULL, NULL, 0) &&
+		       PQsetSingleRowMode(conn);
+	free(ordered);
 
-	return answer;
+	return sent;
 }
 
 /* Both sides in one encoding, so that keys and values can be compared. */
@@ -87,6 +147,20 @@ static bool transaction_begin(PGconn *conn)
 	return good;
 }
 
+/* What a constant's text depends on. Not while settings are compared. */
+static bool settings_begin(PGconn *conn)
+{
+	PGresult *answer = PQexec(conn,
+		"SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; "
+		"SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 3; "
+		"SET LOCAL bytea_output = 'hex'; SET LOCAL quote_all_identifiers = off");
+	bool good = PQresultStatus(answer) == PGRES_COMMAND_OK;
+
+	PQclear(answer);
+
+	return good;
+}
+
 static void ask_failed(PGconn *conn, const char *kind, const char *subject, const char *where,
 	struct preflight_findings *f)
 {
@@ -97,54 +171,8 @@ static void ask_failed(PGconn *conn, const char *kind, const char *subject, cons
 	questions_error(conn, why, sizeof why);
 	preflight_say(f, &topic, where, "%s could not be read: %s", subject, why);
 	questions_end(conn);
-	if (!transaction_begin(conn))
+	if (!transaction_begin(conn) || !settings_begin(conn))
 		questions_end(conn); /* the next question says so */
-}
-
-/* Takes the answer, which may be NULL. False: it can't be compared; said why. */
-static bool side_take(struct side *s, PGresult *answer, const struct comparison *c,
-	const char *where, struct preflight_findings *f)
-{
-	const struct preflight_topic topic = {
-		PREFLIGHT_WARNING, c->kind, "what differs there is not known", ""};
-
-	s->answer = answer;
-	s->count = PQntuples(s->answer);
-	if (s->count > COMPARE_ROWS_MAX) {
-		preflight_say(f, &topic, where, "more than %d entries: %s not compared",
-			COMPARE_ROWS_MAX, c->kind);
-		return false;
-	}
-	side_columns(s);
-	s->order = malloc((size_t)(s->count + 1) * sizeof *s->order);
-	if (!s->order) {
-		f->failed = true;
-		return false;
-	}
-	for (int i = 0; i < s->count; i++)
-		s->order[i] = i;
-	qsort_r(s->order, (size_t)s->count, sizeof *s->order, by_key, s);
-
-	return true;
-}
-
-static bool side_has(const struct side *s, const char *key)
-{
-	int low = 0, high = s->count;
-
-	while (low < high) {
-		int middle = low + (high - low) / 2;
-		int order = strcmp(cell(s, middle, s->key), key);
-
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-
-	return false;
 }
 
 /* --- what is said --- */
@@ -158,18 +186,32 @@ struct comparing {
 	enum preflight_level worst_unsaid;
 };
 
-/* Cut between two characters of UTF-8. */
-static const char *cut(const char *text, char out[SHOWN_BYTES + 4])
+static bool inside_character(const char *p)
 {
-	size_t length = strlen(text);
+	return ((unsigned char)*p & 0xc0) == 0x80;
+}
 
-	if (length <= SHOWN_BYTES)
-		return text;
-	length = SHOWN_BYTES;
-	while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
-		length--;
-	memcpy(out, text, length);
-	memcpy(out + length, "...", 4);
+/* In one line, the part around `at` when it is long, cut between two characters of UTF-8. */
+static const char *cut(const char *text, size_t at, char out[SHOWN_BYTES + 8])
+{
+	const char *begin = at > BEFORE_DIFFERENCE ? text + at - BEFORE_DIFFERENCE : text, *end;
+	size_t used = 0;
+
+	if (strlen(text) <= SHOWN_BYTES)
+		begin = text;
+	while (begin > text && inside_character(begin))
+		begin--;
+	end = begin + strnlen(begin, SHOWN_BYTES);
+	while (*end && end > begin && inside_character(end))
+		end--;
+	if (begin > text)
+		used = (size_t)snprintf(out, SHOWN_BYTES + 8, "...");
+	for (const char *p = begin; p < end; p++)
+		out[used++] = *p;
+	for (size_t i = 0; i < used; i++)
+		if (out[i] == '\n' || out[i] == '\t')
+			out[i] = ' ';
+	snprintf(out + used, 4, "%s", *end ? "..." : "");
 
 	return out;
 }
@@ -178,7 +220,6 @@ static void say(struct comparing *g, int level, const char *override, const char
 	const char *key, const char *is, const char *on_control)
 {
 	struct preflight_topic topic = {PREFLIGHT_INFORMATION, g->c->kind, g->c->effect, mend};
-	char is_cut[SHOWN_BYTES + 4], control_cut[SHOWN_BYTES + 4];
 	const char *thing = g->c->thing;
 
 	if (level == COMPARE_SILENT)
@@ -195,38 +236,66 @@ static void say(struct comparing *g, int level, const char *override, const char
 	}
 	g->said++;
 	preflight_say(g->f, &topic, g->where, "%s%s%s %s%s%s", thing, *thing && *key ? " " : "",
-		key, cut(is, is_cut), *on_control ? ", on the control " : "",
-		cut(on_control, control_cut));
+		key, is, *on_control ? ", on the control " : "", on_control);
 }
 
 /* Nothing is said of marks, nor of what belongs to something that the other side lacks as a whole.
  */
-static bool worth_saying(const struct side *s, int at, const struct side *other)
+static bool worth_saying(const struct side *s, const struct side *other)
 {
-	const char *parent = cell(s, at, s->parent);
+	const char *parent = cell(s, s->parent);
 
 	if (!*parent)
 		return true;
 
-	return strcmp(parent, cell(s, at, s->key)) != 0 && side_has(other, parent);
+	return !is_mark(s) && other->mark && strcmp(other->mark, parent) == 0;
 }
 
-static void say_missing(struct comparing *g, int at)
+static void say_missing(struct comparing *g)
 {
 	const struct side *s = &g->control;
+	char shown[SHOWN_BYTES + 8];
 
-	if (worth_saying(s, at, &g->candidate))
-		say(g, g->c->missing, cell(s, at, s->level), cell(s, at, s->add),
-			cell(s, at, s->key), "is missing", cell(s, at, s->shown));
+	if (worth_saying(s, &g->candidate))
+		say(g, g->c->missing, cell(s, s->level), cell(s, s->add), cell(s, s->key),
+			"is missing", cut(cell(s, s->shown), 0, shown));
 }
 
-static void say_surplus(struct comparing *g, int at)
+static void say_surplus(struct comparing *g)
 {
 	const struct side *s = &g->candidate;
 
-	if (worth_saying(s, at, &g->control))
-		say(g, g->c->surplus, cell(s, at, s->level), cell(s, at, s->remove),
-			cell(s, at, s->key), "is not on the control", "");
+	if (worth_saying(s, &g->control))
+		say(g, g->c->surplus, cell(s, s->level), cell(s, s->remove), cell(s, s->key),
+			"is not on the control", "");
+}
+
+static void say_both(
+	struct comparing *g, const char *on_control, const char *on_candidate, const size_t at[2])
+{
+	const struct side *a = &g->control, *b = &g->candidate;
+	const bool defaults = *cell(a, a->usual) == 't' && *cell(b, b->usual) == 't';
+	char is[SHOWN_BYTES + 16], was[SHOWN_BYTES + 64];
+	char left[SHOWN_BYTES + 8], right[SHOWN_BYTES + 8];
+
+	snprintf(is, sizeof is, "is %s", *on_candidate ? cut(on_candidate, at[1], right) : "''");
+	snprintf(was, sizeof was, "%s%s", *on_control ? cut(on_control, at[0], left) : "''",
+		defaults ? ": both are the defaults of their versions" : "");
+	say(g, g->c->differs, defaults ? "information" : cell(a, a->level), cell(a, a->set),
+		cell(a, a->key), is, was);
+}
+
+static void compare_deparsed(struct comparing *g, const char *left, const char *right)
+{
+	char *a = deparsed_normal(left), *b = deparsed_normal(right);
+	size_t at[2] = {0, 0};
+
+	if (!a || !b)
+		g->f->failed = true;
+	else if (!g->c->same(a, b, at))
+		say_both(g, a, b, at);
+	free(a);
+	free(b);
 }
 
 static bool is_behind(const struct comparison *c, const char *control, const char *candidate)
@@ -234,37 +303,42 @@ static bool is_behind(const struct comparison *c, const char *control, const cha
 	return strtoll(control, NULL, 10) - strtoll(candidate, NULL, 10) > c->tolerance;
 }
 
-static void say_differs(struct comparing *g, int at, int candidate_at)
+static void say_differs(struct comparing *g)
 {
+	static const size_t beginning[2] = {0, 0};
 	const struct side *a = &g->control, *b = &g->candidate;
-	const char *left = cell(a, at, a->value), *right = cell(b, candidate_at, b->value);
-	char is[SHOWN_BYTES + 8], shown[SHOWN_BYTES + 4];
+	const char *left = cell(a, a->value), *right = cell(b, b->value);
 
 	if (strcmp(left, right) == 0 || (g->c->behind && !is_behind(g->c, left, right)))
 		return;
-	right = cell(b, candidate_at, b->shown);
-	snprintf(is, sizeof is, "is %s", *right ? cut(right, shown) : "''");
-	left = cell(a, at, a->shown);
-	say(g, g->c->differs, cell(a, at, a->level), cell(a, at, a->set), cell(a, at, a->key), is,
-		*left ? left : "''");
+	if (g->c->same)
+		compare_deparsed(g, left, right);
+	else
+		say_both(g, cell(a, a->shown), cell(b, b->shown), beginning);
 }
 
 static void merge(struct comparing *g)
 {
-	const struct side *a = &g->control, *b = &g->candidate;
-	int i = 0, j = 0;
+	struct side *a = &g->control, *b = &g->candidate;
 
-	while (i < a->count || j < b->count) {
-		int order = i == a->count   ? 1
-			    : j == b->count ? -1
-					    : strcmp(cell(a, i, a->key), cell(b, j, b->key));
+	side_next(a);
+	side_next(b);
+	while (!(a->at_end && b->at_end) && !a->failed && !b->failed) {
+		int order = a->at_end	? 1
+			    : b->at_end ? -1
+					: order_of(cell(a, a->parent), cell(a, a->key),
+						  cell(b, b->parent), cell(b, b->key));
 
 		if (order < 0)
-			say_missing(g, i++);
+			say_missing(g);
 		else if (order > 0)
-			say_surplus(g, j++);
+			say_surplus(g);
 		else
-			say_differs(g, i++, j++);
+			say_differs(g);
+		if (order <= 0)
+			side_next(a);
+		if (order >= 0)
+			side_next(b);
 	}
 	if (g->unsaid > 0)
 		preflight_say(g->f,
@@ -272,38 +346,52 @@ static void merge(struct comparing *g)
 			g->where, "and %zu more differences of this kind", g->unsaid);
 }
 
-static bool applies(const struct comparison *c, PGconn *control, PGconn *candidate)
+static bool sort_answer(struct side *s, PGresult *answer)
 {
-	int a = PQserverVersion(control), b = PQserverVersion(candidate);
+	*s = (struct side){.answer = answer, .at = -1};
+	side_columns(s);
+	s->order = malloc((size_t)(PQntuples(answer) + 1) * sizeof *s->order);
+	if (!s->order)
+		return false;
+	for (int i = 0; i < PQntuples(answer); i++)
+		s->order[i] = i;
+	qsort_r(s->order, (size_t)PQntuples(answer), sizeof *s->order, by_order, s);
 
-	return a >= c->min_version && b >= c->min_version &&
-	       (!c->same_major || a / 10000 == b / 10000);
+	return true;
 }
 
 void compare_answers(const struct comparison *c, PGresult *control, PGresult *candidate,
 	const char *where, struct preflight_findings *f)
 {
 	struct comparing g = {.c = c, .where = where, .f = f};
-	bool good = side_take(&g.control, control, c, "control", f);
+	bool good = sort_answer(&g.control, control);
 
-	if (side_take(&g.candidate, candidate, c, where, f) && good)
+	if (sort_answer(&g.candidate, candidate) && good)
 		merge(&g);
+	f->failed |= !good || g.control.failed || g.candidate.failed;
 	side_release(&g.control);
 	side_release(&g.candidate);
 }
 
-/* NULL: said why. */
-static PGresult *ask_or_say(PGconn *conn, const struct comparison *c, const char *sql,
-	const char *const names[2], const char *where, struct preflight_findings *f)
+static bool applies(const struct comparison *c, PGconn *control, PGconn *candidate)
 {
-	PGresult *answer = ask(conn, sql, names);
+	int a = PQserverVersion(control), b = PQserverVersion(candidate);
 
-	if (PQresultStatus(answer) == PGRES_TUPLES_OK)
-		return answer;
-	PQclear(answer);
-	ask_failed(conn, c->kind, *c->thing ? c->thing : c->kind, where, f);
+	return a >= c->min_version && b >= c->min_version &&
+	       (c->below_version == 0 || a < c->below_version || b < c->below_version);
+}
 
-	return NULL;
+/* What is left of the answer is read away; a failure is said. */
+static void side_finish(struct side *s, PGconn *conn, bool sent, const struct comparison *c,
+	const char *where, struct preflight_findings *f)
+{
+	PGresult *rest;
+
+	while ((rest = PQgetResult(conn)))
+		PQclear(rest);
+	if (!sent || s->failed)
+		ask_failed(conn, c->kind, c->kind, where, f);
+	side_release(s);
 }
 
 void compare_one(const struct comparison *c, PGconn *control, PGconn *candidate, const char *where,
@@ -311,17 +399,17 @@ void compare_one(const struct comparison *c, PGconn *control, PGconn *candidate,
 {
 	const char *names[2] = {PQuser(control), PQuser(candidate)};
 	const char *sql = c->candidate_sql ? c->candidate_sql : c->control_sql;
-	PGresult *a, *b = NULL;
+	struct comparing g = {.c = c, .where = where, .f = f};
+	bool asked, candidate_asked;
 
 	if (!applies(c, control, candidate))
 		return;
-	a = ask_or_say(control, c, c->control_sql, names, "control", f);
-	if (a)
-		b = ask_or_say(candidate, c, sql, names, where, f);
-	if (b)
-		compare_answers(c, a, b, where, f);
-	else
-		PQclear(a);
+	asked = side_ask(&g.control, control, c, c->control_sql, names);
+	candidate_asked = side_ask(&g.candidate, candidate, c, sql, names);
+	if (asked && candidate_asked)
+		merge(&g);
+	side_finish(&g.control, control, asked, c, "control", f);
+	side_finish(&g.candidate, candidate, candidate_asked, c, where, f);
 }
 
 void observe_one(
@@ -352,13 +440,14 @@ void observe_one(
 
 /* --- everything --- */
 
-static bool begin(PGconn *conn, const char *where, struct preflight_findings *f)
+static bool begin(
+	PGconn *conn, enum comparison_scope scope, const char *where, struct preflight_findings *f)
 {
 	const struct preflight_topic topic = {
 		PREFLIGHT_WARNING, "connection", "what differs is not known", ""};
 	char why[300];
 
-	if (transaction_begin(conn))
+	if (transaction_begin(conn) && (scope == SCOPE_SERVER || settings_begin(conn)))
 		return true;
 	questions_error(conn, why, sizeof why);
 	preflight_say(f, &topic, where, "nothing could be compared: %s", why);
@@ -367,23 +456,30 @@ static bool begin(PGconn *conn, const char *where, struct preflight_findings *f)
 	return false;
 }
 
-static void compare_table(const struct comparison *table, size_t count, enum comparison_scope scope,
-	PGconn *control, PGconn *candidate, const char *where, struct preflight_findings *f)
+static const struct {
+	const struct comparison *list;
+	const size_t *count;
+} tables[] = {{comparisons, &comparison_count}, {role_comparisons, &role_comparison_count},
+	{table_comparisons, &table_comparison_count},
+	{object_comparisons, &object_comparison_count},
+	{replication_comparisons, &replication_comparison_count}};
+
+static void compare_tables(enum comparison_scope scope, PGconn *control, PGconn *candidate,
+	const char *where, struct preflight_findings *f)
 {
-	for (size_t i = 0; i < count; i++)
-		if (table[i].scope == scope)
-			compare_one(&table[i], control, candidate, where, f);
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+		for (size_t j = 0; j < *tables[i].count; j++)
+			if (tables[i].list[j].scope == scope)
+				compare_one(&tables[i].list[j], control, candidate, where, f);
 }
 
 void compare_scope(enum comparison_scope scope, PGconn *control, PGconn *candidate,
 	const char *where, struct preflight_findings *f)
 {
-	if (!begin(control, "control", f))
+	if (!begin(control, scope, "control", f))
 		return;
-	if (begin(candidate, where, f)) {
-		compare_table(comparisons, comparison_count, scope, control, candidate, where, f);
-		compare_table(replication_comparisons, replication_comparison_count, scope, control,
-			candidate, where, f);
+	if (begin(candidate, scope, where, f)) {
+		compare_tables(scope, control, candidate, where, f);
 		for (size_t i = 0; scope == SCOPE_DATABASE && i < observation_count; i++) {
 			observe_one(&observations[i], candidate, where, f);
 			if (observations[i].of_control)

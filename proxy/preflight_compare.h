@@ -1,5 +1,5 @@
 /* Comparing what two servers say about themselves: a table of comparisons, one query for each side,
- * rows merged by key. For the files of preflight only.
+ * rows merged by key as they arrive. For the files of preflight only.
  *
  * A query gives these columns, found by name: `key` and `value`; and, where it can, `shown` (what
  * people read in place of the value), `level` ("warning", "information": overrides the
@@ -7,8 +7,9 @@
  * value, or go; for a missing or differing row the control's are shown, for a surplus one the
  * candidate's), `parent`: the key of the row that this one belongs to. A row that is its own parent
  * is a mark, of which nothing is said; where the other side lacks the mark nothing is said of what
- * belongs to it. $1 and $2 are the names of pgumbra's role on the control and on the candidate,
- * which are told apart from the application's.
+ * belongs to it. `usual`: true where the value is the server's own default: two defaults that
+ * differ are the versions' and only information. $1 and $2 are the names of pgumbra's role on the
+ * control and on the candidate, which are told apart from the application's.
  */
 #ifndef PGUMBRA_PROXY_PREFLIGHT_COMPARE_H
 #define PGUMBRA_PROXY_PREFLIGHT_COMPARE_H
@@ -19,7 +20,6 @@
 enum {
 	COMPARE_SILENT = -1,	   /* in place of a level: not worth saying */
 	COMPARE_FINDINGS_MAX = 20, /* of one comparison; the others are counted */
-	COMPARE_ROWS_MAX = 200000, /* of one side; with more nothing is compared */
 };
 
 enum comparison_scope {
@@ -35,13 +35,18 @@ struct comparison {
 	const char *effect;
 	const char *control_sql, *candidate_sql; /* the latter NULL: the same */
 	int min_version;			 /* of both servers, 0: any */
-	bool same_major;			 /* only for two servers of one major version */
+	int below_version;			 /* at least one of them is, 0: any */
+	bool has_parents;			 /* there is a column `parent` */
 	bool behind;	   /* values are numbers; only a candidate that is behind differs */
 	int64_t tolerance; /* how far it may be behind */
+	/* For values that PostgreSQL deparses (preflight_deparsed.h); NULL: equal bytes. */
+	bool (*same)(const char *control, const char *candidate, size_t at[2]);
 };
 
-extern const struct comparison comparisons[], replication_comparisons[];
-extern const size_t comparison_count, replication_comparison_count;
+extern const struct comparison comparisons[], role_comparisons[], table_comparisons[],
+	object_comparisons[], replication_comparisons[];
+extern const size_t comparison_count, role_comparison_count, table_comparison_count,
+	object_comparison_count, replication_comparison_count;
 
 /* A look at one server. Each row of the query (`what`, `mend`) is a finding. */
 struct observation {

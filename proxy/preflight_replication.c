@@ -1,16 +1,17 @@
 #include "proxy/preflight_compare.h"
 
-#define OF_USERS "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+#include "proxy/preflight_sql.h"
+
+/* clang-format off */
 
 /* --- both sides --- */
 
 /* LSNs as bytes, so that a distance can be told. */
 static const char position_sql[] =
-	"SELECT '' AS key, trunc(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
-	"ELSE pg_current_wal_insert_lsn() END - '0/0'::pg_lsn) AS value, "
-	"(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
-	"ELSE pg_current_wal_insert_lsn() END)::text AS shown, "
-	"'look at the network and at long reads on the standby' AS set";
+	"SELECT '' AS key, trunc(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "
+	"pg_current_wal_insert_lsn() END - '0/0'::pg_lsn) AS value, (CASE WHEN "
+	"pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() "
+	"END)::text AS shown, 'look at the network and at long reads on the standby' AS set";
 static const char standby_position_sql[] =
 	"SELECT '' AS key, trunc(pg_last_wal_replay_lsn() - '0/0'::pg_lsn) AS value, "
 	"pg_last_wal_replay_lsn()::text AS shown WHERE pg_is_in_recovery()";
@@ -21,61 +22,75 @@ static const char standby_system_sql[] =
 	"SELECT '' AS key, system_identifier AS value FROM pg_control_system() "
 	"WHERE pg_is_in_recovery()";
 
-#define SUBSCRIPTIONS                                                                      \
+#define SUBSCRIPTIONS \
 	"pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid " \
 	"AND d.datname = current_database()"
 
 /* The candidate's subscriptions say which slots and publications ours are. */
 static const char slots_sql[] =
-	"SELECT slot_name AS key, CASE WHEN NOT active THEN 'inactive' "
-	"WHEN to_jsonb(l)->>'wal_status' IN ('lost', 'unreserved') THEN 'without its WAL' "
-	"WHEN CASE WHEN pg_is_in_recovery() THEN 0 ELSE "
-	"pg_current_wal_insert_lsn() - confirmed_flush_lsn END > 67108864 "
-	"THEN 'more than 64 MB behind' ELSE 'active' END AS value, "
-	"'look at the subscriber''s log; a lost slot needs the tables copied anew' AS set "
+	"SELECT slot_name AS key, CASE WHEN NOT active THEN 'inactive' WHEN "
+	"to_jsonb(l)->>'wal_status' IN ('lost', 'unreserved') THEN 'without its WAL' WHEN CASE "
+	"WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_insert_lsn() - confirmed_flush_lsn "
+	"END > 67108864 THEN 'more than 64 MB behind' ELSE 'active' END AS value, 'look at the "
+	"subscriber''s log; a lost slot needs the tables copied anew' AS set "
 	"FROM pg_catalog.pg_replication_slots l WHERE slot_type = 'logical'";
 static const char wanted_slots_sql[] =
-	"SELECT s.subslotname AS key, 'active' AS value, 'wanted active' AS shown, "
-	"'DROP SUBSCRIPTION and CREATE SUBSCRIPTION anew' AS remove FROM " SUBSCRIPTIONS
-	" WHERE s.subenabled AND s.subslotname IS NOT NULL";
+	"SELECT s.subslotname AS key, 'active' AS value, 'wanted active' AS shown, 'DROP "
+	"SUBSCRIPTION and CREATE SUBSCRIPTION anew' AS remove FROM " SUBSCRIPTIONS " "
+	"WHERE s.subenabled AND s.subslotname IS NOT NULL";
 
 static const char publications_sql[] =
-	"SELECT pubname AS key, concat_ws(', ', CASE WHEN pubinsert THEN 'insert' END, "
-	"CASE WHEN pubupdate THEN 'update' END, CASE WHEN pubdelete THEN 'delete' END, "
-	"CASE WHEN pubtruncate THEN 'truncate' END) AS value, "
-	"format('ALTER PUBLICATION %I SET (publish = ''insert, update, delete, truncate'')', "
-	"pubname) "
-	"AS set FROM pg_catalog.pg_publication";
+	"SELECT pubname AS key, concat_ws(', ', CASE WHEN pubinsert THEN 'insert' END, CASE WHEN "
+	"pubupdate THEN 'update' END, CASE WHEN pubdelete THEN 'delete' END, CASE WHEN "
+	"pubtruncate THEN 'truncate' END) AS value, format('ALTER PUBLICATION %I SET (publish = "
+	"''insert, update, delete, truncate'')', pubname) AS set FROM pg_catalog.pg_publication";
 static const char wanted_publications_sql[] =
-	"SELECT DISTINCT p AS key, 'insert, update, delete, truncate' AS value, "
-	"'wanted for insert, update, delete, truncate' AS shown, "
-	"format('CREATE PUBLICATION %I on the primary', p) AS remove FROM " SUBSCRIPTIONS
-	", unnest(s.subpublications) AS p";
+	"SELECT DISTINCT p AS key, 'insert, update, delete, truncate' AS value, 'wanted for "
+	"insert, update, delete, truncate' AS shown, format('CREATE PUBLICATION %I on the "
+	"primary', p) AS remove FROM " SUBSCRIPTIONS ", unnest(s.subpublications) AS p";
 
 static const char filters_sql[] =
-	"SELECT pubname AS key, coalesce((SELECT string_agg(r.prrelid::regclass::text, ', ' "
-	"ORDER BY r.prrelid::regclass::text) FROM pg_catalog.pg_publication_rel r "
-	"WHERE r.prpubid = p.oid AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)), 'none') "
-	"AS value, 'only reads inside of the filter can match' AS set "
-	"FROM pg_catalog.pg_publication p";
+	"SELECT pubname AS key, coalesce((SELECT string_agg(r.prrelid::regclass::text, ', ' ORDER "
+	"BY r.prrelid::regclass::text) FROM pg_catalog.pg_publication_rel r "
+	"WHERE r.prpubid = p.oid AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)), 'none') AS "
+	"value, 'only reads inside of the filter can match' AS set FROM pg_catalog.pg_publication "
+	"p";
 static const char wanted_filters_sql[] =
-	"SELECT DISTINCT p AS key, 'none' AS value, 'wanted none' AS shown FROM " SUBSCRIPTIONS
-	", unnest(s.subpublications) AS p";
+	"SELECT DISTINCT p AS key, 'none' AS value, 'wanted none' AS shown "
+	"FROM " SUBSCRIPTIONS ", unnest(s.subpublications) AS p";
+
+/* What the candidate must publish in the primary's place; not what it subscribes to. */
+static const char published_sql[] =
+	"SELECT pubname AS key, '' AS value, 'CREATE PUBLICATION as pg_dump --schema-only of the "
+	"primary writes it' AS add FROM pg_catalog.pg_publication";
+static const char publishing_sql[] =
+	"SELECT pubname AS key, '' AS value FROM pg_catalog.pg_publication "
+	"UNION SELECT p, '' FROM " SUBSCRIPTIONS ", unnest(s.subpublications) AS p";
+static const char publication_shape_sql[] =
+	"SELECT pubname AS key, concat_ws(', ', CASE WHEN puballtables THEN 'all tables' END, "
+	"CASE WHEN pubinsert THEN 'insert' END, CASE WHEN pubupdate THEN 'update' END, CASE WHEN "
+	"pubdelete THEN 'delete' END, CASE WHEN pubtruncate THEN 'truncate' END, CASE WHEN "
+	"to_jsonb(p)->>'pubviaroot' = 'true' THEN 'via root' END, 'of ' || (SELECT "
+	"string_agg(format('%I.%I', t.schemaname, t.tablename), ' ' ORDER BY t.schemaname, "
+	"t.tablename) FROM pg_catalog.pg_publication_tables t WHERE t.pubname = p.pubname)) AS "
+	"value, 'ALTER PUBLICATION as on the primary' AS set FROM pg_catalog.pg_publication p";
 
 /* Partitions count as replicated with their root. */
 static const char tables_sql[] =
 	"SELECT format('%I.%I', n.nspname, c.relname) AS key, 'replicated' AS value, "
-	"format('ALTER PUBLICATION ... ADD TABLE %I.%I on the primary, then ALTER SUBSCRIPTION ... "
-	"REFRESH PUBLICATION', n.nspname, c.relname) AS set FROM pg_catalog.pg_class c "
+	"format('ALTER PUBLICATION ... ADD TABLE %I.%I on the primary, then ALTER SUBSCRIPTION "
+	"... REFRESH PUBLICATION', n.nspname, c.relname) AS set FROM pg_catalog.pg_class c "
 	"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' "
 	"AND c.relpersistence <> 't' AND " OF_USERS;
 static const char replicated_tables_sql[] =
 	"SELECT format('%I.%I', n.nspname, c.relname) AS key, CASE WHEN EXISTS (SELECT "
-	"FROM pg_catalog.pg_subscription_rel r WHERE r.srrelid = c.oid OR r.srrelid IN "
-	"(SELECT relid FROM pg_partition_ancestors(c.oid) AS a (relid))) THEN 'replicated' "
-	"ELSE 'in no subscription' END AS value FROM pg_catalog.pg_class c "
-	"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' "
-	"AND c.relpersistence <> 't' AND " OF_USERS " AND EXISTS (SELECT FROM " SUBSCRIPTIONS ")";
+	"FROM pg_catalog.pg_subscription_rel r WHERE r.srrelid = c.oid OR r.srrelid IN (SELECT "
+	"relid FROM pg_partition_ancestors(c.oid) AS a (relid))) THEN 'replicated' ELSE 'in no "
+	"subscription' END AS value FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
+	"n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.relpersistence <> 't' "
+	"AND " OF_USERS " AND EXISTS (SELECT FROM " SUBSCRIPTIONS ")";
+
+/* clang-format on */
 
 enum { I = PREFLIGHT_INFORMATION, W = PREFLIGHT_WARNING, NO = COMPARE_SILENT };
 
@@ -96,6 +111,12 @@ const struct comparison replication_comparisons[] = {
 	{"replication", "filtered tables of publication", SCOPE_DATABASE, NO, NO, W,
 		"rows and columns outside of the filter are missing", .control_sql = filters_sql,
 		.candidate_sql = wanted_filters_sql, .min_version = 150000},
+	{"publication", "publication", SCOPE_DATABASE, I, NO, NO,
+		"after the cut-over its subscribers get nothing", .control_sql = published_sql,
+		.candidate_sql = publishing_sql, .min_version = 110000},
+	{"publication", "publication", SCOPE_DATABASE, NO, NO, I,
+		"after the cut-over its subscribers get other changes",
+		.control_sql = publication_shape_sql, .min_version = 110000},
 	{"replication", "table", SCOPE_DATABASE, NO, NO, W,
 		"its rows are not replicated: reads of it differ as the primary is written to",
 		.control_sql = tables_sql, .candidate_sql = replicated_tables_sql,

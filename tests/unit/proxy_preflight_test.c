@@ -10,6 +10,7 @@
 
 #include "proxy/preflight.h"
 #include "proxy/preflight_compare.h"
+#include "proxy/preflight_deparsed.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -289,6 +290,48 @@ static void a_row_may_have_a_level_and_a_shown_text_of_its_own(void **state)
 	preflight_release(&f);
 }
 
+static void two_defaults_that_differ_are_the_versions(void **state)
+{
+	struct preflight_findings f = {0};
+
+	(void)state;
+	compare_answers(&things, ROWS("key|value|usual", "a|1|t", "b|1|f", "c|1|t", "d|1|t"),
+		ROWS("key|value|usual", "a|2|t", "b|2|t", "c|2|f", "d|1|t"), "candidate new", &f);
+	EXPECT(&f,
+		"information: thing a is 2, on the control 1: both are the defaults of their "
+		"versions []",
+		"warning: thing b is 2, on the control 1 []",
+		"warning: thing c is 2, on the control 1 []");
+	preflight_release(&f);
+}
+
+static void deparsed_values_are_shown_where_they_part(void **state)
+{
+	struct comparison views = things;
+	struct preflight_findings f = {0};
+	char left[400] = "a|", right[400] = "a|";
+
+	(void)state;
+	views.same = deparsed_same;
+	compare_answers(&views, ROWS("key|value", "a|SELECT t.x", "b|SELECT x"),
+		ROWS("key|value", "a|SELECT x", "b|SELECT y"), "candidate new", &f);
+	EXPECT(&f, "warning: thing b is SELECT y, on the control SELECT x []");
+	preflight_release(&f);
+	for (int i = 0; i < 60; i++) {
+		strcat(left, "col, ");
+		strcat(right, "col, ");
+	}
+	strcat(left, "one");
+	strcat(right, "two");
+	compare_answers(
+		&views, ROWS("key|value", left), ROWS("key|value", right), "candidate new", &f);
+	assert_int_equal(f.count, 1);
+	assert_non_null(strstr(f.list[0].what, "thing a is ...col, col,"));
+	assert_non_null(strstr(f.list[0].what, "two, on the control ...col, col,"));
+	assert_non_null(strstr(f.list[0].what, "one"));
+	preflight_release(&f);
+}
+
 static void only_a_candidate_that_is_behind_by_more_than_is_allowed_differs(void **state)
 {
 	struct comparison positions = things;
@@ -355,6 +398,8 @@ int main(void)
 		cmocka_unit_test(equal_answers_and_empty_ones_find_nothing),
 		cmocka_unit_test(what_belongs_to_something_missing_is_not_told),
 		cmocka_unit_test(a_row_may_have_a_level_and_a_shown_text_of_its_own),
+		cmocka_unit_test(two_defaults_that_differ_are_the_versions),
+		cmocka_unit_test(deparsed_values_are_shown_where_they_part),
 		cmocka_unit_test(only_a_candidate_that_is_behind_by_more_than_is_allowed_differs),
 		cmocka_unit_test(of_one_comparison_twenty_are_told_and_the_others_counted),
 		cmocka_unit_test(a_long_value_is_cut_between_two_characters),
