@@ -42,6 +42,21 @@ struct dark_read *dark_read_derive(struct dark_read *of, const char *sql)
 	return read;
 }
 
+struct dark_read *dark_read_twice(struct dark_read *of)
+{
+	struct dark_read *read = dark_read_derive(of, of->sql);
+
+	if (!read)
+		return NULL;
+	read->nparam_types = of->nparam_types;
+	read->param_types = of->param_types;
+	read->nresult_formats = of->nresult_formats;
+	read->row_limit = of->row_limit;
+	read->twice = true;
+
+	return read;
+}
+
 struct dark_read *dark_read_ref(struct dark_read *read)
 {
 	assert(read->references > 0);

@@ -40,6 +40,7 @@ struct dark_read {
 		*settings; /* what the session has set, in application order; names lower case */
 	struct result primary; /* the primary's own answer (O) */
 	uint8_t *memory;       /* owned: the bytes of the parameters */
+	bool twice;
 	struct dark_read *of; /* owned reference: a derived read borrows all but its text from it */
 	uint64_t settings_hash; /* of settings, database: part of prepared statement names */
 };
@@ -48,6 +49,8 @@ struct dark_read *dark_read_new(void);
 /* The same read with another text: with its settings and parameters, all columns as text. NULL: out
  * of memory. */
 struct dark_read *dark_read_derive(struct dark_read *of, const char *sql);
+/* The same read, to run twice in one snapshot. NULL: out of memory. */
+struct dark_read *dark_read_twice(struct dark_read *of);
 struct dark_read *dark_read_ref(struct dark_read *read);
 void dark_read_unref(struct dark_read *read);
 

@@ -66,11 +66,12 @@ struct mirror_answer {
 	enum mirror_status status;
 	enum reason reason; /* MIRROR_FAILED */
 	struct result
-		result;	   /* MIRROR_ANSWERED; on_done may move it out (leave it result_init'ed) */
-	char text[176];	   /* MIRROR_FAILED: why, for the operator */
-	char sqlstate[6];  /* MIRROR_FAILED: what the server said, or "" */
-	bool role_refused; /* MIRROR_FAILED, wrapper: the read's role can't be taken on there */
-	bool cold;	   /* first reads on a new connection */
+		result; /* MIRROR_ANSWERED; on_done may move it out (leave it result_init'ed) */
+	struct result first; /* of a read that ran twice: its first answer, else empty */
+	char text[176];	     /* MIRROR_FAILED: why, for the operator */
+	char sqlstate[6];    /* MIRROR_FAILED: what the server said, or "" */
+	bool role_refused;   /* MIRROR_FAILED, wrapper: the read's role can't be taken on there */
+	bool cold;	     /* first reads on a new connection */
 	uint64_t round_trip_us; /* of the connection, bare Sync */
 };
 

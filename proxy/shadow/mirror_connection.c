@@ -58,9 +58,11 @@ static void lose(struct connection *c, enum reason reason, const char *why)
 		return;
 	}
 	result_init(&answer.result, 0);
+	result_init(&answer.first, 0);
 	answer.round_trip_us = c->round_trip_us;
 	c->events->on_answer(c->self, c, &answer, false);
 	result_release(&answer.result);
+	result_release(&answer.first);
 }
 
 void connection_close(struct connection *c, const char *why)
@@ -198,6 +200,7 @@ static void finish_read(struct connection *c)
 
 	answer.cold = c->reads++ < CONNECTION_COLD_READS;
 	result_init(&answer.result, 0);
+	result_init(&answer.first, 0);
 	exchange_answer(&c->exchange, &answer);
 	add_wrapper_time(c, &answer);
 	if (!exchange_is_clean(&c->exchange))
@@ -212,6 +215,7 @@ static void finish_read(struct connection *c)
 		became_idle(c);
 	c->events->on_answer(c->self, c, &answer, again);
 	result_release(&answer.result);
+	result_release(&answer.first);
 }
 
 /* --- receiving --- */

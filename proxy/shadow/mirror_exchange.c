@@ -7,6 +7,8 @@
 
 static const char BEGIN_NAME[] = "pgu_begin";
 static const char BEGIN_SQL[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY NOT DEFERRABLE";
+static const char BEGIN_TWICE_SQL[] =
+	"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY NOT DEFERRABLE";
 static const char ONE_NAME[] = "pgu_one";
 static const char ONE_SQL[] = "SELECT 1";
 static const char ROLLBACK_NAME[] = "pgu_rollback";
@@ -22,11 +24,13 @@ void exchange_init(struct exchange *x, size_t keep_limit_bytes)
 {
 	*x = (struct exchange){0};
 	result_init(&x->result, keep_limit_bytes);
+	result_init(&x->first, 0);
 }
 
 void exchange_release(struct exchange *x)
 {
 	result_release(&x->result);
+	result_release(&x->first);
 }
 
 /* --- building --- */
@@ -166,6 +170,18 @@ static void name_read(struct exchange *x, struct buffer *out, struct session *se
 	snprintf(text, 24, "pgu_%u", (unsigned)x->name->number);
 }
 
+static void build_execution(struct exchange *x, struct buffer *out, const struct dark_read *read,
+	const struct typed_parameters *p, const char *name, enum exchange_step rows)
+{
+	build_bind(out, span_cstr(""), span_cstr(name), read->nparam_formats, read->param_formats,
+		read->nparams, p->values, read->nresult_formats, read->result_formats);
+	build_describe(out, 'P', span_cstr(""));
+	build_execute(out, span_cstr(""), read->row_limit);
+	expect(x, STEP_READ_BOUND);
+	expect(x, STEP_READ_DESCRIBED);
+	expect(x, rows);
+}
+
 static void build_read(struct exchange *x, struct buffer *out, const struct session *session,
 	const struct dark_read *read, const char *name)
 {
@@ -178,17 +194,13 @@ static void build_read(struct exchange *x, struct buffer *out, const struct sess
 			out, span_cstr(name), span_cstr(read->sql), read->nparam_types, p.types);
 		expect(x, STEP_READ_PARSED);
 	}
-	build_bind(out, span_cstr(""), span_cstr(name), read->nparam_formats, read->param_formats,
-		read->nparams, p.values, read->nresult_formats, read->result_formats);
+	if (read->twice)
+		build_execution(x, out, read, &p, name, STEP_FIRST_ROWS);
+	build_execution(x, out, read, &p, name, STEP_READ_ROWS);
 	typed_parameters_release(&p);
-	build_describe(out, 'P', span_cstr(""));
-	build_execute(out, span_cstr(""), read->row_limit);
 	build_simple(out, FRONT_SYNC);
 	x->limited = read->row_limit > 0;
 	x->result.null_as = span_cstr(read->null_as);
-	expect(x, STEP_READ_BOUND);
-	expect(x, STEP_READ_DESCRIBED);
-	expect(x, STEP_READ_ROWS);
 	expect(x, STEP_READ_READY);
 }
 
@@ -203,7 +215,11 @@ bool exchange_read(struct exchange *x, struct buffer *out, struct session *sessi
 		return false;
 	name_read(x, out, session, read, name);
 
-	bind_and_execute(out, BEGIN_NAME);
+	if (read->twice) {
+		build_parse(out, span_cstr(""), span_cstr(BEGIN_TWICE_SQL), 0, NULL);
+		expect(x, STEP_BEGIN_PARSED);
+	}
+	bind_and_execute(out, read->twice ? "" : BEGIN_NAME);
 	expect(x, STEP_BEGIN_BOUND);
 	expect(x, STEP_BEGIN_DONE);
 	build_settings(x, out, session, read);
@@ -316,6 +332,12 @@ static enum exchange_progress on_rows(struct exchange *x, const struct message *
 	case BACK_EMPTY_QUERY: x->result.end = RESULT_EMPTY; break;
 	default: return lose(x, "unexpected message among the rows");
 	}
+	if (x->steps[x->at] == STEP_FIRST_ROWS) {
+		x->first = x->result;
+		result_init(&x->result, x->first.kept.limit);
+		x->result.null_as = x->first.null_as;
+		x->has_rows = false;
+	}
 	x->at++;
 
 	return EXCHANGE_GOES_ON;
@@ -351,7 +373,7 @@ enum exchange_progress exchange_message(
 		return on_ready(x, m, now_us);
 	if (step == STEP_READ_DESCRIBED)
 		return on_described(x, m);
-	if (step == STEP_READ_ROWS)
+	if (step == STEP_READ_ROWS || step == STEP_FIRST_ROWS)
 		return on_rows(x, m);
 	if (m->type != STEP_TYPE[step])
 		return lose(x, "unexpected message");
@@ -445,4 +467,7 @@ void exchange_answer(struct exchange *x, struct mirror_answer *answer)
 	result_release(&answer->result);
 	answer->result = x->result;
 	result_init(&x->result, 0);
+	result_release(&answer->first);
+	answer->first = x->first;
+	result_init(&x->first, 0);
 }

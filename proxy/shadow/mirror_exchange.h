@@ -16,22 +16,24 @@
 enum { EXCHANGE_MAX_STEPS = 20, EXCHANGE_MAX_SETTINGS = 256 };
 
 /* What is expected next. X(NAME, message type) */
-#define EXCHANGE_STEPS(X)                                                                    \
-	X(PREPARED, BACK_PARSE_COMPLETE) /* one of our own statements */                     \
-	X(CLOSED, BACK_CLOSE_COMPLETE)	 /* an evicted statement */                          \
-	X(BEGIN_BOUND, BACK_BIND_COMPLETE)                                                   \
-	X(BEGIN_DONE, BACK_COMMAND_COMPLETE)                                                 \
-	X(SET_PARSED, BACK_PARSE_COMPLETE)                                                   \
-	X(SET_BOUND, BACK_BIND_COMPLETE)                                                     \
-	X(SET_ROW, BACK_DATA_ROW)                                                            \
-	X(SET_DONE, BACK_COMMAND_COMPLETE)                                                   \
-	X(READ_PARSED, BACK_PARSE_COMPLETE)                                                  \
-	X(READ_BOUND, BACK_BIND_COMPLETE)                                                    \
-	X(READ_DESCRIBED, BACK_ROW_DESCRIPTION) /* or NoData */                              \
-	X(READ_ROWS, BACK_DATA_ROW)		/* any number, then the end of the result */ \
-	X(READ_READY, BACK_READY)                                                            \
-	X(ROLLBACK_BOUND, BACK_BIND_COMPLETE)                                                \
-	X(ROLLBACK_DONE, BACK_COMMAND_COMPLETE)                                              \
+#define EXCHANGE_STEPS(X)                                                                     \
+	X(PREPARED, BACK_PARSE_COMPLETE)     /* one of our own statements */                  \
+	X(CLOSED, BACK_CLOSE_COMPLETE)	     /* an evicted statement */                       \
+	X(BEGIN_PARSED, BACK_PARSE_COMPLETE) /* of a read that runs twice */                  \
+	X(BEGIN_BOUND, BACK_BIND_COMPLETE)                                                    \
+	X(BEGIN_DONE, BACK_COMMAND_COMPLETE)                                                  \
+	X(SET_PARSED, BACK_PARSE_COMPLETE)                                                    \
+	X(SET_BOUND, BACK_BIND_COMPLETE)                                                      \
+	X(SET_ROW, BACK_DATA_ROW)                                                             \
+	X(SET_DONE, BACK_COMMAND_COMPLETE)                                                    \
+	X(READ_PARSED, BACK_PARSE_COMPLETE)                                                   \
+	X(READ_BOUND, BACK_BIND_COMPLETE)                                                     \
+	X(READ_DESCRIBED, BACK_ROW_DESCRIPTION) /* or NoData */                               \
+	X(FIRST_ROWS, BACK_DATA_ROW)		/* as READ_ROWS, of a read that runs twice */ \
+	X(READ_ROWS, BACK_DATA_ROW)		/* any number, then the end of the result */  \
+	X(READ_READY, BACK_READY)                                                             \
+	X(ROLLBACK_BOUND, BACK_BIND_COMPLETE)                                                 \
+	X(ROLLBACK_DONE, BACK_COMMAND_COMPLETE)                                               \
 	X(END, BACK_READY)
 
 enum exchange_step {
@@ -57,6 +59,7 @@ struct exchange {
 	uint8_t last_status; /* of the last ReadyForQuery */
 	uint64_t started_us, ended_us;
 	struct result result; /* of the read */
+	struct result first;  /* of a read that runs twice: its first answer */
 	const char *trouble;  /* EXCHANGE_LOST: what was wrong */
 };
 

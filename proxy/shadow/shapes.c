@@ -5,6 +5,7 @@
 #include <uthash.h>
 
 enum { REREADS_LEAST = 10, HEARD = 64, INNER_PAUSE = 10 };
+static const uint64_t nondeterministic_us = 600000000;
 
 struct shape_counts {
 	uint64_t executions;
@@ -23,6 +24,7 @@ struct shape_counts {
 struct shape {
 	char *normalized;
 	char fingerprint[17];
+	uint64_t nondeterministic_until_us;
 	uint64_t inner_next_us, inner_took_us;
 	struct shape_counts *counts[BOOKS_MAX_CANDIDATES]; /* made at first use */
 	UT_hash_handle hh;
@@ -128,6 +130,16 @@ void shape_widened(struct shape *shape, unsigned candidate, uint32_t widened)
 
 	for (unsigned i = 0; c && i < WIDENING_COUNT; i++)
 		c->widened[i] += widened >> i & 1;
+}
+
+void shape_differs_from_itself(struct shape *shape, uint64_t now_us)
+{
+	shape->nondeterministic_until_us = now_us + nondeterministic_us;
+}
+
+bool shape_nondeterministic(const struct shape *shape, uint64_t now_us)
+{
+	return now_us < shape->nondeterministic_until_us;
 }
 
 uint64_t shape_inner_turn(struct shape *shape, uint64_t now_us)

@@ -46,6 +46,10 @@ bool shape_reproducible(const struct shape *shape, unsigned candidate);
  * spend a tenth of the time on them: when the next may begin (monotonic), and how long one took. */
 uint64_t shape_inner_turn(struct shape *shape, uint64_t now_us);
 void shape_inner_took(struct shape *shape, uint64_t now_us, uint64_t elapsed_us);
+/* The primary was asked twice in one snapshot and differed from itself. Remembered for ten minutes.
+ */
+void shape_differs_from_itself(struct shape *shape, uint64_t now_us);
+bool shape_nondeterministic(const struct shape *shape, uint64_t now_us);
 const char *shape_normalized(const struct shape *shape);
 /* What changed since the last call, for the journal: an array owned by shapes, valid until
  * shapes_settle, which forgets the deltas. */

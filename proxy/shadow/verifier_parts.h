@@ -37,10 +37,13 @@ struct verifier {
  *   (held -->) FIRST --differs--> P1 --> CANDIDATE --> P2 --undecided--> P1 ...
  *                      (without a control: CANDIDATE --undecided--> CANDIDATE ...)
  *
+ * When P1 and P2 differ, and before a mismatch is believed, the control is asked TWICE in one
+ * snapshot: an answer that differs from itself there is nondeterministic.
+ *
  * When the free order of the statement may be the cause, the steps from P1 on begin anew with its
  * inner rows.
  */
-enum step { STEP_FIRST, STEP_P1, STEP_CANDIDATE, STEP_P2 };
+enum step { STEP_FIRST, STEP_P1, STEP_CANDIDATE, STEP_P2, STEP_TWICE };
 
 struct trial {
 	struct verifier *verifier;
@@ -65,6 +68,9 @@ struct trial {
 	struct result before, answer, after; /* P1, C, P2 of this attempt */
 	struct result last, last_answer;     /* P2 and C of the attempt before */
 	bool have_last;
+	unsigned moved;	  /* attempts in which P1 and P2 differed */
+	bool asked_twice; /* a difference that survived: the last look */
+	bool concluding;  /* that look is under way */
 	unsigned fence_timeouts;
 	const char *fence; /* what the last attempt's fence was, for the record */
 	const char *waiver;

@@ -227,7 +227,7 @@ static void on_answer(void *self, struct mirror_answer *answer);
 void trial_ask(struct trial *t, enum step step, uint64_t not_before_us)
 {
 	struct verifier *v = t->verifier;
-	bool control = step == STEP_P1 || step == STEP_P2;
+	bool control = step != STEP_FIRST && step != STEP_CANDIDATE;
 	struct mirror *mirror = control ? v->control : v->candidates[t->candidate].mirror;
 	enum reason reason;
 
@@ -422,6 +422,72 @@ static void count_agreement(struct trial *t, bool same)
 	t->doublings = same ? 0 : t->doublings + t->have_last;
 }
 
+/* In one snapshot nothing moves: an answer that differs from itself there is no answer to compare
+ * with. False: it can't be asked. */
+static bool ask_twice(struct trial *t)
+{
+	struct dark_read *read = dark_read_twice(t->inner ? t->inner : t->read);
+	enum reason reason;
+	bool taken;
+
+	if (!read)
+		return false;
+	t->step = STEP_TWICE;
+	taken = mirror_submit(t->verifier->control, read, 0, on_answer, t, &reason);
+	dark_read_unref(read);
+
+	return taken;
+}
+
+/* P1 and P2 differ: the data moved, or the statement has no one answer. */
+static void moved(struct trial *t)
+{
+	enum { FIRST_LOOK = 2, LATER_LOOKS = 6 };
+
+	shape_reread(t->shape, t->candidate, REREAD_MOVED);
+	t->stable = 0;
+	t->doublings++;
+	t->have_last = false;
+	t->moved++;
+	if (shape_nondeterministic(t->shape, verifier_clock_us(CLOCK_MONOTONIC)))
+		trial_end(t, OUTCOME_NONDETERMINISTIC, REASON_NONE);
+	else if ((t->moved != FIRST_LOOK && t->moved % LATER_LOOKS != 0) || !ask_twice(t))
+		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
+}
+
+/* The difference survived all attempts. */
+static void believe(struct trial *t)
+{
+	struct compare_rules rules;
+	struct comparison c;
+
+	rules_of(t, &rules);
+	compare_results(&t->after, &t->answer, &rules, &c);
+	if (!t->asked_twice && !c.order_ambiguous && !c.undecidable) {
+		t->asked_twice = t->concluding = true;
+		if (ask_twice(t))
+			return;
+	}
+	conclude(t, &c,
+		!t->inner && same_server(t, &t->read->primary, &t->after, false) ? &t->read->primary
+										 : &t->after);
+}
+
+static void weigh_twice(struct trial *t, const struct mirror_answer *answer)
+{
+	struct comparison c;
+
+	compare_same_server(t, &answer->first, &answer->result, false, &c);
+	if (answer->first.end != RESULT_OPEN && !c.equal && !c.order_ambiguous && !c.undecidable) {
+		shape_differs_from_itself(t->shape, verifier_clock_us(CLOCK_MONOTONIC));
+		trial_end(t, OUTCOME_NONDETERMINISTIC, REASON_NONE);
+	} else if (t->concluding) {
+		believe(t);
+	} else {
+		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
+	}
+}
+
 /* P1, C and P2 are there. */
 static void weigh_sandwich(struct trial *t)
 {
@@ -434,11 +500,7 @@ static void weigh_sandwich(struct trial *t)
 	if (c.order_ambiguous && ask_inner(t))
 		return;
 	if (!c.equal) {
-		shape_reread(t->shape, t->candidate, REREAD_MOVED);
-		t->stable = 0;
-		t->doublings++;
-		t->have_last = false;
-		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
+		moved(t);
 		return;
 	}
 	rules_of(t, &rules);
@@ -457,7 +519,7 @@ static void weigh_sandwich(struct trial *t)
 	count_agreement(t, t->have_last && same_server(t, &t->last, &t->after, false) &&
 				   same_server(t, &t->last_answer, &t->answer, true));
 	if (t->stable >= t->verifier->options.attempts) {
-		conclude(t, &c, reproduced && !t->inner ? &t->read->primary : &t->after);
+		believe(t);
 		return;
 	}
 	keep_digest(t, &t->last, &t->after);
@@ -511,8 +573,12 @@ static void first_look(struct trial *t, struct mirror_answer *answer)
 
 static void no_answer(struct trial *t, struct mirror_answer *answer)
 {
-	bool control = t->step == STEP_P1 || t->step == STEP_P2;
+	bool control = t->step != STEP_FIRST && t->step != STEP_CANDIDATE;
 
+	if (t->concluding) { /* the last look failed: what was seen before stands */
+		believe(t);
+		return;
+	}
 	t->attempts++;
 	t->doublings++;
 	if (t->inner && t->attempts >= ATTEMPTS_MAX) {
@@ -583,6 +649,7 @@ static void on_answer(void *self, struct mirror_answer *answer)
 		else
 			weigh_alone(t);
 		break;
+	case STEP_TWICE: weigh_twice(t, answer); break;
 	case STEP_P2:
 		keep_result(t, &t->after, &answer->result);
 		weigh_sandwich(t);

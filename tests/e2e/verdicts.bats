@@ -108,3 +108,16 @@ print(*sorted(json.loads(line)["query"] for line in sys.stdin), sep="\n")' >"$BA
 	diff "$BATS_TEST_TMPDIR/found" <(free_orders | LC_ALL=C sort)
 	on_candidate "update heap set name = substr(name, 7)"
 }
+
+@test "an answer that differs from itself in one snapshot is nondeterministic" {
+	start_pgumbra verify.backoff=5ms shadow.allow_functions=noise,turn
+	on_both "create function noise() returns float language sql volatile as 'select random()'"
+	# The first call of a transaction always says the same, and another thing on each side.
+	on_primary "create function turn() returns int language sql volatile as
+		\$\$ select set_config('app.n', (coalesce(nullif(current_setting('app.n', true), ''), '0')::int + 1)::text, true)::int \$\$"
+	on_candidate "create function turn() returns int language sql volatile as
+		\$\$ select 100 + set_config('app.n', (coalesce(nullif(current_setting('app.n', true), ''), '0')::int + 1)::text, true)::int \$\$"
+	psql_pgumbra -c "select noise()" -c "select noise()" -c "select turn()" >/dev/null
+	expect_outcome nondeterministic 3
+	expect_no_discrepancy
+}

@@ -233,6 +233,39 @@ static void an_unnamed_read_is_wrapped_in_one_send(void **state)
 	assert_true(sent_text(s, "select a, b from t"));
 }
 
+static void a_read_that_runs_twice_does_so_in_one_snapshot(void **state)
+{
+	struct state *s = *state;
+	struct mirror_answer answer = {0};
+
+	s->read.twice = true;
+	send_read(s);
+	assert_sent(s, "PBEBEHPBDEBDESBES");
+	assert_true(sent_text(s, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY NOT DEFERRABLE"));
+	say(s, BACK_PARSE_COMPLETE, NULL, 0);
+	say_wrapper(s);
+	say(s, BACK_PARSE_COMPLETE, NULL, 0);
+	for (char digit = '7'; digit <= '8'; digit++) {
+		say(s, BACK_BIND_COMPLETE, NULL, 0);
+		say_columns(s);
+		say_row(s, digit);
+		say_tag(s, "SELECT 1");
+	}
+	say_ready(s, 'T');
+	say_rollback(s);
+	assert_int_equal(hear(s), EXCHANGE_DONE);
+	assert_true(exchange_is_clean(&s->exchange));
+	exchange_answer(&s->exchange, &answer);
+	assert_int_equal(answer.first.rows, 1);
+	assert_int_equal(answer.result.rows, 1);
+	assert_int_equal(answer.first.end, RESULT_COMPLETE);
+	assert_true(answer.first.kept_all && answer.result.kept_all);
+	assert_memory_not_equal(
+		answer.first.kept.data, answer.result.kept.data, answer.first.kept.len);
+	result_release(&answer.first);
+	result_release(&answer.result);
+}
+
 static void our_own_statements_are_prepared_once(void **state)
 {
 	struct state *s = *state;
@@ -955,6 +988,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(an_unnamed_read_is_wrapped_in_one_send),
+		TEST(a_read_that_runs_twice_does_so_in_one_snapshot),
 		TEST(our_own_statements_are_prepared_once),
 		TEST(only_settings_that_differ_are_applied),
 		TEST(of_two_values_the_later_one_counts),
