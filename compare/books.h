@@ -30,6 +30,7 @@ struct books {
 	uint64_t frames_execution;	       /* became one or more executions */
 	uint64_t frames_continuation;	       /* fetched more of a portal */
 	uint64_t frames_discarded;	       /* skipped by the server until Sync */
+	uint64_t events[OBSERVER_EVENT_COUNT]; /* what happened to sessions */
 	uint64_t mismatch_open;		       /* discrepancies logged as mismatch */
 	/* By the waiver's place in the configuration: differences that it accepted, and mismatches
 	 * that it would have accepted, had it not expired. */

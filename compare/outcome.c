@@ -95,3 +95,27 @@ const char *unobserved_help(enum unobserved reason)
 	assert(reason < UNOBSERVED_COUNT);
 	return helps[reason];
 }
+
+const char *observer_event_name(enum observer_event event)
+{
+	static const char *const names[] = {
+#define X(NAME, name, help) name,
+		OBSERVER_EVENTS(X)
+#undef X
+	};
+
+	assert(event < OBSERVER_EVENT_COUNT);
+	return names[event];
+}
+
+const char *observer_event_help(enum observer_event event)
+{
+	static const char *const helps[] = {
+#define X(NAME, name, help) help,
+		OBSERVER_EVENTS(X)
+#undef X
+	};
+
+	assert(event < OBSERVER_EVENT_COUNT);
+	return helps[event];
+}

@@ -101,6 +101,17 @@
 	X(OWN_READS, "own_reads", "a connection of pgumbra itself came back to it")               \
 	X(SESSION_LIMIT, "session_limit", "more sessions than the shadow keeps")
 
+/* What happened to sessions while they were observed: no part of the account, but what it is worth.
+ * X(NAME, "name", "help") */
+#define OBSERVER_EVENTS(X)                                                                         \
+	X(DESYNC, "desyncs", "sessions lost: a message fitted no request")                         \
+	X(DISAGREEMENT, "disagreements",                                                           \
+		"settings that the server reported and no statement explains: unknown from there " \
+		"on")                                                                              \
+	X(RESUMED, "resumed", "sessions taken up again behind a gap, or by a shadow started anew") \
+	X(UNFOLLOWED, "unfollowed",                                                                \
+		"sessions never followed: more than are kept, or a start that makes no sense")
+
 enum outcome {
 #define X(NAME, name, help) OUTCOME_##NAME,
 	OUTCOMES(X)
@@ -122,14 +133,23 @@ enum unobserved {
 		UNOBSERVED_COUNT
 };
 
+enum observer_event {
+#define X(NAME, name, help) EVENT_##NAME,
+	OBSERVER_EVENTS(X)
+#undef X
+		OBSERVER_EVENT_COUNT
+};
+
 const char *outcome_name(enum outcome outcome);
 /* One line for a person. */
 const char *outcome_help(enum outcome outcome);
 const char *reason_help(enum reason reason);
 const char *unobserved_help(enum unobserved reason);
+const char *observer_event_help(enum observer_event event);
 const char *reason_name(enum reason reason);	 /* "" for REASON_NONE */
 enum outcome reason_outcome(enum reason reason); /* the outcome a reason belongs to */
 const char *unobserved_name(enum unobserved reason);
+const char *observer_event_name(enum observer_event event);
 bool outcome_from_name(const char *name, enum outcome *out);
 
 #endif

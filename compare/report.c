@@ -36,8 +36,8 @@ uint64_t member_count(const json_t *object, const char *name)
 struct report *report_new(void)
 {
 	struct report *r = calloc(1, sizeof *r);
-	json_t **const objects[] = {&r->shape_index, &r->run_index, &r->unobserved, &r->ids,
-		&r->resolved, &r->books_seen, &r->findings, &r->waivers, &r->errors};
+	json_t **const objects[] = {&r->shape_index, &r->run_index, &r->unobserved, &r->events,
+		&r->ids, &r->resolved, &r->books_seen, &r->findings, &r->waivers, &r->errors};
 
 	if (!r)
 		return NULL;
@@ -91,6 +91,7 @@ void report_free(struct report *r)
 	json_decref(r->shape_index);
 	json_decref(r->run_index);
 	json_decref(r->unobserved);
+	json_decref(r->events);
 	json_decref(r->discrepancies);
 	json_decref(r->ids);
 	json_decref(r->resolved);
@@ -496,6 +497,7 @@ static bool add_books(
 	run->frames_open = member_count(frames, "open");
 	run->closed = false;
 	if (!add_object(r->unobserved, json_object_get(from, "unobserved")) ||
+		!add_object(r->events, json_object_get(from, "observer")) ||
 		!add_waived(r, json_object_get(from, "waivers")) ||
 		!add_errors(r, json_object_get(from, "errors")) ||
 		!add_books_candidates(r, run, json_object_get(from, "candidates")))

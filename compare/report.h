@@ -10,7 +10,7 @@
  * logged), coverage, gate. Besides: errors (by SQLSTATE of both sides, with counts), undecided
  * (records of other outcomes, as logged), runs, days, open_mismatches, findings, waivers (each with
  * hits, and expired_hits: mismatches that it would have accepted before its end), input (broken and
- * repeated lines, lost records).
+ * repeated lines, lost records), observer (what happened to sessions: OBSERVER_EVENTS).
  */
 #ifndef PGUMBRA_COMPARE_REPORT_H
 #define PGUMBRA_COMPARE_REPORT_H

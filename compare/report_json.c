@@ -317,6 +317,19 @@ static json_t *waivers_json(const struct report *r)
 	return out;
 }
 
+/* Those that never happened too: a reader need not know which there are. */
+static json_t *events_json(const struct report *r)
+{
+	json_t *out = json_object();
+
+	for (unsigned i = 0; i < OBSERVER_EVENT_COUNT; i++)
+		json_object_set_new(
+			out, observer_event_name((enum observer_event)i), json_integer(0));
+	json_object_update(out, r->events);
+
+	return out;
+}
+
 static json_t *errors_json(const struct report *r)
 {
 	json_t *list = report_errors(r), *out = json_array(), *error;
@@ -385,8 +398,9 @@ bool report_json(struct report *r, struct buffer *out)
 	json_object_set_new(all, "findings", findings_json(r));
 	json_object_set_new(all, "waivers", waivers_json(r));
 	json_object_set_new(all, "errors", errors_json(r));
+	json_object_set_new(all, "observer", events_json(r));
 	json_object_set_new(all, "input", input_json(r));
-	ok = json_object_size(all) == 14 &&
+	ok = json_object_size(all) == 15 &&
 	     json_dump_callback(all, take, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
 	json_decref(all);
 	buffer_add(out, "\n", 1);

@@ -77,6 +77,7 @@ struct report {
 	uint64_t relayed, observed, frames_execution, frames_continuation, frames_discarded;
 	uint64_t lost_records, over_limit; /* over_limit: shapes and discrepancies left out */
 	json_t *unobserved;		   /* reason -> count */
+	json_t *events;			   /* of sessions: name -> count */
 	json_t *discrepancies, *ids;	   /* array of records; id -> true */
 	json_t *resolved;		   /* id -> when (us) */
 	json_t *books_seen;		   /* digest of books records, so that none counts twice */

@@ -142,6 +142,23 @@ static void notes_text(struct buffer *b, const struct report *r)
 
 /* ---- books ---- */
 
+/* What the account is worth: nothing is said where nothing happened. */
+static void events_text(struct buffer *b, const struct report *r)
+{
+	const char *name, *before = "sessions: ";
+	json_t *value;
+	char n[32];
+
+	json_object_foreach (r->events, name, value) {
+		buffer_printf(b, "%s", before);
+		view_line(b, name, 40);
+		buffer_printf(b, " %s", view_count((uint64_t)json_integer_value(value), n));
+		before = ", ";
+	}
+	if (json_object_size(r->events) > 0)
+		buffer_printf(b, "\n");
+}
+
 static void relay_text(struct buffer *b, const struct report *r)
 {
 	char relayed[32], observed[32], unobserved[32], tape[32];
@@ -158,6 +175,7 @@ static void relay_text(struct buffer *b, const struct report *r)
 		buffer_printf(
 			b, ") %s\n", view_count((uint64_t)json_integer_value(value), relayed));
 	}
+	events_text(b, r);
 }
 
 static void outcome_text(

@@ -49,6 +49,10 @@ int cli_outcomes(int argc, char **argv)
 	for (unsigned r = 0; r < UNOBSERVED_COUNT; r++)
 		printf("%-22s %s\n", unobserved_name((enum unobserved)r),
 			unobserved_help((enum unobserved)r));
+	printf("\nWhat happened to sessions while they were observed:\n\n");
+	for (unsigned e = 0; e < OBSERVER_EVENT_COUNT; e++)
+		printf("%-22s %s\n", observer_event_name((enum observer_event)e),
+			observer_event_help((enum observer_event)e));
 
 	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_RUNTIME;
 }

@@ -153,7 +153,7 @@ static const struct help {
 		"\n"
 		"Prints every outcome that the report counts, with its reasons, and why messages "
 		"go\n"
-		"unobserved.\n",
+		"unobserved, and the events of sessions.\n",
 		NULL},
 	{"config", true,
 		"usage: pgumbra config [--ini] [OPTIONS]\n"

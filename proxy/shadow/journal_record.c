@@ -536,6 +536,16 @@ static json_t *waived_record(const struct journal_books *b)
 	return out;
 }
 
+static json_t *events_record(const uint64_t count[OBSERVER_EVENT_COUNT])
+{
+	json_t *out = json_object();
+
+	for (unsigned i = 0; i < OBSERVER_EVENT_COUNT; i++)
+		set_count(out, observer_event_name((enum observer_event)i), count[i]);
+
+	return out;
+}
+
 json_t *journal_record_books(const char *run, const struct journal_books *b, uint64_t lost)
 {
 	json_t *record = record_new("books", run);
@@ -546,6 +556,7 @@ json_t *journal_record_books(const char *run, const struct journal_books *b, uin
 	json_object_set_new(record, "observed", json_integer((json_int_t)b->delta->observed));
 	set_object(record, "unobserved", unobserved_record(b->unobserved));
 	json_object_set_new(record, "frames", frames_record(b));
+	set_object(record, "observer", events_record(b->delta->events));
 	json_object_set_new(record, "on_tape", json_integer((json_int_t)b->on_tape));
 	set_count(record, "lost_records", lost);
 	for (size_t i = 0; i < b->ncandidates; i++)

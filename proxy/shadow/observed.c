@@ -342,6 +342,7 @@ void observed_resume(struct observed *s, uint32_t flags, struct span reported)
 	session_settings_commit(&s->settings);
 	observed_undefine(s, "", 0);
 	take_reported(s, reported);
+	s->observer->books->events[EVENT_RESUMED]++;
 	s->cycle_failed = false;
 	observed_ready(s, 'I');
 	s->state = SESSION_LIVE;
@@ -353,7 +354,7 @@ void observed_lose(struct observed *s)
 		return;
 	observed_abandon(s, OUTCOME_SKIPPED, REASON_LOST_PAIRING);
 	s->state = SESSION_LOST;
-	s->observer->desyncs++;
+	s->observer->books->events[EVENT_DESYNC]++;
 }
 
 /* A frame that needs no request: counted and ended at once. */

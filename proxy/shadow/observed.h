@@ -263,7 +263,7 @@ struct observer {
 		size_t count;
 	} tables[64]; /* per tape, by slot */
 	size_t sessions;
-	uint64_t frames_read, frames_open, desyncs, disagreements;
+	uint64_t frames_read, frames_open;
 	size_t memory; /* charged now */
 	uint64_t random;
 };

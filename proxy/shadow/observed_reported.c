@@ -171,7 +171,7 @@ static bool disagrees(struct observed *s, const char *name, struct reported *r)
 
 static void disagreement(struct observed *s)
 {
-	s->observer->disagreements++;
+	s->observer->books->events[EVENT_DISAGREEMENT]++;
 	session_settings_doubt(&s->settings);
 	if (s->settings.before)
 		s->settings.before->unknown = true; /* a rollback does not end this doubt */

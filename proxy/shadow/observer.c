@@ -131,6 +131,8 @@ static void open_session(struct observer *o, struct session_table *t,
 	}
 	if (*slot)
 		o->sessions++;
+	if (*slot && (*slot)->state == SESSION_LOST)
+		o->books->events[EVENT_UNFOLLOWED]++;
 }
 
 /* Bytes of a session whose start was not seen: whole frames are counted, that is all. */
@@ -257,10 +259,10 @@ size_t observer_sessions(const struct observer *o)
 
 uint64_t observer_desyncs(const struct observer *o)
 {
-	return o->desyncs;
+	return o->books->events[EVENT_DESYNC];
 }
 
 uint64_t observer_disagreements(const struct observer *o)
 {
-	return o->disagreements;
+	return o->books->events[EVENT_DISAGREEMENT];
 }

@@ -76,6 +76,7 @@ uint64_t observer_frames_read(
 uint64_t observer_frames_open(
 	const struct observer *o); /* observed, not yet execution, continuation or discarded */
 size_t observer_sessions(const struct observer *o);
+/* As counted in the books, which may be older than this observer. */
 uint64_t observer_desyncs(const struct observer *o);
 /* ParameterStatus said other than the statements: something that we don't model sets settings. */
 uint64_t observer_disagreements(const struct observer *o);

@@ -185,8 +185,15 @@ primary_escapes() {
 	grep 'number of failed transactions: 0' "$BATS_TEST_TMPDIR/bench"
 	wait_for "$DEADLINE" "another shadow process" shadow_is_not "$old"
 	wait_for "$DEADLINE" "a restart in the log" grep -q '"restarted":true' "$LOG"
+	wait_for "$DEADLINE" "its two sessions to be taken up again" resumed_are 2
 	psql_pgumbra -c "select name from item where id = 77"
 	wait_for "$DEADLINE" "the shadow to match again" shape_matched 'select name from item where id = $1'
+}
+
+resumed_are() {
+	report | "$PYTHON" -c '
+import json, sys
+sys.exit(json.load(sys.stdin)["observer"]["resumed"] < int(sys.argv[1]))' "$1"
 }
 
 matched_something() {

@@ -616,6 +616,31 @@ static char *page(bool (*form)(struct report *report, struct buffer *out))
 	return text;
 }
 
+static void events_of_sessions_add_up(void **state)
+{
+	static const char first[] =
+		"{\"v\":1,\"kind\":\"books\",\"ts\":\"2026-01-02T00:00:00.000000Z\","
+		"\"run\":\"A\",\"observer\":{\"desyncs\":1,\"resumed\":2}}",
+			  second[] = "{\"v\":1,\"kind\":\"books\","
+				     "\"ts\":\"2026-01-02T00:00:01.000000Z\",\"run\":\"A\","
+				     "\"observer\":{\"resumed\":3,\"yet_unknown\":1}}";
+	char *text;
+	json_t *all;
+
+	(void)state;
+	add(first);
+	add(second);
+	all = render();
+	is_count(all, "observer/desyncs", 1);
+	is_count(all, "observer/resumed", 5);
+	is_count(all, "observer/disagreements", 0);
+	is_count(all, "observer/yet_unknown", 1);
+	json_decref(all);
+	text = page(report_text);
+	assert_non_null(strstr(text, "\nsessions: desyncs 1, resumed 5, yet_unknown 1\n"));
+	free(text);
+}
+
 static void the_text_says_the_verdict_first(void **state)
 {
 	char *text;
@@ -696,6 +721,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(books_of_one_record_are_shown_as_they_are),
+		TEST(events_of_sessions_add_up),
 		TEST(what_a_setting_made_equal_adds_up),
 		TEST(deltas_add_up_and_gauges_are_replaced),
 		TEST(books_that_do_not_balance_are_said_to),

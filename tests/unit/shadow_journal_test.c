@@ -911,6 +911,7 @@ static void books_are_the_form_agreed_with_the_report(void **state)
 
 	(void)state;
 	books.unobserved[UNOBSERVED_TAPE_FULL] = 1;
+	delta.events[EVENT_DISAGREEMENT] = 2;
 	delta.candidate[0].seen = 8;
 	delta.candidate[0].count[OUTCOME_MATCHED][REASON_NONE] = 3;
 	delta.candidate[0].count[OUTCOME_SKIPPED][REASON_WRITES] = 1;
@@ -931,6 +932,8 @@ static void books_are_the_form_agreed_with_the_report(void **state)
 	assert_number(r, "observed", 9);
 	assert_number(r, "unobserved.tape_full", 1);
 	assert_int_equal(json_object_size(at(r, "unobserved")), 1);
+	assert_number(r, "observer.disagreements", 2);
+	assert_int_equal(json_object_size(at(r, "observer")), 1);
 	assert_number(r, "frames.execution", 7);
 	assert_number(r, "frames.continuation", 1);
 	assert_number(r, "frames.discarded", 1);
