@@ -267,7 +267,7 @@ said() {
 	said "none of its addresses can be reached"
 }
 
-@test "a primary that lets strangers in is refused unless only this machine can reach us" {
+@test "case 23: a primary that lets strangers in is refused unless only this machine can reach us" {
 	cluster_hba "$P15" "host all all 127.0.0.1/32 trust"
 	set -- --primary "$(address "$P15")" --set shadow.enabled=off
 	run -1 "$PGUMBRA" check "$@" --listen 0.0.0.0:6432

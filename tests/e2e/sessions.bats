@@ -32,7 +32,7 @@ teardown_file() {
 	done
 }
 
-@test "in random sessions the model says what the server says" {
+@test "case 14: in random sessions, startup settings and options included, the model says what the server says" {
 	for server in "$SESSIONS_DIR"/pg*; do
 		"$TOOLS/model_live" 127.0.0.1 "$(cluster_port "$server")" postgres 40000 60
 	done

@@ -45,6 +45,7 @@ hba() {
 	cat <<-EOT
 		local     all all                 trust
 		host      all postgres   all      trust
+		host      replication postgres all trust
 		host      all trusted    all      trust
 		host      all by_scram   all      scram-sha-256
 		host      all by_md5     all      md5
