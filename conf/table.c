@@ -21,8 +21,14 @@ static const struct setting_definition table[] = {
 		"sessions at one time; further ones are refused with 53300", NULL},
 	{"pgumbra", "log_level", SETTING_ENUM, "info", 0, 0, "error|warning|info|debug", LIVE, false, "",
 		"what the operator's log on stderr says", NULL},
-	{"pgumbra", "runtime_dir", SETTING_STRING, "", 0, 0, "", RESTART, true, "directory",
-		"where run-time files are kept", NULL},
+	{"pgumbra", "listen_backlog", SETTING_INTEGER, "1024", 1, 65535, "", RESTART, false, "connections",
+		"that may wait to be accepted, for each socket; the kernel's net.core.somaxconn caps it", NULL},
+	{"pgumbra", "runtime_dir", SETTING_STRING, "", 0, 0, "", RESTART, false, "directory",
+		"where run-time files are kept: the socket `takeover`, at which `pgumbra run --take-over` gets the listening "
+		"sockets; empty: no hand-over", NULL},
+	{"pgumbra", "core_dumps", SETTING_BOOL, "off", 0, 0, "", RESTART, false, "",
+		"off: no core is dumped and no other process of the same user may look into the memory, which holds "
+		"clients' traffic and keys", NULL},
 	{"pgumbra", "drain_timeout", SETTING_DURATION, "60s", 0, DAY, "", LIVE, false, "",
 		"how long SIGTERM waits for sessions to end", NULL},
 	{"pgumbra", "login_timeout", SETTING_DURATION, "60s", SEC, 3600 * SEC, "", LIVE, false, "",

@@ -42,6 +42,7 @@ struct cli_settings {
 	bool json;		 /* --format json, `check` only */
 	char **words;		 /* borrowed from argv: what is no option, `recheck` only */
 	int nwords;
+	bool take_over; /* --take-over, `run` only */
 };
 
 /* Reads file and flags and, when `check`, checks them. True: go on. False: return *code. Release in

@@ -69,7 +69,15 @@ static const struct help {
 		"stands in\n"
 		"the discrepancy log's start record. A server that can't be reached is a warning "
 		"only and\n"
-		"delays the start by less than 5 s.\n",
+		"delays the start by less than 5 s.\n"
+		"\n"
+		"      --take-over            get the listening sockets from the pgumbra that runs "
+		"with "
+		"the\n"
+		"                             same pgumbra.runtime_dir, which then serves its "
+		"sessions "
+		"to\n"
+		"                             their end; when none runs, start as always\n",
 		"  pgumbra run -c pgumbra.conf\n"
 		"  pgumbra run --primary host=db1 --candidate 'host=db2 user=shadow' \\\n"
 		"      --control 'host=db1 user=shadow' --log discrepancies.jsonl\n"

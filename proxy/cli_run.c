@@ -1,7 +1,10 @@
 #include "proxy/cli.h"
 
 #include "proxy/log.h"
+#include "proxy/process.h"
+#include "proxy/relay/listener.h"
 #include "proxy/relay/relay.h"
+#include "proxy/relay/service.h"
 #include "proxy/shadow/journal.h"
 #include <string.h>
 
@@ -75,17 +78,85 @@ static bool log_is_free(const struct config *c)
 	return false;
 }
 
+/* After a hand-over: the process before us has the log until its last session has ended. */
+static bool log_is_free_now(const struct config *c)
+{
+	return journal_log_is_free(config_text(c, "discrepancies", NULL, "path"));
+}
+
+/* Has one of the sockets before it the same address? */
+static bool seen_before(const int *fds, size_t i, const struct address *a)
+{
+	struct address other;
+
+	for (size_t k = 0; k < i; k++) {
+		if (listen_address_of(fds[k], &other) && address_equal(&other, a))
+			return true;
+	}
+
+	return false;
+}
+
+/* A service manager's sockets are where we listen, whatever pgumbra.listen says: also what is
+ * judged by it (cli_listens_locally), and a reload, must see them there. */
+static bool listen_on(struct config *c, const int *fds, size_t count)
+{
+	struct conf_messages messages = {0};
+	char text[4096] = "pgumbra.listen=";
+	size_t used = strlen(text);
+	struct address a;
+	bool good;
+
+	if (count == 0)
+		return true;
+	for (size_t i = 0; i < count; i++) {
+		if (!listen_address_of(fds[i], &a) || used + strlen(a.text) + 2 > sizeof text)
+			return false;
+		if (!seen_before(fds, i, &a))
+			used += (size_t)snprintf(
+				text + used, sizeof text - used, "%s%s", i > 0 ? "," : "", a.text);
+	}
+	good = config_set(c, text, &messages) && config_check(c, &messages);
+	for (size_t i = 0; i < messages.count; i++)
+		log_error("%s (sockets of the service manager; those of unix sockets are named "
+			  "DIRECTORY/.s.PGSQL.PORT)",
+			messages.text[i]);
+	conf_messages_release(&messages);
+
+	return good;
+}
+
+static int run(struct cli_settings *s, const int *fds, size_t count)
+{
+	const struct relay_origin origin = {.fds = fds,
+		.count = count,
+		.take_over = s->take_over,
+		.may_shadow = s->take_over ? log_is_free_now : NULL};
+
+	start_log(s->config);
+	if (!config_bool(s->config, "pgumbra", NULL, "core_dumps"))
+		process_forbid_dumps();
+	if (!listen_on(s->config, fds, count) || !safe_to_run(s->config) ||
+		(!s->take_over && !log_is_free(s->config)))
+		return EXIT_USAGE;
+
+	return relay_run(s->config, s->config_path, &origin);
+}
+
 int cli_run(int argc, char **argv)
 {
 	struct cli_settings settings;
+	int fds[LISTEN_ADDRESSES_MAX];
+	size_t count;
+	struct error error;
 	int code;
 
-	if (cli_settings_read(argc, argv, true, &settings, &code)) {
-		start_log(settings.config);
-		code = safe_to_run(settings.config) && log_is_free(settings.config)
-			       ? relay_run(settings.config, settings.config_path)
-			       : EXIT_USAGE;
+	if (!service_sockets(fds, LISTEN_ADDRESSES_MAX, &count, &error)) {
+		fprintf(stderr, "pgumbra: %s\n", error.text);
+		return EXIT_USAGE;
 	}
+	if (cli_settings_read(argc, argv, true, &settings, &code))
+		code = run(&settings, fds, count);
 	cli_settings_release(&settings);
 
 	return code;

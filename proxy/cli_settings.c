@@ -13,6 +13,7 @@ enum {
 	OPTION_UNSAFE,
 	OPTION_INI,
 	OPTION_FORMAT,
+	OPTION_TAKE_OVER,
 	OPTION_FIRST_KEY
 };
 
@@ -25,6 +26,7 @@ static const struct option options[] = {{"config", required_argument, NULL, 'c'}
 	{"listen", required_argument, NULL, OPTION_LISTEN},
 	{"allow-unsafe-role", no_argument, NULL, OPTION_UNSAFE},
 	{"ini", no_argument, NULL, OPTION_INI}, {"format", required_argument, NULL, OPTION_FORMAT},
+	{"take-over", no_argument, NULL, OPTION_TAKE_OVER},
 	{"primary", required_argument, NULL, OPTION_FIRST_KEY},
 	{"candidate", required_argument, NULL, OPTION_FIRST_KEY + 1},
 	{"control", required_argument, NULL, OPTION_FIRST_KEY + 2},
@@ -78,6 +80,7 @@ static bool take_flag(struct flags *flags, int option)
 	case OPTION_SET: return add_assignment(flags, "", optarg);
 	case OPTION_LISTEN: return add_listen(flags, optarg);
 	case OPTION_UNSAFE: flags->allow_unsafe_role = true; return true;
+	case OPTION_TAKE_OVER: flags->settings->take_over = true; return true;
 	case OPTION_INI: flags->settings->ini = true; return true;
 	case OPTION_FORMAT: flags->settings->json = strcmp(optarg, "json") == 0; return true;
 	default: return add_assignment(flags, flag_targets[option - OPTION_FIRST_KEY], optarg);
@@ -101,6 +104,8 @@ static int misplaced(const char *command, int option)
 {
 	if (option == OPTION_INI && strcmp(command, "config") != 0)
 		return cli_usage(command, "--ini belongs to `pgumbra config`");
+	if (option == OPTION_TAKE_OVER && strcmp(command, "run") != 0)
+		return cli_usage(command, "--take-over belongs to `pgumbra run`");
 	if (option == OPTION_FORMAT && strcmp(command, "check") != 0)
 		return cli_usage(
 			command, "--format belongs to `pgumbra check` and `pgumbra report`");

@@ -2,6 +2,7 @@
 #include "proxy/cli.h"
 
 #include "proxy/handover.h"
+#include "proxy/process.h"
 #include "version.h"
 #include <getopt.h>
 #include <stdlib.h>
@@ -50,6 +51,8 @@ int cli_shadow(int argc, char **argv)
 	}
 	if (threads == 0 || optind != argc)
 		return cli_usage("", "`shadow` is started by `pgumbra run`, not by hand");
+
+	process_inherit_dumps();
 
 	return shadow_main((unsigned)threads, (uint32_t)epoch);
 }

@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, ENTRY_MAX = 256, SOCKET_MODE = 0777 /* as PostgreSQL's default */ };
+enum { ENTRY_MAX = 256, SOCKET_MODE = 0777 /* as PostgreSQL's default */ };
 
 bool listen_split(const char *entry, char *host, size_t host_size, char *port, size_t port_size)
 {
@@ -148,70 +148,154 @@ static const char *unix_path(const struct address *a)
 	return ((const struct sockaddr_un *)&a->sockaddr)->sun_path;
 }
 
-static int claim_unix(const struct address *a, struct error *error)
+/* Bound, listening, and one more of the address's sockets. */
+static bool add_socket(
+	struct listeners *l, int fd, size_t address, int backlog, struct error *error)
 {
-	const char *path = unix_path(a);
+	if (l->sockets == LISTEN_SOCKETS_MAX)
+		errno = EMFILE;
+	if (fd < 0 || l->sockets == LISTEN_SOCKETS_MAX || listen(fd, backlog) < 0)
+		return fail(fd, l->address[address].text, error);
+	l->socket[l->sockets++] = (struct listen_socket){.fd = fd, .address = address};
+
+	return true;
+}
+
+static bool open_unix(struct listeners *l, size_t address, int backlog, struct error *error)
+{
+	const struct address *a = &l->address[address];
 	int fd;
 
 	if (is_leftover(a))
-		unlink(path);
+		unlink(unix_path(a));
 	fd = bound_socket(a, false);
-	if (fd < 0 || chmod(path, SOCKET_MODE) < 0 || listen(fd, BACKLOG) < 0) {
-		fail(fd, a->text, error);
-		return -1;
-	}
+	if (fd >= 0 && chmod(unix_path(a), SOCKET_MODE) < 0)
+		return fail(fd, a->text, error);
 
-	return fd;
+	return add_socket(l, fd, address, backlog, error);
 }
 
-bool listeners_init(struct listeners *l, const char *list, struct error *error)
+/* One for each thread: the kernel spreads the clients over them. */
+static bool open_tcp(
+	struct listeners *l, size_t address, unsigned threads, int backlog, struct error *error)
 {
-	*l = (struct listeners){0};
-	for (size_t i = 0; i < LISTEN_ADDRESSES_MAX; i++)
-		l->unix_fd[i] = -1;
-	if (!add_all(l, list, error))
-		return false;
-	for (size_t i = 0; i < l->count; i++) {
-		const struct address *a = &l->address[i];
+	const struct address *a = &l->address[address];
 
-		if (a->sockaddr.ss_family == AF_UNIX) {
-			l->unix_fd[i] = claim_unix(a, error);
-			if (l->unix_fd[i] < 0)
-				return false;
-		} else if (!claim_tcp(a, error)) {
+	if (!claim_tcp(a, error))
+		return false;
+	for (unsigned i = 0; i < threads; i++) {
+		if (!add_socket(l, bound_socket(a, true), address, backlog, error))
 			return false;
-		}
 	}
 
 	return true;
 }
 
-void listeners_release(struct listeners *l)
+static size_t sockets_of(const struct listeners *l, size_t address)
 {
-	for (size_t i = 0; i < l->count; i++) {
-		if (l->unix_fd[i] < 0)
-			continue;
-		unlink(unix_path(&l->address[i]));
-		close(l->unix_fd[i]);
-		l->unix_fd[i] = -1;
-	}
+	size_t count = 0;
+
+	for (size_t i = 0; i < l->sockets; i++)
+		count += l->socket[i].address == address;
+
+	return count;
 }
 
-bool listeners_open(const struct listeners *l, int *fds, struct error *error)
+bool listen_address_of(int fd, struct address *a)
 {
-	for (size_t i = 0; i < l->count; i++) {
-		const struct address *a = &l->address[i];
+	memset(a, 0, sizeof *a);
+	a->len = sizeof a->sockaddr;
+	if (getsockname(fd, (struct sockaddr *)&a->sockaddr, &a->len) < 0)
+		return false;
+	address_name(a);
 
-		if (l->unix_fd[i] >= 0)
-			fds[i] = fcntl(l->unix_fd[i], F_DUPFD_CLOEXEC, 0);
+	return true;
+}
+
+/* Those that are for none of our addresses are closed. */
+static bool adopt(struct listeners *l, int fd, int backlog, struct error *error)
+{
+	struct address a;
+	size_t i = l->count;
+
+	if (listen_address_of(fd, &a)) {
+		for (i = 0; i < l->count && !address_equal(&a, &l->address[i]); i++)
+			;
+	}
+	if (i == l->count) {
+		close(fd);
+		return true;
+	}
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		return fail(fd, a.text, error);
+
+	return add_socket(l, fd, i, backlog, error);
+}
+
+bool listeners_init(struct listeners *l, const char *list, unsigned threads, int backlog,
+	const int *given, size_t count, struct error *error)
+{
+	bool ok;
+
+	*l = (struct listeners){0};
+	ok = add_all(l, list, error);
+	for (size_t i = 0; i < count; i++) {
+		if (ok)
+			ok = adopt(l, given[i], backlog, error);
 		else
-			fds[i] = bound_socket(a, true);
-		if (fds[i] < 0 || listen(fds[i], BACKLOG) < 0) {
-			fail(fds[i], a->text, error);
-			while (i > 0)
-				close(fds[--i]);
-			return false;
-		}
+			close(given[i]);
+	}
+	for (size_t i = 0; ok && i < l->count; i++) {
+		if (sockets_of(l, i) > 0)
+			continue;
+		if (l->address[i].sockaddr.ss_family == AF_UNIX)
+			ok = open_unix(l, i, backlog, error);
+		else
+			ok = open_tcp(l, i, threads, backlog, error);
+	}
+
+	return ok;
+}
+
+void listeners_release(struct listeners *l)
+{
+	for (size_t i = 0; i < l->sockets; i++) {
+		const struct listen_socket *s = &l->socket[i];
+
+		if (!l->keep_files && l->address[s->address].sockaddr.ss_family == AF_UNIX)
+			unlink(unix_path(&l->address[s->address]));
+		close(s->fd);
+	}
+	l->sockets = 0;
+}
+
+/* Of n sockets of an address thread i has those numbered i, i + threads, ...; threads beyond n
+ * share one. */
+static bool has_socket(size_t number, size_t n, unsigned thread, unsigned threads)
+{
+	return number % threads == thread || (thread >= n && thread % n == number);
+}
+
+bool listeners_open(const struct listeners *l, unsigned thread, unsigned threads, int **fds,
+	size_t *count, struct error *error)
+{
+	size_t number[LISTEN_ADDRESSES_MAX] = {0};
+
+	*count = 0;
+	*fds = calloc(l->sockets + 1, sizeof **fds);
+	if (!*fds)
+		return error_set(error, "out of memory");
+	for (size_t i = 0; i < l->sockets; i++) {
+		const size_t address = l->socket[i].address;
+		int fd;
+
+		if (!has_socket(number[address]++, sockets_of(l, address), thread, threads))
+			continue;
+		fd = fcntl(l->socket[i].fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			return fail(fd, l->address[address].text, error);
+		(*fds)[(*count)++] = fd;
 	}
 
 	return true;

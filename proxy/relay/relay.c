@@ -4,6 +4,7 @@
 
 #include "proxy/handover.h"
 #include "proxy/log.h"
+#include "proxy/relay/service.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -38,34 +39,50 @@ static void on_epoch(uint32_t epoch, void *arg)
 	relay_wake_all(r);
 }
 
-static void enter_phase(struct relay *r, enum relay_phase phase)
+void relay_enter_phase(struct relay *r, enum relay_phase phase)
 {
 	atomic_store(&r->shared.phase, phase);
 	relay_wake_all(r);
 }
 
-static void on_term(evutil_socket_t fd, short what, void *arg)
+void relay_start_drain_timer(struct relay *r)
 {
-	struct relay *r = arg;
 	const struct timeval limit = {.tv_sec = (time_t)(r->drain_us / 1000000),
 		.tv_usec = (suseconds_t)(r->drain_us % 1000000)};
 
+	event_add(r->drain_over, &limit);
+}
+
+static void drain(struct relay *r, const char *why)
+{
+	log_info("%s: no new clients; waiting for %u sessions", why,
+		atomic_load(&r->shared.sessions));
+	service_notify("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%llu",
+		(unsigned long long)r->drain_us + 1000 * DRAIN_SHADOW_MS);
+	relay_release_sockets(r);
+	relay_start_drain_timer(r);
+	relay_enter_phase(r, RELAY_DRAINING);
+}
+
+static void on_term(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+	const unsigned phase = atomic_load(&r->shared.phase);
+
 	(void)fd;
 	(void)what;
-	if (atomic_load(&r->shared.phase) != RELAY_RUNNING)
-		return;
-	log_info("SIGTERM: no new clients; waiting for %u sessions",
-		atomic_load(&r->shared.sessions));
-	listeners_release(&r->listeners);
-	event_add(r->drain_over, &limit);
-	enter_phase(r, RELAY_DRAINING);
+	if (phase == RELAY_RUNNING || phase == RELAY_LEAVING)
+		drain(r, "SIGTERM");
+	else
+		log_info("SIGTERM again: waiting for %u sessions still (SIGINT stops now)",
+			atomic_load(&r->shared.sessions));
 }
 
 static void stop_now(struct relay *r, const char *why)
 {
 	log_info("%s: ending %u sessions", why, atomic_load(&r->shared.sessions));
-	listeners_release(&r->listeners);
-	enter_phase(r, RELAY_STOPPING);
+	relay_release_sockets(r);
+	relay_enter_phase(r, RELAY_STOPPING);
 }
 
 static void on_int(evutil_socket_t fd, short what, void *arg)
@@ -80,9 +97,14 @@ static void on_int(evutil_socket_t fd, short what, void *arg)
 
 static void on_drain_over(evutil_socket_t fd, short what, void *arg)
 {
+	struct relay *r = arg;
+
 	(void)fd;
 	(void)what;
-	stop_now(arg, "drain_timeout passed");
+	if (atomic_load(&r->shared.phase) == RELAY_LEAVING)
+		drain(r, "drain_timeout passed since the hand-over");
+	else
+		stop_now(r, "drain_timeout passed");
 }
 
 /* auth = scram. */
@@ -202,7 +224,7 @@ static bool make_threads(struct relay *r, struct error *error)
 static bool start_threads(struct relay *r, struct error *error)
 {
 	for (unsigned i = 0; i < r->threads; i++) {
-		if (!relay_thread_listen(&r->thread[i], &r->listeners, error))
+		if (!relay_thread_listen(&r->thread[i], &r->listeners, i, r->threads, error))
 			return false;
 	}
 	for (unsigned i = 0; i < r->threads; i++) {
@@ -247,12 +269,12 @@ static bool start_all(struct relay *r, struct error *error)
 		return false;
 	if (r->enabled) {
 		if (!supervisor_init(&r->supervisor, r->base, r->config, r->tape, r->threads,
-			    on_epoch, r, error))
+			    r->origin->may_shadow, on_epoch, r, error))
 			return false;
 		r->supervised = true;
 	}
 
-	return start_primary(r, error) && start_threads(r, error);
+	return start_primary(r, error) && start_threads(r, error) && relay_settle(r, error);
 }
 
 static void tell_counters(const struct relay *r)
@@ -271,7 +293,7 @@ static void tell_counters(const struct relay *r)
 
 static void stop_all(struct relay *r)
 {
-	enter_phase(r, RELAY_STOPPING);
+	relay_enter_phase(r, RELAY_STOPPING);
 	for (unsigned i = 0; i < r->started; i++)
 		pthread_join(r->thread[i].thread, NULL);
 	if (r->supervised)
@@ -281,7 +303,7 @@ static void stop_all(struct relay *r)
 	auth_free(r->shared.auth); /* while the threads can still be given its answers */
 	for (unsigned i = 0; i < r->made; i++)
 		relay_thread_release(&r->thread[i]);
-	listeners_release(&r->listeners);
+	relay_release_sockets(r);
 	free(r->thread);
 	free(r->tape);
 	monitor_stop(&r->monitor);
@@ -305,15 +327,24 @@ static void release_events(struct relay *r)
 		event_base_free(r->base);
 }
 
-int relay_run(struct config *config, const char *config_path)
+static void tell_ready(const struct relay *r)
+{
+	char where[900];
+
+	listeners_describe(&r->listeners, where, sizeof where);
+	log_info("listening on %s", where);
+	service_notify("READY=1\nSTATUS=listening on %s", where);
+}
+
+int relay_run(struct config *config, const char *config_path, const struct relay_origin *origin)
 {
 	/* static: a thread that hangs in the system's resolver outlives this function */
 	static struct relay r;
-	char where[1024];
 	struct error error;
 	int code = EXIT_GOOD;
 
-	r = (struct relay){.config = config, .config_path = config_path};
+	r = (struct relay){.config = config, .config_path = config_path, .origin = origin};
+	r.takeover.fd = r.takeover.asker_fd = r.gift.giver_fd = -1;
 	r.shared.done_fd = r.monitor.stop_fd = r.monitor.answer_fd = r.resolver.stop_fd = -1;
 	signal(SIGPIPE, SIG_IGN);
 	/* What the loop's handlers go back to: a second SIGTERM in the last moment must not cut the
@@ -333,16 +364,15 @@ int relay_run(struct config *config, const char *config_path)
 		return EXIT_RUNTIME;
 	}
 	raise_descriptor_limit(&r.shared);
-	if (!listeners_init(&r.listeners, config_text(config, "pgumbra", NULL, "listen"), &error)) {
+	if (!relay_open_listeners(&r, origin, &error)) {
 		log_error("%s", error.text);
-		listeners_release(&r.listeners);
+		relay_release_sockets(&r);
 		auth_free(r.shared.auth);
 		relay_tls_release(&r.tls);
 		return EXIT_RUNTIME; /* the addresses were read before: the world refused them */
 	}
 	if (start_all(&r, &error)) {
-		listeners_describe(&r.listeners, where, sizeof where);
-		log_info("listening on %s", where);
+		tell_ready(&r);
 		event_base_dispatch(r.base);
 	} else {
 		log_error("%s", error.text);

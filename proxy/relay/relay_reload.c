@@ -1,9 +1,11 @@
 #include "proxy/relay/relay_internal.h"
 
 #include "proxy/log.h"
+#include "proxy/relay/service.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* --- TLS --- */
 
@@ -150,10 +152,16 @@ static void reload_configuration(struct relay *r)
 
 void relay_reload(struct relay *r)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	service_notify("RELOADING=1\nMONOTONIC_USEC=%llu",
+		(unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
 	reload_configuration(r);
 	if (r->supervised) {
 		supervisor_set_log_level(&r->supervisor);
 		supervisor_signal(&r->supervisor, SIGHUP);
 	}
 	log_info("SIGHUP: logs are reopened");
+	service_notify("READY=1");
 }

@@ -168,6 +168,8 @@ void session_phase_changed(struct session *s)
 {
 	const bool stopping = s->thread->phase == RELAY_STOPPING;
 
+	if (s->thread->phase == RELAY_LEAVING)
+		return;
 	if (s->state != SESSION_RELAYING) {
 		/* a login in its middle, a cancel and a lingering client are short: they have
 		 * their own deadlines, and the drain's */

@@ -28,6 +28,7 @@ enum {
 	BACKOFF_MOST_MS = 10000,
 	LONG_LIFE_US = 60000000, /* after this long a death is a new trouble */
 	TERM_MS = 5000,
+	WAIT_MS = 200,
 	LOWEST_SOURCE = HANDOVER_TAPES + 2 * HANDOVER_MAX_THREADS, /* above every target */
 };
 
@@ -254,14 +255,28 @@ static void start_later(struct supervisor *s)
 		s->backoff_ms = BACKOFF_MOST_MS;
 }
 
-static void on_again(evutil_socket_t fd, short what, void *arg)
+static void start_when_allowed(struct supervisor *s)
 {
-	struct supervisor *s = arg;
+	const struct timeval soon = {.tv_usec = WAIT_MS * 1000};
 
-	(void)fd;
-	(void)what;
+	if (s->may_start && !s->may_start(s->config)) {
+		if (!s->waits)
+			log_info("the shadow process waits until the process before has written "
+				 "its log; sessions go unobserved until then");
+		s->waits = true;
+		event_add(s->again, &soon);
+		return;
+	}
+	s->waits = false;
 	if (!start(s))
 		start_later(s);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	start_when_allowed(arg);
 }
 
 static void forget_process(struct supervisor *s)
@@ -305,14 +320,15 @@ static void on_exited(evutil_socket_t fd, short what, void *arg)
 }
 
 bool supervisor_init(struct supervisor *s, struct event_base *base, const struct config *config,
-	struct tape *const *tapes, unsigned threads, void (*on_epoch)(uint32_t epoch, void *arg),
-	void *arg, struct error *error)
+	struct tape *const *tapes, unsigned threads, bool (*may_start)(const struct config *config),
+	void (*on_epoch)(uint32_t epoch, void *arg), void *arg, struct error *error)
 {
 	assert(threads > 0 && threads <= HANDOVER_MAX_THREADS);
 	*s = (struct supervisor){.base = base,
 		.config = config,
 		.tapes = tapes,
 		.threads = threads,
+		.may_start = may_start,
 		.on_epoch = on_epoch,
 		.arg = arg,
 		.books_fd = -1,
@@ -327,8 +343,7 @@ bool supervisor_init(struct supervisor *s, struct event_base *base, const struct
 			error, "%s: could not make the shadow process's books", strerror(errno));
 	}
 	supervisor_set_log_level(s);
-	if (!start(s))
-		start_later(s);
+	start_when_allowed(s);
 
 	return true;
 }

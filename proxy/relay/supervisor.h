@@ -18,7 +18,9 @@ struct supervisor {
 	const struct config *config; /* borrowed */
 	struct tape *const *tapes;   /* borrowed */
 	unsigned threads;
-	void (*on_epoch)(uint32_t epoch, void *arg); /* 0: there is no shadow process now */
+	bool (*may_start)(const struct config *config); /* NULL: always */
+	bool waits;					/* until it may start; said */
+	void (*on_epoch)(uint32_t epoch, void *arg);	/* 0: there is no shadow process now */
 	void *arg;
 
 	int books_fd, lifeline[2];    /* owned */
@@ -30,10 +32,11 @@ struct supervisor {
 	unsigned backoff_ms;
 };
 
-/* Starts the first shadow process, too. */
+/* Starts the first shadow process, too, as soon as may_start says so. */
 bool supervisor_init(struct supervisor *s, struct event_base *base, const struct config *config,
-	struct tape *const *tapes, unsigned threads, void (*on_epoch)(uint32_t epoch, void *arg),
-	void *arg, struct error *error) __attribute__((warn_unused_result));
+	struct tape *const *tapes, unsigned threads, bool (*may_start)(const struct config *config),
+	void (*on_epoch)(uint32_t epoch, void *arg), void *arg, struct error *error)
+	__attribute__((warn_unused_result));
 /* Lets the shadow process drain the tapes and end, within a limit; then by force. */
 void supervisor_release(struct supervisor *s, int drain_ms);
 /* Tells the shadow process the configuration's log_level: it looks at the next SIGHUP. */

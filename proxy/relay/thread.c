@@ -197,6 +197,10 @@ static void close_listeners(struct relay_thread *t)
 	for (size_t i = 0; i < t->listen_count; i++)
 		close(t->listen_fd[i]);
 	t->listen_count = 0;
+	free(t->listen_fd);
+	free(t->accept);
+	t->listen_fd = NULL;
+	t->accept = NULL;
 }
 
 /* --- what the main thread wants --- */
@@ -419,15 +423,22 @@ bool relay_thread_init(
 	return true;
 }
 
-bool relay_thread_listen(struct relay_thread *t, const struct listeners *l, struct error *error)
+bool relay_thread_listen(struct relay_thread *t, const struct listeners *l, unsigned number,
+	unsigned threads, struct error *error)
 {
-	if (!listeners_open(l, t->listen_fd, error))
+	size_t count;
+
+	if (!listeners_open(l, number, threads, &t->listen_fd, &count, error))
 		return false;
-	t->listen_count = l->count;
-	for (size_t i = 0; i < l->count; i++) {
-		event_assign(&t->accept[i], t->base, t->listen_fd[i], EV_READ | EV_PERSIST,
+	t->accept = calloc(count + 1, sizeof *t->accept);
+	if (!t->accept)
+		return error_set(error, "out of memory");
+	for (; t->listen_count < count; t->listen_count++) {
+		struct event *e = &t->accept[t->listen_count];
+
+		event_assign(e, t->base, t->listen_fd[t->listen_count], EV_READ | EV_PERSIST,
 			on_accept, t);
-		event_add(&t->accept[i], NULL);
+		event_add(e, NULL);
 	}
 
 	return true;

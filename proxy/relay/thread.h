@@ -21,6 +21,7 @@ enum { CHUNK_BYTES = 64 * 1024 };
 
 enum relay_phase {
 	RELAY_RUNNING,
+	RELAY_LEAVING,	/* another process has the listeners; sessions go on */
 	RELAY_DRAINING, /* no new clients; sessions end when they are quiet */
 	RELAY_STOPPING, /* all sessions end now */
 };
@@ -61,8 +62,8 @@ struct relay_thread {
 	pthread_t thread;
 	int wake_fd;
 	struct event wake, accept_again;
-	struct event accept[LISTEN_ADDRESSES_MAX];
-	int listen_fd[LISTEN_ADDRESSES_MAX];
+	struct event *accept; /* owned, [listen_count] */
+	int *listen_fd;	      /* owned, the same */
 	size_t listen_count;
 	enum relay_phase phase; /* as last looked at */
 	struct relay_tls tls;	/* owned references */
@@ -82,8 +83,9 @@ struct relay_thread {
 /* tape may be NULL; it is owned by the thread from here on, even on failure. */
 bool relay_thread_init(struct relay_thread *t, struct relay_shared *shared, struct tape *tape,
 	struct error *error) __attribute__((warn_unused_result));
-bool relay_thread_listen(struct relay_thread *t, const struct listeners *listeners,
-	struct error *error) __attribute__((warn_unused_result));
+/* It is the thread with this number, of so many. */
+bool relay_thread_listen(struct relay_thread *t, const struct listeners *listeners, unsigned number,
+	unsigned threads, struct error *error) __attribute__((warn_unused_result));
 bool relay_thread_start(struct relay_thread *t, struct error *error)
 	__attribute__((warn_unused_result));
 /* After the thread was joined, or was never started. */

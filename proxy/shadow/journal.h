@@ -114,6 +114,8 @@ void journal_stop(struct journal *j, const char *why);
  * told once), up to 30 s. False: another run writes it. */
 __attribute__((warn_unused_result)) bool journal_wait_for_log(
 	const char *path, void (*on_wait)(const char *path), struct error *error);
+/* Would it be free at once? "": there is none. */
+bool journal_log_is_free(const char *path);
 /* The relay has gone: what is written from now on is the rest. */
 void journal_ending(struct journal *j);
 

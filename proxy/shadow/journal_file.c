@@ -80,6 +80,17 @@ static enum holder holder_of(int fd)
 	return flock(fd, LOCK_SH | LOCK_NB) == 0 ? HOLDER_ENDS : HOLDER_RUNS;
 }
 
+bool journal_log_is_free(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const bool is_free = fd < 0 || holder_of(fd) == HOLDER_NONE;
+
+	if (fd >= 0)
+		close(fd); /* and with it the lock */
+
+	return is_free;
+}
+
 bool journal_wait_for_log(const char *path, void (*on_wait)(const char *path), struct error *error)
 {
 	static const struct timespec pause = {0, LOOK_EVERY_MS * 1000000};

@@ -31,6 +31,7 @@ start_run() {
 	CONF=$BATS_TEST_TMPDIR/pgumbra.conf
 	configure "$1"
 	shift
+	: >"$LOG"
 	"$@" "$PGUMBRA" run -c "$CONF" >>"$LOG" 2>&1 3>&- &
 	RELAY=$!
 	wait_for "it listens" grep -q "listening on" "$LOG"
@@ -53,6 +54,10 @@ logged() {
 	grep -q -- "$1" "$LOG"
 }
 
+has_lines() { # COUNT PATTERN FILE
+	[ "$(grep -c -- "$2" "$3")" = "$1" ]
+}
+
 # --- SIGHUP ---
 
 @test "SIGHUP: what may change live does, the rest is named, a broken file is refused whole" {
@@ -73,4 +78,222 @@ log_level = loud"
 	wire stall # with the timeout of before
 	[ "$(through sql -c 'select 1')" = 1 ]
 	stop_relay
+}
+
+# --- the service manager ---
+
+# notify_socket: what the proxy says to a service manager comes into $TOLD
+notify_socket() {
+	TOLD=$BATS_TEST_TMPDIR/told
+	export NOTIFY_SOCKET=$BATS_TEST_TMPDIR/notify
+	python3 "$TOOLS/lifecycle.py" notified "$NOTIFY_SOCKET" "$TOLD" 3>&- &
+	OTHERS="${OTHERS:-} $!"
+	wait_for "the manager listens" test -S "$NOTIFY_SOCKET"
+}
+
+@test "the service manager is told: ready, reloading, stopping" {
+	notify_socket
+	start_run ""
+	wait_for "ready" grep -q "^READY=1" "$TOLD"
+	grep -q "^STATUS=listening on 127.0.0.1:$RELAY_PORT" "$TOLD"
+	kill -HUP "$RELAY"
+	wait_for "reloading" grep -q "^RELOADING=1" "$TOLD"
+	grep -q "^MONOTONIC_USEC=[0-9]" "$TOLD"
+	wait_for "ready again" has_lines 2 "^READY=1" "$TOLD"
+	stop_relay
+	wait_for "stopping" grep -q "^STOPPING=1" "$TOLD"
+}
+
+@test "sockets of the service manager are used, are what is judged, and stay" {
+	LOG=$BATS_TEST_TMPDIR/run.log
+	CONF=$BATS_TEST_TMPDIR/pgumbra.conf
+	configure "relay_threads = 3"
+	sed -i "s/^listen = .*/listen = 192.0.2.1:1/" "$CONF" # what is there already is taken
+	systemd-socket-activate -l "127.0.0.1:$RELAY_PORT" -l "$BATS_TEST_TMPDIR/.s.PGSQL.$RELAY_PORT" \
+		"$PGUMBRA" run -c "$CONF" >"$LOG" 2>&1 3>&- &
+	RELAY=$!
+	wait_for "the sockets are there" test -S "$BATS_TEST_TMPDIR/.s.PGSQL.$RELAY_PORT"
+	[ "$(through sql -c 'select 1')" = 1 ] # the first client starts it
+	[ "$(PGHOST=$BATS_TEST_TMPDIR through sql -c 'select 2')" = 2 ]
+	logged "listening on 127.0.0.1:$RELAY_PORT, $BATS_TEST_TMPDIR:$RELAY_PORT"
+	stop_relay
+	[ -S "$BATS_TEST_TMPDIR/.s.PGSQL.$RELAY_PORT" ]
+}
+
+@test "the unit files are understood, and little is exposed" {
+	cp "$BATS_TEST_DIRNAME"/../../conf/pgumbra.{service,socket} "$BATS_TEST_TMPDIR"
+	sed -i "s,/usr/local/bin/pgumbra,$PGUMBRA," "$BATS_TEST_TMPDIR/pgumbra.service"
+	run -0 systemd-analyze verify "$BATS_TEST_TMPDIR/pgumbra.service" "$BATS_TEST_TMPDIR/pgumbra.socket"
+	[ -z "$(grep pgumbra <<<"$output")" ]
+	run -0 systemd-analyze security --offline=yes --threshold=20 "$BATS_TEST_TMPDIR/pgumbra.service"
+}
+
+@test "it runs unprivileged; no core, and nobody of the same user looks into its memory" {
+	# where nobody may come
+	BATS_TEST_TMPDIR=$CLUSTER/unprivileged
+	mkdir -p "$BATS_TEST_TMPDIR"
+	chmod 755 "$BATS_TEST_TMPDIR"
+	cp "$PGUMBRA" "$BATS_TEST_TMPDIR/pgumbra"
+	PGUMBRA=$BATS_TEST_TMPDIR/pgumbra start_run "" as_nobody
+	[ "$(through sql -c 'select 1')" = 1 ]
+	[ "$(ps -o uid= -p "$RELAY")" != 0 ]
+	grep -qE "^Max core file size +0 +0 " "/proc/$RELAY/limits"
+	if ! nm "$PGUMBRA" | grep -q __asan_init; then # its leak checker has to look
+		[ "$(stat -c %u "/proc/$RELAY/mem")" = 0 ]
+	fi
+	stop_relay
+	start_run "core_dumps = on"
+	[ "$(grep "^Max core" "/proc/$RELAY/limits")" = "$(grep "^Max core" /proc/self/limits)" ]
+	stop_relay
+}
+
+as_nobody() {
+	if [ "$(id -u)" = 0 ]; then
+		exec setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
+	else
+		exec "$@"
+	fi
+}
+
+@test "a limit of open files that is too low is said at the start, in numbers" {
+	start_run "max_sessions = 5000" with_files 512
+	logged "the limit of 512 open files can't carry max_sessions = 5000 (needs [0-9]*)"
+	stop_relay
+}
+
+with_files() {
+	ulimit -n "$1"
+	exec "${@:2}"
+}
+
+# --- hand-over ---
+
+@test "twenty hand-overs under as many connections as there can be: none refused or reset" {
+	notify_socket
+	start_run "runtime_dir = $BATS_TEST_TMPDIR
+drain_timeout = 5s
+relay_threads = 2"
+	python3 "$TOOLS/lifecycle.py" storm "$RELAY_PORT" "$BATS_TEST_TMPDIR/stop" 50 \
+		>"$BATS_TEST_TMPDIR/storm" 3>&- &
+	storm=$!
+	OTHERS="$OTHERS $storm"
+	for round in $(seq 20); do
+		old=$RELAY
+		# other numbers of threads, too
+		"$PGUMBRA" run --take-over -c "$CONF" --set "pgumbra.relay_threads=$((round % 3 + 1))" \
+			>>"$LOG" 2>&1 3>&- &
+		RELAY=$!
+		wait_for "hand-over $round" logged "process $RELAY has taken over the listening sockets"
+		wait_for "the manager knows" grep -q "^MAINPID=$RELAY" "$TOLD"
+		wait "$old" # 0, and by itself
+	done
+	touch "$BATS_TEST_TMPDIR/stop"
+	wait "$storm"
+	cat "$BATS_TEST_TMPDIR/storm" >&3
+	grep -q " 0 wrong" "$BATS_TEST_TMPDIR/storm"
+	stop_relay
+	[ ! -e "$BATS_TEST_TMPDIR/takeover" ]
+}
+
+@test "hand-over: open sessions go on in the old process and are ended in order; a failed one costs nothing" {
+	start_run "runtime_dir = $BATS_TEST_TMPDIR
+drain_timeout = 2s"
+	coproc SESSION { PGPORT=$RELAY_PORT psql -XAtq 2>&1; }
+	HELD=$SESSION_PID
+	echo "select 'before';" >&"${SESSION[1]}"
+	read -r -u "${SESSION[0]}" line
+	[ "$line" = before ]
+	run -3 "$PGUMBRA" run --take-over -c "$CONF" --set primary.allow_trust=on \
+		--set "pgumbra.listen=127.0.0.1:$RELAY_PORT,192.0.2.1:9"
+	wait_for "the failed one is noticed" logged "asked for the listening sockets and did not start"
+	old=$RELAY
+	"$PGUMBRA" run --take-over -c "$CONF" >>"$LOG" 2>&1 3>&- &
+	RELAY=$!
+	wait_for "it is taken over" logged "process $RELAY has taken over the listening sockets; 1 sessions go on"
+	[ "$(through sql -c 'select 1')" = 1 ]
+	echo "select 'after';" >&"${SESSION[1]}"
+	read -r -u "${SESSION[0]}" line
+	[ "$line" = after ]
+	wait "$old" # drain_timeout passes
+	logged "drain_timeout passed since the hand-over"
+	echo "select 1;" >&"${SESSION[1]}"
+	read -r -u "${SESSION[0]}" line
+	[[ "$line" == *"terminating connection due to administrator command"* ]]
+	HELD=
+	stop_relay
+}
+
+@test "hand-over with one log: the new one's shadow waits for the old one's end, the books balance" {
+	journal=$BATS_TEST_TMPDIR/discrepancies.jsonl
+	start_run "runtime_dir = $BATS_TEST_TMPDIR
+drain_timeout = 500ms
+[candidate same]
+conninfo = host=127.0.0.1 port=$PRIMARY_PORT user=postgres
+allow_unsafe_role = on
+[discrepancies]
+path = $journal"
+	stop_relay
+	sed -i "s/^enabled = off/enabled = on/" "$CONF"
+	"$PGUMBRA" run -c "$CONF" >>"$LOG" 2>&1 3>&- &
+	RELAY=$!
+	wait_for "it writes its log" grep -q '"kind":"start"' "$journal"
+	coproc SESSION { PGPORT=$RELAY_PORT psql -XAtq 2>&1; }
+	echo "select 1;" >&"${SESSION[1]}"
+	read -r -u "${SESSION[0]}" line
+	old=$RELAY
+	"$PGUMBRA" run --take-over -c "$CONF" >>"$LOG" 2>&1 3>&- &
+	RELAY=$!
+	wait_for "its shadow waits" logged "relay.$RELAY.*the shadow process waits until the process before"
+	[ "$(through sql -c 'select 2')" = 2 ]
+	wait "$old" # its idle session is ended
+	wait_for "the new shadow runs" has_lines 2 '"kind":"start"' "$journal"
+	wait_for "sessions are observed again" logged "relay.$RELAY.*shadow process .* started"
+	[ "$(through sql -c 'select 3')" = 3 ]
+	stop_relay
+	"$PGUMBRA" report --format json "$journal" | python3 -c '
+import json, sys
+books = json.load(sys.stdin)["books"]["same"]
+assert books["balanced"] and books["matched"] == 2 and books["relayed"] == 3, books'
+	! grep "error:" "$LOG"
+}
+
+@test "take over from nobody: a start like any other; without runtime_dir: refused" {
+	mkdir "$BATS_TEST_TMPDIR/empty"
+	LOG=$BATS_TEST_TMPDIR/run.log
+	CONF=$BATS_TEST_TMPDIR/pgumbra.conf
+	configure "runtime_dir = $BATS_TEST_TMPDIR/empty"
+	"$PGUMBRA" run --take-over -c "$CONF" >"$LOG" 2>&1 3>&- &
+	RELAY=$!
+	wait_for "it listens" logged "listening on"
+	logged "nobody offers sockets"
+	[ "$(stat -c %a "$BATS_TEST_TMPDIR/empty/takeover")" = 600 ]
+	stop_relay
+	configure ""
+	run -3 "$PGUMBRA" run --take-over -c "$CONF"
+	[[ "$output" == *"--take-over needs pgumbra.runtime_dir"* ]]
+}
+
+# --- the end ---
+
+@test "a second SIGTERM changes nothing: a busy session is waited for; SIGINT ends it" {
+	start_run "drain_timeout = 1h"
+	PGPORT=$RELAY_PORT psql -XAtqc "select pg_sleep(300)" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	HELD=$!
+	wait_for "the statement runs" sleeping_once
+	kill -TERM "$RELAY"
+	wait_for "it drains" logged "waiting for 1 sessions"
+	kill -TERM "$RELAY"
+	wait_for "it says so" logged "SIGTERM again: waiting for 1 sessions still"
+	sleeping_once
+	kill -INT "$RELAY"
+	wait "$RELAY"
+	RELAY=
+	logged "SIGINT: ending 1 sessions"
+	wait_for "the client knows" test -s "$BATS_TEST_TMPDIR/out"
+	HELD=
+}
+
+sleeping_once() {
+	[ "$(directly sql -c "select count(*) from pg_stat_activity where query like 'select pg_sleep(%'
+		and state = 'active' and pid <> pg_backend_pid()")" = 1 ]
 }

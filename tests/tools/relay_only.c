@@ -251,7 +251,7 @@ int main(int argc, char **argv)
 		!log_level_from_name(config_text(config, "pgumbra", NULL, "log_level"), &level))
 		return 2;
 	log_init("relay", level);
-	code = relay_run(config, NULL);
+	code = relay_run(config, NULL, &(struct relay_origin){0});
 	config_free(config);
 	conf_messages_release(&messages);
 
