@@ -38,7 +38,7 @@
 	X(SYSTEM_RELATION, "system_relation", SKIPPED,                                             \
 		"reads system catalogues or system columns")                                       \
 	X(TEMPORARY_RELATION, "temporary_relation", SKIPPED,                                       \
-		"the session may have temporary relations")                                        \
+		"the read could mean a temporary relation of its session")                         \
 	X(ROW_SECURITY, "row_security", SKIPPED,                                                   \
 		"a relation has row security and the identity is not reproduced")                  \
 	X(TRANSACTION_TAINTED, "transaction_tainted", SKIPPED,                                     \

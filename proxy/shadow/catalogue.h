@@ -49,6 +49,25 @@ bool catalogue_type_volatile(const struct catalogue *c, const char *name);
 bool catalogue_operator_volatile(const struct catalogue *c, const char *name);
 /* True if some relation of this name has generated columns, or may have. schema may be NULL. */
 bool catalogue_relation_generated(const struct catalogue *c, const char *schema, const char *name);
+/* What code may do to the session that runs it, beside acting on data: these are calm if it changes
+ * no setting, makes no temporary relation, ends no transaction. Of a routine its body tells
+ * (routine.h) and those of what it may call, of all overloads the worst; what is not known is not
+ * calm. */
+bool catalogue_function_calm(const struct catalogue *c, const char *schema, const char *name);
+bool catalogue_procedure_calm(const struct catalogue *c, const char *schema, const char *name);
+bool catalogue_relation_calm(const struct catalogue *c, const char *schema, const char *name);
+bool catalogue_operator_calm(const struct catalogue *c, const char *name);
+bool catalogue_type_calm(const struct catalogue *c, const char *name);
+/* A word of a body; `called`: before a parenthesis. */
+bool catalogue_word_calm(const struct catalogue *c, const char *word, bool called);
+/* Code that users' bodies kept as text are part of takes names by the search_path of whoever runs
+ * it: a temporary relation may come before what it meant. */
+bool catalogue_function_late(const struct catalogue *c, const char *schema, const char *name);
+bool catalogue_relation_late(const struct catalogue *c, const char *schema, const char *name);
+bool catalogue_operator_late(const struct catalogue *c, const char *name);
+bool catalogue_type_late(const struct catalogue *c, const char *name);
+/* Could such a body mean a relation of this name? Rarely true of a name that stands in none. */
+bool catalogue_mentions(const struct catalogue *c, const char *name);
 /* Name of a type beyond the built-in range; NULL if unknown. */
 const char *catalogue_type_name(const struct catalogue *c, uint32_t oid);
 /* The candidate's oid for a type of this name, 0 if none. */
@@ -85,6 +104,24 @@ bool catalogue_add_generated(struct catalogue *c, const char *schema, const char
 bool catalogue_add_type(struct catalogue *c, uint32_t oid, const char *qualified_name);
 bool catalogue_add_type_build(
 	struct catalogue *c, uint32_t oid, enum type_build build, uint32_t inner);
+/* A function or procedure that is not built in. body NULL: not known. */
+bool catalogue_add_routine(struct catalogue *c, const char *schema, const char *name,
+	const char *language, const char *body);
+/* Relations, operators, types that lead to users' code: which may change its session, or takes
+ * names late. */
+enum code_kind {
+	CODE_UNSURE_RELATION,
+	CODE_UNSURE_OPERATOR,
+	CODE_UNSURE_TYPE,
+	CODE_LATE_RELATION,
+	CODE_LATE_OPERATOR,
+	CODE_LATE_TYPE,
+	CODE_KINDS
+};
+bool catalogue_add_code(
+	struct catalogue *c, enum code_kind kind, const char *schema, const char *name);
+/* The server can't tell: all code counts as both. */
+void catalogue_codes_unknown(struct catalogue *c);
 void catalogue_seal(struct catalogue *c);
 
 #endif

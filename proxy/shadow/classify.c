@@ -78,6 +78,7 @@ void statement_unref(const struct statement *s)
 		free(own->args[i]);
 	free(own->args);
 	free(own->types);
+	statement_names_release(own);
 	free(own);
 }
 

@@ -37,9 +37,12 @@ enum statement_effect {
 	EFFECT_DECLARE,
 	EFFECT_FETCH,
 	EFFECT_CLOSE,
-	EFFECT_COPY,		 /* taints unless copy_out */
-	EFFECT_UNKNOWN_SETTINGS, /* may have changed settings in a way not modelled (CALL, DO,
-				    set_config with computed arguments, unparsed): taints too */
+	EFFECT_COPY,  /* taints unless copy_out */
+	EFFECT_CALLS, /* runs code of the database's users (CALL, DO, volatile functions):
+			 taints; whether more is in doubt, the mentions tell with the primary's
+			 catalogue */
+	EFFECT_UNKNOWN_SETTINGS, /* may have changed settings in a way not modelled (set_config with
+				    computed arguments, unparsed): taints too */
 	EFFECT_SET_CONFIG,	 /* SELECT of nothing but set_config() calls, several or with
 				    parameters: items */
 };
@@ -51,6 +54,39 @@ struct config_argument {
 };
 struct config_item {
 	struct config_argument name, value, local;
+};
+
+/* A name in a statement whose meaning the catalogue or the session decides. */
+enum mention_kind {
+	MENTION_RELATION,
+	MENTION_TYPE,
+	MENTION_OPERATOR,
+	MENTION_FUNCTION,  /* a column after a dot that is called like one, too */
+	MENTION_PROCEDURE, /* of CALL */
+	MENTION_WORD,	   /* in the body of a DO: any of these, or none */
+	MENTION_CALLED	   /* ... before a parenthesis: a function, for all that is known */
+};
+struct mention {
+	enum mention_kind kind;
+	char *schema; /* owned; NULL: the search_path decides */
+	char *name;   /* owned */
+};
+
+/* What a statement does to the session's temporary relations. */
+enum temporary_change_kind {
+	TEMPORARY_CREATED,
+	TEMPORARY_CREATED_ON_PATH, /* if search_path names pg_temp; else it is a permanent one */
+	TEMPORARY_CREATED_OVER,	   /* if the statement mentions a temporary one: a view over it, an
+				      index */
+	TEMPORARY_DROPPED,
+	TEMPORARY_RENAMED /* if it is one */
+};
+struct temporary_change {
+	enum temporary_change_kind kind;
+	bool until_commit; /* created ON COMMIT DROP */
+	bool in_pg_temp;   /* the name carries that schema */
+	char *name;	   /* owned */
+	char *to;	   /* TEMPORARY_RENAMED; owned */
 };
 
 /* How the rows of a COPY ... TO STDOUT are written. */
@@ -78,7 +114,12 @@ struct statement {
 	bool unqualified_names; /* some relation or function name carries no schema: search_path
 				   matters */
 	bool time_dependent;	/* now() and friends or time literals in WHERE, ON, HAVING */
-	bool creates_temporary; /* CREATE TEMP, SELECT INTO TEMP, pg_temp. */
+	bool creates_temporary; /* perhaps, under names that are not known */
+	size_t ntemporaries;
+	struct temporary_change *temporaries; /* owned */
+	size_t nmentions;
+	struct mention *mentions; /* owned; each once, system schemas and plain columns apart */
+	bool more_mentions;	  /* than fit */
 	char *name;  /* savepoint, setting (lower case), prepared statement or cursor; owned, may be
 			NULL */
 	char *value; /* EFFECT_SET: the value as set_config would take it; NULL: SET name TO DEFAULT

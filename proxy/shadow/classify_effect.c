@@ -1,4 +1,5 @@
 #include "proxy/shadow/classify_parts.h"
+#include "proxy/shadow/routine.h"
 
 #include <ctype.h>
 #include <pg_query.h>
@@ -219,8 +220,6 @@ static bool take_value(struct decision *d, const PgQuery__VariableSetStmt *s)
 		if (!add_item(&d->out->value, item, quotes && needs_quotes(item)))
 			d->walk.no_memory = true;
 	}
-	if (is_setting(d, "search_path") && d->out->value && strstr(d->out->value, "pg_temp"))
-		d->out->creates_temporary = true;
 
 	return true;
 }
@@ -438,8 +437,6 @@ static void settle_set_config(struct decision *d, const PgQuery__SelectStmt *s)
 		keep(d, &d->out->value, value);
 	d->out->local = local == 1;
 	d->out->effect = EFFECT_SET;
-	if (is_setting(d, "search_path") && value && strstr(value, "pg_temp"))
-		d->out->creates_temporary = true;
 	settle_transaction_setting(d);
 }
 
@@ -452,8 +449,8 @@ static void decide_select(struct decision *d, const ProtobufCMessage *m)
 	d->out->summed = summed_columns(s);
 	d->out->has_limit_clause = d->out->order.limited;
 	walk_message(&d->walk, m);
-	if (s->into_clause && tree_temporary(&s->into_clause->base))
-		d->out->creates_temporary = true;
+	if (s->into_clause && s->into_clause->rel)
+		walk_created(&d->walk, s->into_clause->rel, s->into_clause->on_commit);
 	settle_set_config(d, s);
 }
 
@@ -478,27 +475,14 @@ static void decide_write(struct decision *d, const ProtobufCMessage *m)
 	walk_message(&d->walk, m);
 }
 
-/* What ends with its transaction, which is tainted so long, hides nothing from later reads. */
-static bool outlives_commit(PgQuery__OnCommitAction action)
-{
-	return action != PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DROP;
-}
-
 static void decide_create_as(struct decision *d, const ProtobufCMessage *m)
 {
 	const PgQuery__CreateTableAsStmt *c = (const PgQuery__CreateTableAsStmt *)m;
 
 	walk_raise(&d->walk, EFFECT_TAINT);
 	walk_query(d, c->query);
-	if (!c->into || outlives_commit(c->into->on_commit))
-		d->out->creates_temporary |= tree_temporary(m);
-}
-
-static void decide_create(struct decision *d, const ProtobufCMessage *m)
-{
-	d->out->effect = EFFECT_TAINT;
-	d->out->creates_temporary =
-		outlives_commit(((const PgQuery__CreateStmt *)m)->oncommit) && tree_temporary(m);
+	if (c->into && c->into->rel)
+		walk_created(&d->walk, c->into->rel, c->into->on_commit);
 }
 
 /* An effect of their own unless what they run has a graver one. */
@@ -551,6 +535,10 @@ static void decide_execute(struct decision *d, const ProtobufCMessage *m)
 	for (size_t i = 0; i < e->n_params; i++)
 		walk_message(&d->walk, &e->params[i]->base);
 	keep(d, &d->out->name, e->name);
+	if (d->out->effect == EFFECT_CALLS) { /* and what the prepared statement does */
+		d->out->effect = EFFECT_UNKNOWN_SETTINGS;
+		d->out->creates_temporary = true;
+	}
 	settle_effect(d, EFFECT_EXECUTE);
 }
 
@@ -670,8 +658,7 @@ static void decide_explain(struct decision *d, const ProtobufCMessage *m)
 	walk_query(d, e->query);
 	if (d->out->skip != REASON_NONE)
 		walk_raise(&d->walk, EFFECT_TAINT);
-	if (tree_temporary(m))
-		d->out->creates_temporary = true;
+	d->out->creates_temporary |= tree_temporary(m);
 }
 
 /* The text after AS, to the statement's end. NULL: not found. */
@@ -762,18 +749,66 @@ static void decide_nothing(struct decision *d, const ProtobufCMessage *m)
 	d->out->no_snapshot = true;
 }
 
-static void decide_procedure(struct decision *d, const ProtobufCMessage *m)
+static void doubt_all(struct decision *d)
 {
-	(void)m;
 	d->out->effect = EFFECT_UNKNOWN_SETTINGS;
 	d->out->creates_temporary = true;
+}
+
+static void decide_call(struct decision *d, const ProtobufCMessage *m)
+{
+	const PgQuery__FuncCall *f = ((const PgQuery__CallStmt *)m)->funccall;
+	const char *schema, *name;
+
 	d->out->may_commit = true;
+	if (!f) {
+		doubt_all(d);
+		return;
+	}
+	name = list_name(f->funcname, f->n_funcname, &schema);
+	walk_raise(&d->walk, EFFECT_CALLS);
+	walk_mention(&d->walk, MENTION_PROCEDURE, schema, name);
+	for (size_t i = 0; i < f->n_args; i++)
+		walk_message(&d->walk, &f->args[i]->base);
+}
+
+static void mention_word(void *self, const struct routine_word *word)
+{
+	struct decision *d = self;
+
+	walk_mention(&d->walk,
+		word->is_operator ? MENTION_OPERATOR
+		: word->called	  ? MENTION_CALLED
+				  : MENTION_WORD,
+		NULL, word->text);
+}
+
+static void decide_do(struct decision *d, const ProtobufCMessage *m)
+{
+	const PgQuery__DoStmt *s = (const PgQuery__DoStmt *)m;
+	const char *body = NULL, *language = "plpgsql";
+
+	d->out->may_commit = true;
+	d->out->effect = EFFECT_CALLS;
+	for (size_t i = 0; i < s->n_args; i++) {
+		const PgQuery__DefElem *e = s->args[i]->def_elem;
+
+		if (s->args[i]->node_case != PG_QUERY__NODE__NODE_DEF_ELEM)
+			continue;
+		if (strcmp(e->defname, "as") == 0)
+			body = node_string(e->arg);
+		else if (strcmp(e->defname, "language") == 0)
+			language = node_string(e->arg);
+	}
+	if (!body || !language || !routine_scan(body, language, mention_word, d))
+		doubt_all(d);
 }
 
 static void decide_other(struct decision *d, const ProtobufCMessage *m)
 {
 	d->out->effect = EFFECT_TAINT;
-	d->out->creates_temporary = tree_temporary(m);
+	if (!walk_definition(&d->walk, m))
+		d->out->creates_temporary |= tree_temporary(m);
 }
 
 /* ---- the table ---- */
@@ -799,13 +834,12 @@ static const struct handler {
 	{&pg_query__copy_stmt__descriptor, decide_copy},
 	{&pg_query__explain_stmt__descriptor, decide_explain},
 	{&pg_query__create_table_as_stmt__descriptor, decide_create_as},
-	{&pg_query__create_stmt__descriptor, decide_create},
 	{&pg_query__constraints_set_stmt__descriptor, decide_nothing},
 	{&pg_query__listen_stmt__descriptor, decide_nothing},
 	{&pg_query__unlisten_stmt__descriptor, decide_nothing},
 	{&pg_query__notify_stmt__descriptor, decide_nothing},
-	{&pg_query__call_stmt__descriptor, decide_procedure},
-	{&pg_query__do_stmt__descriptor, decide_procedure},
+	{&pg_query__call_stmt__descriptor, decide_call},
+	{&pg_query__do_stmt__descriptor, decide_do},
 };
 
 static void decide_any(struct decision *d, const ProtobufCMessage *m)

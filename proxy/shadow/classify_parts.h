@@ -6,10 +6,12 @@
  * classify_walk.c   the walk over a tree: may it run in the dark, and what does it do
  * classify_effect.c top-level statements and their effects
  * classify_copy.c   COPY TO STDOUT: its query and the form of its rows
+ * classify_define.c definitions: which temporary relations there are
  * classify_order.c  ORDER BY mapped to output columns
  * classify_inner.c  a statement rewritten so that no order is free
  * classify_total.c  orders that leave nothing free: proofs by unique keys
  * classify_sums.c   float aggregates mapped to output columns
+ * classify_names.c  names that the catalogue or the session gives a meaning
  * classify_shape.c  normalised text, fingerprint
  * classify_depth.c  how deep a packed tree is, before anything recurses into it
  *
@@ -58,6 +60,16 @@ void field_range(const ProtobufCMessage *m, unsigned *first, unsigned *end);
 /* Is it, or anything below, what `is` looks for? */
 bool tree_any(const ProtobufCMessage *m, bool (*is)(const void *self, const ProtobufCMessage *m),
 	const void *self);
+/* Out of memory sets no_memory. */
+void walk_mention(struct walk *w, enum mention_kind kind, const char *schema, const char *name);
+struct temporary_change *walk_temporary(struct walk *w, enum temporary_change_kind kind,
+	const char *schema, const char *name, bool until_commit);
+/* A relation comes to be: temporary by its own word, by its schema, or by the search_path. */
+void walk_created(
+	struct walk *w, const PgQuery__RangeVar *relation, PgQuery__OnCommitAction action);
+/* A statement that defines, drops or renames. False: it is none of these. */
+bool walk_definition(struct walk *w, const ProtobufCMessage *message);
+void statement_names_release(struct statement *s);
 /* True if anything below makes or names a temporary object. */
 bool tree_temporary(const ProtobufCMessage *message);
 /* Same tree, locations apart. NULL equals only NULL. */

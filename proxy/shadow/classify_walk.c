@@ -38,7 +38,12 @@ void walk_refuse(struct walk *w, enum reason reason, const char *detail)
 
 static int weight(enum statement_effect effect)
 {
-	return effect == EFFECT_UNKNOWN_SETTINGS ? 2 : effect == EFFECT_TAINT ? 1 : 0;
+	switch (effect) {
+	case EFFECT_UNKNOWN_SETTINGS: return 3;
+	case EFFECT_CALLS: return 2;
+	case EFFECT_TAINT: return 1;
+	default: return 0;
+	}
 }
 
 void walk_raise(struct walk *w, enum statement_effect effect)
@@ -138,19 +143,18 @@ static void unlisted_call(struct walk *w, const struct call *c)
 		return;
 	if (!w->catalogue) {
 		if (!c->builtin)
-			refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_UNKNOWN_SETTINGS);
+			refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_CALLS);
 		return;
 	}
 	if (c->known == FUNCTION_UNKNOWN) { /* runs: its absence is a finding */
 		w->out->harmless_only = false;
 		if (!function_well_known(c->name)) {
 			w->out->unknown_function = true;
-			walk_raise(w, EFFECT_TAINT);
+			walk_raise(w, EFFECT_CALLS);
 		}
 	} else if (c->known == FUNCTION_VOLATILE) {
-		refuse_call(w, c, REASON_VOLATILE_FUNCTION,
-			c->builtin ? EFFECT_TAINT : EFFECT_UNKNOWN_SETTINGS);
-		w->out->creates_temporary |= !c->builtin;
+		refuse_call(
+			w, c, REASON_VOLATILE_FUNCTION, c->builtin ? EFFECT_TAINT : EFFECT_CALLS);
 	}
 }
 
@@ -158,8 +162,11 @@ static void listed_call(
 	struct walk *w, const struct call *c, enum name_kind kind, enum region region)
 {
 	switch (kind) {
-	case NAME_ACTS:
-	case NAME_TEXT: refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_TAINT); break;
+	case NAME_ACTS: refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_TAINT); break;
+	case NAME_TEXT:
+		refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_UNKNOWN_SETTINGS);
+		w->out->creates_temporary = true;
+		break;
 	case NAME_GENERATOR:
 	case NAME_VOLATILE:
 	case NAME_SESSION: refuse_call(w, c, REASON_VOLATILE_FUNCTION, EFFECT_NONE); break;
@@ -195,6 +202,8 @@ static void visit_call(struct walk *w, const ProtobufCMessage *m, enum region re
 	enum name_kind kind = function_kind(c.name, c.maybe_builtin);
 
 	note_leak(w, c.node, c.name);
+	if (!c.schema || strcmp(c.schema, "pg_catalog") != 0)
+		walk_mention(w, MENTION_FUNCTION, c.schema, c.name);
 	if (c.schema && schema_is_temporary(c.schema)) {
 		refuse_call(w, &c, REASON_VOLATILE_FUNCTION, EFFECT_UNKNOWN_SETTINGS);
 		w->out->creates_temporary = true;
@@ -235,9 +244,11 @@ static void visit_value_function(struct walk *w, const ProtobufCMessage *m, enum
 
 static void check_operator(struct walk *w, const char *name)
 {
+	if (name)
+		walk_mention(w, MENTION_OPERATOR, NULL, name);
 	if (name && w->catalogue && catalogue_operator_volatile(w->catalogue, name)) {
 		walk_refuse(w, REASON_VOLATILE_FUNCTION, name);
-		walk_raise(w, EFFECT_UNKNOWN_SETTINGS);
+		walk_raise(w, EFFECT_CALLS);
 		w->out->harmless_only = false;
 	}
 }
@@ -277,14 +288,16 @@ static void check_attribute(struct walk *w, const char *name, bool qualified)
 		return;
 	if (column_is_system(name))
 		walk_refuse(w, REASON_SYSTEM_RELATION, name);
-	if (!qualified || !w->catalogue || name_allowed(w->options->allow_functions, NULL, name))
-		return;
-	if (catalogue_function(w->catalogue, NULL, name) != FUNCTION_VOLATILE ||
+	if (!qualified || !w->catalogue ||
+		catalogue_function(w->catalogue, NULL, name) == FUNCTION_UNKNOWN ||
 		catalogue_function_only_in(w->catalogue, "pg_catalog", name))
 		return;
+	walk_mention(w, MENTION_FUNCTION, NULL, name);
+	if (name_allowed(w->options->allow_functions, NULL, name) ||
+		catalogue_function(w->catalogue, NULL, name) != FUNCTION_VOLATILE)
+		return;
 	walk_refuse(w, REASON_VOLATILE_FUNCTION, name);
-	walk_raise(w, EFFECT_UNKNOWN_SETTINGS);
-	w->out->creates_temporary = true;
+	walk_raise(w, EFFECT_CALLS);
 	w->out->harmless_only = false;
 }
 
@@ -327,13 +340,13 @@ static void visit_type(struct walk *w, const ProtobufCMessage *m, enum region re
 	(void)region;
 	if (type_is_reg(type))
 		walk_refuse(w, REASON_SERVER_SPECIFIC, type);
-	if (schema && schema_is_temporary(schema)) {
+	if (!schema || strcmp(schema, "pg_catalog") != 0)
+		walk_mention(w, MENTION_TYPE, schema, type);
+	if (schema && schema_is_temporary(schema))
 		walk_refuse(w, REASON_TEMPORARY_RELATION, type);
-		w->out->creates_temporary = true;
-	}
 	if (w->catalogue && catalogue_type_volatile(w->catalogue, type)) {
 		walk_refuse(w, REASON_VOLATILE_FUNCTION, type);
-		walk_raise(w, EFFECT_UNKNOWN_SETTINGS);
+		walk_raise(w, EFFECT_CALLS);
 		w->out->harmless_only = false;
 	}
 }
@@ -365,7 +378,7 @@ static void refuse_relation(struct walk *w, const PgQuery__RangeVar *r, const ch
 	switch (catalogue_relation(w->catalogue, schema, r->relname)) {
 	case RELATION_VOLATILE:
 		refuse_named(w, REASON_VOLATILE_FUNCTION, schema, r->relname);
-		walk_raise(w, EFFECT_UNKNOWN_SETTINGS);
+		walk_raise(w, EFFECT_CALLS);
 		w->out->harmless_only = false;
 		break;
 	case RELATION_ROW_SECURITY:
@@ -396,12 +409,12 @@ static void visit_relation(struct walk *w, const ProtobufCMessage *m, enum regio
 	(void)region;
 	w->out->reads_relations = true;
 	w->out->unqualified_names |= !schema;
+	if (!schema || !schema_is_system(schema))
+		walk_mention(w, MENTION_RELATION, schema, r->relname);
 	if (schema ? schema_is_system(schema) : strncmp(r->relname, "pg_", 3) == 0)
 		refuse_named(w, REASON_SYSTEM_RELATION, schema, r->relname);
-	if ((schema && schema_is_temporary(schema)) || strcmp(r->relpersistence, "t") == 0) {
+	if ((schema && schema_is_temporary(schema)) || strcmp(r->relpersistence, "t") == 0)
 		refuse_named(w, REASON_TEMPORARY_RELATION, schema, r->relname);
-		w->out->creates_temporary = true;
-	}
 	if (w->catalogue)
 		refuse_relation(w, r, schema);
 }

@@ -302,6 +302,7 @@ static void settle_control(struct database *db, struct load *load)
 	struct catalogue *old = db->primary;
 
 	db->primary = load->catalogue;
+	db->view.primary = db->primary;
 	db->control_complained = false;
 	classifier_set_catalogue(db->primary_classifier, db->primary, ++db->generation);
 	db->primary_types = (struct type_names){type_name, db->primary, type_build};

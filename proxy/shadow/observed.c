@@ -323,6 +323,8 @@ bool observed_start(
 
 void observed_resume(struct observed *s, uint32_t flags, struct span reported)
 {
+	bool changed = observed_gap_may_change(s, flags);
+
 	observed_abandon(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
 	assembler_reset(&s->front);
 	assembler_reset(&s->back);
@@ -331,15 +333,14 @@ void observed_resume(struct observed *s, uint32_t flags, struct span reported)
 		observed_forget_statements(s);
 		s->statements_unknown = true;
 	}
-	if (flags & (GAP_OTHER_COMMAND | GAP_UNKNOWN)) {
+	/* How an open transaction ended is not known: only if it had set or made something does
+	 * that matter. */
+	changed |= s->settings.before && s->settings.before != s->settings.current;
+	session_settings_commit(&s->settings);
+	if (changed) {
 		session_settings_doubt(&s->settings);
 		session_settings_temporary(&s->settings, true);
 	}
-	/* How an open transaction ended is not known: only if it had set something does that
-	 * matter. */
-	if (s->settings.before && s->settings.before != s->settings.current)
-		session_settings_doubt(&s->settings);
-	session_settings_commit(&s->settings);
 	observed_undefine(s, "", 0);
 	take_reported(s, reported);
 	s->observer->books->events[EVENT_RESUMED]++;
@@ -888,7 +889,12 @@ static bool is_large_object_call(const struct request *r)
 static void function_ended(struct observed *s, struct request *r)
 {
 	end_unbegun(s, r, OUTCOME_SKIPPED, REASON_NOT_A_READ);
-	observed_apply(s, NULL, span_cstr(is_large_object_call(r) ? "SELECT" : ""), true);
+	if (is_large_object_call(r)) {
+		session_settings_begin(&s->settings);
+		s->tainted = true;
+	} else {
+		observed_apply(s, NULL, span_cstr(""), true);
+	}
 }
 
 static void request_done(struct observed *s, struct request *r, bool ok)

@@ -212,6 +212,17 @@ bool observed_settings(struct observed *s, struct dark_read *read);
 /* One of those that are replayed is another than the session's. False: out of memory. */
 bool observed_settings_with(struct dark_read *read, const char *name, const char *value);
 
+/* observed_temporary.c */
+/* A statement that succeeded: which temporary relations there are now. */
+void observed_apply_temporary(struct observed *s, const struct statement *statement);
+/* Could it, or code that it runs, mean one of them? */
+bool observed_names_temporary(const struct observed *s, const struct statement *statement);
+/* EFFECT_CALLS: does the primary's catalogue say that what it runs leaves the session alone? */
+bool observed_calls_calm(const struct observed *s, const struct statement *statement);
+/* What passed unseen, with tags that tell of nothing but reads, writes and transactions, may have
+ * changed the session all the same. */
+bool observed_gap_may_change(struct observed *s, uint32_t flags);
+
 /* observed_config.c */
 /* SELECT set_config() takes effect. False: an argument is not known. */
 bool observed_set_config(struct observed *s, const struct statement *statement);

@@ -122,8 +122,6 @@ static bool set_item(struct observed *s, const struct config_item *item)
 		argument_text(s, &item->value, &value) && argument_truth(s, &item->local, &local);
 	if (known)
 		observed_set(s, name, value, local);
-	if (known && value && strcasecmp(name, "search_path") == 0 && strstr(value, "pg_temp"))
-		session_settings_temporary(&s->settings, true);
 	free(name);
 	free(value);
 

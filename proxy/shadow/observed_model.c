@@ -78,6 +78,14 @@ static void end_block(struct observed *s, const struct statement *st, bool commi
 	}
 }
 
+/* SET SESSION AUTHORIZATION DEFAULT takes back what was set of either; but for a role of the
+ * startup all is known then. */
+static void identity_reset(struct observed *s)
+{
+	if (!settings_state_find(s->settings.base, "role"))
+		session_settings_identity_known(&s->settings);
+}
+
 void observed_set(struct observed *s, const char *name, const char *value, bool local)
 {
 	const char *before;
@@ -95,15 +103,20 @@ void observed_set(struct observed *s, const char *name, const char *value, bool 
 			session_settings_doubt(&s->settings);
 	}
 	session_settings_set(&s->settings, name, value, local);
-	if (strcasecmp(name, "session_authorization") == 0)
+	if (strcasecmp(name, "session_authorization") == 0) {
 		session_settings_set(&s->settings, "role", NULL, local);
+		if (!value && !local)
+			identity_reset(s);
+	}
 }
 
 static void reset(struct observed *s, const struct statement *st)
 {
 	session_settings_reset(&s->settings, st->name);
-	if (strcmp(st->name, "session_authorization") == 0)
+	if (strcmp(st->name, "session_authorization") == 0) {
 		session_settings_reset(&s->settings, "role");
+		identity_reset(s);
+	}
 }
 
 static void discard_all(struct observed *s)
@@ -126,7 +139,7 @@ static void doubt(struct observed *s, const struct statement *st)
 {
 	s->tainted = true;
 	session_settings_doubt(&s->settings);
-	if (!st || st->creates_temporary || is_not_understood(st))
+	if (!st || st->effect == EFFECT_CALLS || st->creates_temporary || is_not_understood(st))
 		session_settings_temporary(&s->settings, true);
 	if (st && is_not_understood(st)) /* it may hold a COMMIT: no rollback ends the doubt */
 		s->doubt_at_end = true;
@@ -144,11 +157,6 @@ static void execute(struct observed *s, const struct statement *st)
 		observed_apply(s, inner, span_cstr(""), true);
 }
 
-static bool tag_begins(struct span tag, const char *word)
-{
-	return tag.len >= strlen(word) && memcmp(tag.data, word, strlen(word)) == 0;
-}
-
 /* A statement whose text is not known (parsed before a gap): its tag says what kind it was. */
 static void apply_tag(struct observed *s, struct span tag)
 {
@@ -162,10 +170,6 @@ static void apply_tag(struct observed *s, struct span tag)
 	} else if (span_is(tag, "ROLLBACK")) {
 		s->tainted = true; /* perhaps only to a savepoint: the next ReadyForQuery tells */
 		s->cycle_failed = true;
-	} else if (tag_begins(tag, "SELECT") || tag_begins(tag, "INSERT") ||
-		   tag_begins(tag, "UPDATE") || tag_begins(tag, "DELETE") ||
-		   tag_begins(tag, "MERGE")) {
-		s->tainted = true;
 	} else {
 		doubt(s, NULL);
 	}
@@ -213,8 +217,7 @@ static void apply_cursor(struct observed *s, const struct statement *st)
 
 static void apply_success(struct observed *s, const struct statement *st, struct span tag)
 {
-	if (st->creates_temporary)
-		session_settings_temporary(&s->settings, true);
+	observed_apply_temporary(s, st);
 	switch (st->effect) {
 	case EFFECT_BEGIN: begin_block(s, st); break;
 	case EFFECT_COMMIT: end_block(s, st, !span_is(tag, "ROLLBACK")); break;
@@ -241,11 +244,35 @@ static void apply_success(struct observed *s, const struct statement *st, struct
 	case EFFECT_DECLARE:
 	case EFFECT_CLOSE: apply_cursor(s, st); break;
 	case EFFECT_UNKNOWN_SETTINGS: doubt(s, st); break;
+	case EFFECT_CALLS:
+		if (!observed_calls_calm(s, st))
+			doubt(s, st);
+		break;
 	case EFFECT_FETCH: observed_mix_portals(s, st->name); break;
 	case EFFECT_NONE:
 	case EFFECT_TAINT:
 	case EFFECT_COPY:
 	case EFFECT_DISCARD_OTHER: break;
+	}
+}
+
+/* The last of several statements in a text is said to fail where it was their commit that did: what
+ * it did to prepared statements stays then. */
+static void apply_failure(struct observed *s, const struct statement *st)
+{
+	bool commits = s->parts_valid && s->parts.count > 1 && s->part + 1 == s->parts.count;
+
+	if (!commits || s->in_block)
+		return;
+	if (st->effect == EFFECT_PREPARE)
+		s->statements_unknown |= !observed_statement(s, st->name, strlen(st->name));
+	if (st->effect == EFFECT_DEALLOCATE && observed_statement(s, st->name, strlen(st->name))) {
+		observed_undefine(s, st->name, strlen(st->name));
+		s->statements_unknown = true;
+	}
+	if (st->effect == EFFECT_DEALLOCATE_ALL) {
+		observed_forget_statements(s);
+		s->statements_unknown = true;
 	}
 }
 
@@ -264,12 +291,15 @@ void observed_apply(struct observed *s, const struct statement *st, struct span 
 	}
 	if (st->isolation_given && st->effect != EFFECT_BEGIN && st->effect != EFFECT_SET)
 		s->snapshot = st->isolation_snapshot;
-	if (st->effect == EFFECT_TAINT || st->effect == EFFECT_UNKNOWN_SETTINGS ||
+	if (st->effect == EFFECT_TAINT || st->effect == EFFECT_CALLS ||
+		st->effect == EFFECT_UNKNOWN_SETTINGS ||
 		(st->effect == EFFECT_COPY && !st->copy_out))
 		s->tainted = true;
-	s->doubt_at_end |= st->may_commit && !s->in_block;
+	s->doubt_at_end |= st->may_commit && !s->in_block && !observed_calls_calm(s, st);
 	if (succeeded)
 		apply_success(s, st, tag);
+	else
+		apply_failure(s, st);
 	s->took_snapshot |=
 		observed_takes_snapshot(st); /* a DECLARE asks whether it is the first */
 }
@@ -354,7 +384,7 @@ enum reason observed_decide(struct observed *s, const struct statement *st)
 		return REASON_TRANSACTION_TAINTED;
 	if (isolated && s->took_snapshot)
 		return REASON_OLD_SNAPSHOT;
-	if (s->settings.current->temporary && st->reads_relations)
+	if (observed_names_temporary(s, st))
 		return REASON_TEMPORARY_RELATION;
 	if (session_settings_unknown(&s->settings) || encoding_unsafe(s) || strings_unsafe(s))
 		return REASON_SESSION_UNKNOWN;

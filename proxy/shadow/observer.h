@@ -30,7 +30,9 @@ struct database_view {
 	struct classifier *classifier;
 	const struct base_setting *base; /* in order of precedence, lowest first */
 	size_t nbase;
-	uint32_t generation;	  /* of the catalogue that the classifier decides with */
+	uint32_t generation; /* of the catalogue that the classifier decides with */
+	const struct catalogue
+		*primary;	  /* the primary's own: what its code does; NULL: not known */
 	bool identity_reproduced; /* somewhere reads run as the client's role: a changed one is no
 				     reason to skip */
 };

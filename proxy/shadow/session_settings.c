@@ -11,7 +11,12 @@ struct savepoint {
 };
 
 /* Bounds of one session's model (L4); past them the settings are unknown. */
-enum { ENTRIES_MAX = 1024, SAVEPOINTS_MAX = 1024, VALUE_MAX_BYTES = 64 * 1024 };
+enum {
+	ENTRIES_MAX = 1024,
+	SAVEPOINTS_MAX = 1024,
+	VALUE_MAX_BYTES = 64 * 1024,
+	TEMPORARIES_MAX = 256
+};
 
 struct settings_state *settings_state_ref(struct settings_state *state)
 {
@@ -27,6 +32,9 @@ void settings_state_unref(struct settings_state *state)
 		free(state->entries[i].name);
 		free(state->entries[i].value);
 	}
+	for (size_t i = 0; i < state->ntemporaries; i++)
+		free(state->temporaries[i].name);
+	free(state->temporaries);
 	free(state->entries);
 	free(state);
 }
@@ -79,11 +87,43 @@ static bool is_identity(const char *name)
 	return strcmp(name, "role") == 0 || strcmp(name, "session_authorization") == 0;
 }
 
-static void copy_flags(struct settings_state *state, const struct settings_state *old)
+static bool add_temporary(struct settings_state *state, const char *name, bool until_commit)
+{
+	struct temporary *grown =
+		realloc(state->temporaries, (state->ntemporaries + 1) * sizeof *state->temporaries);
+	char *copy = grown ? strdup(name) : NULL;
+
+	if (grown)
+		state->temporaries = grown;
+	if (!copy)
+		return false;
+	grown[state->ntemporaries++] =
+		(struct temporary){.name = copy, .until_commit = until_commit};
+
+	return true;
+}
+
+static bool copy_temporaries(
+	struct settings_state *state, const struct settings_state *old, bool committed)
+{
+	state->temporary = old->temporary;
+	for (size_t i = 0; i < old->ntemporaries; i++) {
+		const struct temporary *t = &old->temporaries[i];
+
+		if (!(committed && t->until_commit) &&
+			!add_temporary(state, t->name, t->until_commit))
+			return false;
+	}
+
+	return true;
+}
+
+static bool copy_rest(struct settings_state *state, const struct settings_state *old)
 {
 	state->unknown = old->unknown;
 	state->identity_unknown = old->identity_unknown;
-	state->temporary = old->temporary;
+
+	return copy_temporaries(state, old, false);
 }
 
 /* A changed copy: without the entries of `name` that a SET (or with local: SET LOCAL) replaces;
@@ -95,7 +135,8 @@ static struct settings_state *state_edit(
 
 	if (!state)
 		return NULL;
-	copy_flags(state, old);
+	if (!copy_rest(state, old))
+		goto failed;
 	for (size_t i = 0; i < old->count; i++) {
 		const struct settings_entry *e = &old->entries[i];
 		bool drop = strcasecmp(e->name, name) == 0 && (!local || e->local);
@@ -182,6 +223,14 @@ void session_settings_doubt(struct session_settings *s)
 	state->identity_unknown = true;
 }
 
+void session_settings_identity_known(struct session_settings *s)
+{
+	struct settings_state *state = s->current->identity_unknown ? own_state(s) : NULL;
+
+	if (state)
+		state->identity_unknown = false;
+}
+
 void session_settings_doubt_base(struct session_settings *s)
 {
 	s->base->unknown = true;
@@ -191,13 +240,91 @@ void session_settings_temporary(struct session_settings *s, bool temporary)
 {
 	struct settings_state *state;
 
-	if (s->current->temporary == temporary)
+	if (s->current->temporary == temporary && (temporary || s->current->ntemporaries == 0))
 		return;
 	state = own_state(s);
 	if (state)
 		state->temporary = temporary;
 	else if (temporary)
 		s->current->temporary = true;
+	for (; state && !temporary && state->ntemporaries > 0; state->ntemporaries--)
+		free(state->temporaries[state->ntemporaries - 1].name);
+}
+
+static struct temporary *find_temporary(const struct settings_state *state, const char *name)
+{
+	for (size_t i = 0; i < state->ntemporaries; i++)
+		if (strcmp(state->temporaries[i].name, name) == 0)
+			return &state->temporaries[i];
+
+	return NULL;
+}
+
+bool session_settings_has_temporary(const struct session_settings *s, const char *name)
+{
+	return find_temporary(s->current, name) != NULL;
+}
+
+void session_settings_temporary_add(struct session_settings *s, const char *name, bool until_commit)
+{
+	struct settings_state *state = own_state(s);
+	struct temporary *t = state ? find_temporary(state, name) : NULL;
+
+	if (t)
+		t->until_commit &= until_commit;
+	else if (!state || state->ntemporaries == TEMPORARIES_MAX ||
+		 !add_temporary(state, name, until_commit))
+		session_settings_temporary(s, true);
+}
+
+void session_settings_temporary_drop(struct session_settings *s, const char *name)
+{
+	struct settings_state *state;
+	struct temporary *t;
+
+	if (!find_temporary(s->current, name))
+		return;
+	state = own_state(s);
+	t = state ? find_temporary(state, name) : NULL;
+	if (!t)
+		return; /* no memory: it stays */
+	free(t->name);
+	*t = state->temporaries[--state->ntemporaries];
+}
+
+/* Of what the server names itself (indexes, serial columns' sequences) only the beginning is
+ * certain: long names are cut. */
+static bool is_named_after(const char *name, const char *table)
+{
+	static const char *const ends[] = {"_seq", "_key", "_pkey", "_idx", "_excl"};
+	size_t len = strlen(name), of_table = strlen(table);
+
+	while (len > 0 && name[len - 1] >= '0' && name[len - 1] <= '9')
+		len--;
+	if (of_table >= 24 ? strncmp(name, table, 24) != 0
+			   : strncmp(name, table, of_table) != 0 || name[of_table] != '_')
+		return false;
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (len > strlen(ends[i]) &&
+			strncmp(name + len - strlen(ends[i]), ends[i], strlen(ends[i])) == 0)
+			return true;
+
+	return false;
+}
+
+bool session_settings_shadowed(const struct session_settings *s, const char *name)
+{
+	const char *element = name + strspn(name, "_"); /* _t is the type of arrays of t */
+
+	for (size_t i = 0; i < s->current->ntemporaries; i++) {
+		const char *temporary = s->current->temporaries[i].name;
+
+		if (strcmp(temporary, name) == 0 || is_named_after(name, temporary) ||
+			strcmp(temporary + strspn(temporary, "_"), element) == 0)
+			return true;
+	}
+
+	return false;
 }
 
 static bool knows_custom(const struct session_settings *s, const char *name)
@@ -260,7 +387,7 @@ void session_settings_begin(struct session_settings *s)
 		s->before = settings_state_ref(s->current);
 }
 
-/* What SET LOCAL set ends with the transaction. */
+/* What SET LOCAL set ends with the transaction, and temporary relations that are to be dropped. */
 static void drop_local(struct session_settings *s)
 {
 	bool any = false;
@@ -268,6 +395,8 @@ static void drop_local(struct session_settings *s)
 
 	for (size_t i = 0; i < s->current->count; i++)
 		any |= s->current->entries[i].local;
+	for (size_t i = 0; i < s->current->ntemporaries; i++)
+		any |= s->current->temporaries[i].until_commit;
 	if (!any)
 		return;
 	state = state_new(s->current->count);
@@ -279,11 +408,16 @@ static void drop_local(struct session_settings *s)
 			state = NULL;
 		}
 	}
+	if (state && !copy_temporaries(state, s->current, true)) {
+		settings_state_unref(state);
+		state = NULL;
+	}
 	if (!state) {
 		session_settings_doubt(s);
 		return;
 	}
-	copy_flags(state, s->current);
+	state->unknown = s->current->unknown;
+	state->identity_unknown = s->current->identity_unknown;
 	replace(&s->current, state);
 }
 
@@ -396,7 +530,8 @@ void session_settings_reset_all(struct session_settings *s, bool identity)
 		if (is_identity(e->name) && !state_add(state, e->name, e->value, e->local))
 			state->unknown = true;
 	}
-	state->temporary = s->current->temporary;
+	if (!copy_temporaries(state, s->current, false))
+		state->temporary = true;
 	state->identity_unknown = !identity && s->current->identity_unknown;
 	replace(&s->current, state);
 }

@@ -6,10 +6,10 @@
  * Worker thread only. Out of memory makes the state `unknown`, never wrong.
  *
  * S1 after a rollback the state is the very one from before; S2 what is unknown and whether there
- * are temporary relations is part of the state: a rolled back DO leaves no doubt behind; S3 names
- * are kept in lower case, values as set_config would take them; S4 a custom setting (with a dot in
- * its name) that was ever set is '' where nothing sets it, through rollbacks and RESET, never
- * absent again. (One that only a rolled back DO or CALL set is taken for absent.)
+ * are temporary relations (and which) is part of the state: a rolled back DO leaves no doubt
+ * behind; S3 names are kept in lower case, values as set_config would take them; S4 a custom
+ * setting (with a dot in its name) that was ever set is '' where nothing sets it, through rollbacks
+ * and RESET, never absent again. (One that only a rolled back DO or CALL set is taken for absent.)
  */
 #ifndef PGUMBRA_SHADOW_SESSION_SETTINGS_H
 #define PGUMBRA_SHADOW_SESSION_SETTINGS_H
@@ -28,7 +28,12 @@ struct settings_state {
 	unsigned references;
 	bool unknown;	       /* something not modelled may have changed settings */
 	bool identity_unknown; /* ... role or session authorization, which RESET ALL leaves alone */
-	bool temporary;	       /* there may be temporary relations */
+	bool temporary;	       /* there may be temporary relations that are not named below */
+	struct temporary {
+		char *name;
+		bool until_commit; /* ON COMMIT DROP */
+	} * temporaries;
+	size_t ntemporaries;
 	size_t count;
 	struct settings_entry *entries;
 };
@@ -67,8 +72,18 @@ void session_settings_reset(struct session_settings *s, const char *name);
  * authorization and the doubt about them too. */
 void session_settings_reset_all(struct session_settings *s, bool identity);
 void session_settings_doubt(struct session_settings *s);
+void session_settings_identity_known(struct session_settings *s);
 void session_settings_doubt_base(struct session_settings *s); /* for the session's life */
+/* There may be temporary relations under unknown names; or, with false, there is none at all. */
 void session_settings_temporary(struct session_settings *s, bool temporary);
+/* One by name. Of one that is there already `until_commit` can't be made true. */
+void session_settings_temporary_add(
+	struct session_settings *s, const char *name, bool until_commit);
+void session_settings_temporary_drop(struct session_settings *s, const char *name);
+bool session_settings_has_temporary(const struct session_settings *s, const char *name);
+/* Could an unqualified name mean a temporary relation whose name is known, or what came with one:
+ * its row type, a sequence or an index of its own? */
+bool session_settings_shadowed(const struct session_settings *s, const char *name);
 
 /* The value in force as far as the session set it; NULL when it never did. */
 const char *session_settings_get(const struct session_settings *s, const char *name);

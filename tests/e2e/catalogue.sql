@@ -75,3 +75,26 @@ create table parent (id int primary key);
 create table child () inherits (parent);
 create table parted (id int, day date, primary key (id, day)) partition by list (day);
 create table parted_one partition of parted for values in ('2020-01-01');
+-- what code does to its session, and which names it takes late
+create function sets() returns text language sql volatile as $$select set_config('a.b', '1', false)$$;
+create function over_sets() returns text language plpgsql volatile as $$begin return sets(); end$$;
+create function makes() returns void language plpgsql as $$begin create temp table made (a int); end$$;
+create function runs(text) returns void language plpgsql as $$begin execute $1; end$$;
+create function books(int) returns int language plpgsql as
+	$$begin insert into t values ($1) returning a into $1; perform nextval('s'); return $1; end$$;
+create function over_books() returns int language sql begin atomic select books(1); end;
+create function atomic_sets() returns text language sql volatile begin atomic select sets(); end;
+create function with_own_path() returns int language sql set search_path = app as 'select 1';
+create table latecomer (a int);
+create function counts() returns bigint language sql stable as 'select count(*) from latecomer';
+create table bound_early (a int);
+create function bound_counts() returns bigint language sql stable begin atomic select count(*) from bound_early; end;
+create procedure quiet() language plpgsql as $$begin perform books(1); end$$;
+create procedure ends() language plpgsql as $$begin perform books(1); commit; end$$;
+create view with_counts as select counts() as n;
+create view over_counts as select n from with_counts;
+create view with_sets as select sets() as a;
+create operator ~~~ (leftarg = text, rightarg = text, function = pg_catalog.textcat);
+create function sets_two(int, int) returns int language sql volatile as $$select length(set_config('a.b', '1', false))$$;
+create operator ~@@ (leftarg = int, rightarg = int, function = sets_two);
+create domain sets_check as int check (sets_two(value, value) > 0);

@@ -6,6 +6,10 @@
  *	operator NAME		volatile or not
  *	cast NAME		volatile or not, of a type
  *	type SCHEMA.NAME	whether name and oid lead to one another
+ *	calm [SCHEMA.]NAME	whether a function leaves its session alone
+ *	calmproc, calmview, calmoperator, calmtype: the same of others
+ *	late [SCHEMA.]NAME	whether a relation leads to code that takes names late
+ *	mentions NAME		whether such code may mean the name
  *	sql TEXT		the skip reason with this catalogue, or "read"
  *	order TEXT		total if unique keys prove it, else free
  *
@@ -26,6 +30,8 @@ struct probe {
 static const char *const function_words[] = {"unknown", "volatile", "stable", "immutable"};
 static const char *const relation_words[] = {"unknown", "plain", "row_security", "volatile",
 	"system", "server_specific", "user", "row_security_server"};
+
+static const char *const calm_words[] = {"unsure", "calm"};
 
 /* Cuts "schema.name" in two; *schema is NULL without a dot. */
 static char *cut(char *text, char **schema)
@@ -82,7 +88,21 @@ static const char *answer(struct probe *p, const char *kind, char *rest)
 		return catalogue_type_volatile(p->catalogue, rest) ? "volatile" : "plain";
 	if (strcmp(kind, "type") == 0)
 		return answer_type(p->catalogue, rest);
+	if (strcmp(kind, "calmoperator") == 0)
+		return calm_words[catalogue_operator_calm(p->catalogue, rest)];
+	if (strcmp(kind, "calmtype") == 0)
+		return calm_words[catalogue_type_calm(p->catalogue, rest)];
+	if (strcmp(kind, "mentions") == 0)
+		return catalogue_mentions(p->catalogue, rest) ? "yes" : "no";
 	name = cut(rest, &schema);
+	if (strcmp(kind, "calm") == 0)
+		return calm_words[catalogue_function_calm(p->catalogue, schema, name)];
+	if (strcmp(kind, "calmproc") == 0)
+		return calm_words[catalogue_procedure_calm(p->catalogue, schema, name)];
+	if (strcmp(kind, "calmview") == 0)
+		return calm_words[catalogue_relation_calm(p->catalogue, schema, name)];
+	if (strcmp(kind, "late") == 0)
+		return catalogue_relation_late(p->catalogue, schema, name) ? "yes" : "no";
 	if (strcmp(kind, "function") == 0)
 		return function_words[catalogue_function(p->catalogue, schema, name)];
 	if (strcmp(kind, "relation") == 0)

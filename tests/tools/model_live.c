@@ -9,6 +9,7 @@
  *
  * - the settings that a dark read would carry are not those of current_setting,
  * - the named statements and portals are not those of pg_prepared_statements and pg_cursors,
+ * - the temporary relations are not those of pg_class,
  * - a dark read, run with nothing but its own settings on another connection of another role, gives
  *   other rows than the session got,
  * - the observer lost the session or its books do not balance.
@@ -33,7 +34,7 @@ enum { STEPS_MAX = 40, BYTES_MAX = 1 << 20, DEADLINE_MS = 20000, READS_MAX = 256
 
 struct totals {
 	unsigned long sessions, closed, crashes, steps, compared, settings, unknown, statements,
-		statements_unknown;
+		statements_unknown, temporaries, temporaries_more, temporaries_unknown;
 	unsigned long disagreements, reads, rows, skipped[REASON_COUNT];
 };
 
@@ -56,6 +57,7 @@ struct session {
 
 static struct totals totals;
 static PGconn *admin, *side;
+static struct catalogue *catalogue;
 static const char *host, *port, *database;
 
 /* Chance: splitmix64, so that a seed means the same everywhere. */
@@ -149,6 +151,38 @@ static const char *const other_texts[] = {
 	 "stdout"),
 	"copy (select 1 / (a - 4) from t order by a) to stdout", "vacuum w", "", ";",
 	"lock table w in access share mode"};
+/* Temporary relations before permanent ones of the same names, and code that makes some or that
+ * takes names late. */
+static const char *const temporary_texts[] = {"create temp table t (a int, b text)",
+	"create temp table u (a int, b text)", "create temp table if not exists t (a int, b text)",
+	"create temp table if not exists u (a int, b text) on commit drop",
+	"create temp table t on commit drop as select 1 as a, 'temp' as b",
+	"select 9 as a, 'nine' as b into temp u",
+	"create temp view v as select 7 as a, 'seven' as b",
+	"create temp view v as select a, b from u", "create view pg_temp.v as select a, b from t",
+	"create temp sequence u", "drop table if exists u", "drop table t", "drop table u",
+	"drop table u cascade", "drop table pg_temp.u", "drop view if exists v",
+	"drop view pg_temp.v", "drop sequence u", "alter table t rename to u",
+	"alter table pg_temp.u rename to t", "insert into pg_temp.t values (3, 'temp')",
+	"discard temp", "set search_path = pg_temp, s1, public",
+	"set search_path = s1, pg_temp, public", "set local search_path = pg_temp, s2, public",
+	"create table u (a int, b text)", "create table t as select 5 as a, 'path' as b",
+	"create index u on pg_temp.t (a)", "create type pg_temp.u as enum ('a')", "savepoint a",
+	"rollback to a", "rollback", "commit"};
+static const char *const code_texts[] = {"call calm()", "call calm(1)", "select calm_function()",
+	"do $$begin perform calm_function(); insert into w values (5); end$$",
+	"do language sql 'select 1'",
+	"do $$declare n int; begin update w set a = a where false; select a into n from t limit 1; "
+	"end$$",
+	"call makes_temporary()", "select makes_temporary_by_text()",
+	"do $$begin create temp table u (a int, b text); end$$",
+	"do $$begin execute 'create temp table if not exists t (a int, b text)'; end$$",
+	"do $$begin set local timezone = 'UTC'; end$$", "select over_setting()",
+	"call fails_calmly()"};
+static const char *const shadowed_texts[] = {"select a, b from u order by a",
+	"select a, b from v order by a", "select a, b from s1.u order by a", "select tells()",
+	"select n from told", "select n from told_early", "select null::u is null",
+	"select count(*) from t join u using (a)"};
 static const char *const alone_texts[] = {"select count(*) from w"};
 static const char *const statement_names[] = {"", "s1", "s2"};
 static const char *const portal_names[] = {"", "", "p1", "p2"};
@@ -158,14 +192,20 @@ static const char *any_text(void)
 {
 	unsigned r = below(100);
 
-	if (r < 30)
+	if (r < 22)
 		return PICK(set_texts);
-	if (r < 55)
+	if (r < 40)
 		return PICK(read_texts);
-	if (r < 78)
+	if (r < 52)
+		return PICK(shadowed_texts);
+	if (r < 70)
 		return PICK(block_texts);
-	if (r < 92)
+	if (r < 80)
 		return PICK(other_texts);
+	if (r < 88)
+		return PICK(temporary_texts);
+	if (r < 93)
+		return PICK(code_texts);
 	return PICK(error_texts);
 }
 
@@ -424,6 +464,32 @@ static void join(char *out, size_t size, const char **list, size_t n)
 	}
 }
 
+/* What stands in pg_temp: the model must know all of it by name, unless it says that it doesn't.
+ * What goes with a table that is dropped it may still believe in. */
+static void compare_temporaries(struct session *s, const struct observed *m, struct span got)
+{
+	const struct settings_state *state = m->settings.current;
+	size_t count = 0;
+
+	if (state->temporary) {
+		totals.temporaries_unknown++;
+		return;
+	}
+	while (got.len > 0) {
+		const uint8_t *space = memchr(got.data, ' ', got.len);
+		char name[64];
+
+		snprintf(
+			name, sizeof name, "%.*s", (int)(space - got.data), (const char *)got.data);
+		if (!session_settings_shadowed(&m->settings, name))
+			fail(s, "the model misses a temporary relation", name);
+		got = span_of(space + 1, got.len - (size_t)(space + 1 - got.data));
+		count++;
+	}
+	totals.temporaries += count == state->ntemporaries;
+	totals.temporaries_more += count != state->ntemporaries;
+}
+
 static void expected_names(struct observed *m, char *statements, char *portals, size_t size)
 {
 	const char *list[64];
@@ -474,7 +540,12 @@ static void question(struct buffer *b)
 		"from "
 		"pg_catalog.pg_prepared_statements), (select coalesce(string_agg(name, ' ' order "
 		"by "
-		"name collate \"C\") || ' ', '') from pg_catalog.pg_cursors where name <> '')");
+		"name collate \"C\") || ' ', '') from pg_catalog.pg_cursors where name <> ''),"
+		" (select coalesce(string_agg(name, ' ' order by name collate \"C\") || ' ', '')"
+		" from (select relname as name from pg_catalog.pg_class"
+		" where relnamespace = pg_catalog.pg_my_temp_schema()"
+		" union select typname from pg_catalog.pg_type where typtype = 'e'"
+		" and typnamespace = pg_catalog.pg_my_temp_schema()) temporary)");
 	build_query(b, text);
 }
 
@@ -492,6 +563,8 @@ static void check_value(struct session *s, const char *what, const char *expecte
 static void compare_model(struct session *s)
 {
 	char values[NAMES][128], statements[1024], portals[1024];
+	struct span prepared, cursors;
+	bool statements_known;
 	struct observed *m = model(s);
 	bool known = expected_settings(m, values);
 	struct reader r;
@@ -512,13 +585,16 @@ static void compare_model(struct session *s)
 		totals.settings += known;
 		totals.unknown += !known;
 	}
-	if (m->statements_unknown) {
-		totals.statements_unknown++;
-		return;
+	statements_known = !m->statements_unknown;
+	prepared = read_value(&r);
+	cursors = read_value(&r);
+	if (statements_known) {
+		check_value(s, "pg_prepared_statements", statements, prepared);
+		check_value(s, "pg_cursors", portals, cursors);
 	}
-	check_value(s, "pg_prepared_statements", statements, read_value(&r));
-	check_value(s, "pg_cursors", portals, read_value(&r));
-	totals.statements++;
+	totals.statements += statements_known;
+	totals.statements_unknown += !statements_known;
+	compare_temporaries(s, m, read_value(&r));
 }
 
 static bool side_command(const char *text)
@@ -838,12 +914,16 @@ static struct session *session_new(void)
 	if (!s)
 		exit(3);
 	s->classifier = classifier_new(&classifier);
-	s->view = (struct database_view){
-		.classifier = s->classifier, .base = base, .nbase = sizeof base / sizeof *base};
+	s->view = (struct database_view){.classifier = s->classifier,
+		.primary = catalogue,
+		.generation = 1,
+		.base = base,
+		.nbase = sizeof base / sizeof *base};
 	s->observer = observer_new(&options, &s->books, &sink);
 	s->pairing = pairing_new(10000, ignore_event, s);
 	if (!s->classifier || !s->observer || !s->pairing)
 		exit(3);
+	classifier_set_catalogue(s->classifier, catalogue, 1);
 	assembler_init(&s->assembler, BYTES_MAX);
 	buffer_init(&s->out, BYTES_MAX);
 	buffer_init(&s->diary, BYTES_MAX);
@@ -949,7 +1029,30 @@ static void make_everything(void)
 		"create schema s1; create schema s2;"
 		"create table s1.t as select a, 'one ' || a as b from generate_series(1, 5) a;"
 		"create table s2.t as select a, 'two ' || a as b from generate_series(2, 8) a;"
+		"create table s1.u as select a, 'one ' || a as b from generate_series(1, 4) a;"
+		"create table s2.u as select a, 'two ' || a as b from generate_series(3, 5) a;"
+		"create view s1.v as select a, b || '!' as b from s1.t where a < 4;"
+		"create view s2.v as select a, b || '?' as b from s2.t where a > 4;"
 		"create table w (a int);"
+		"drop view if exists told, told_early;"
+		"create or replace function tells() returns bigint language plpgsql stable as "
+		"$$begin return (select count(*) from t); end$$;"
+		"create view told as select tells() as n;"
+		"create view told_early as select count(*) as n from s1.t;"
+		"create or replace function calm_function() returns int language sql volatile as "
+		"$$insert into w values (4); select 1$$;"
+		"create or replace procedure calm(n int default 2) language plpgsql as "
+		"$$begin perform calm_function(); if n > 1 then update w set a = a; end if; end$$;"
+		"create or replace procedure fails_calmly() language plpgsql as "
+		"$$begin insert into w values (8); perform 1 / 0; end$$;"
+		"create or replace procedure makes_temporary() language plpgsql as "
+		"$$begin create temp table if not exists t (a int, b text); end$$;"
+		"create or replace function makes_temporary_by_text() returns int language plpgsql "
+		"as "
+		"$$begin execute 'create temp table if not exists u (a int, b text)'; return 1; "
+		"end$$;"
+		"create or replace function over_setting() returns int language plpgsql as "
+		"$$begin return set_by_function(); end$$;"
 		"create table dparent (id int primary key);"
 		"create table dfk (a int references dparent deferrable initially deferred);"
 		"create or replace procedure set_some() language plpgsql as "
@@ -1003,8 +1106,11 @@ static void report(unsigned long seed, unsigned long sessions)
 		seed, seed + sessions - (sessions > 0), totals.sessions, totals.closed,
 		totals.crashes, totals.steps, totals.compared);
 	printf("settings: %lu equal, %lu unknown; statements and cursors: %lu tables equal, %lu "
-	       "unknown; disagreements with ParameterStatus: %lu\n",
+	       "unknown; temporary relations: %lu sets equal, %lu with more, %lu unknown; "
+	       "disagreements with "
+	       "ParameterStatus: %lu\n",
 		totals.settings, totals.unknown, totals.statements, totals.statements_unknown,
+		totals.temporaries, totals.temporaries_more, totals.temporaries_unknown,
 		totals.disagreements);
 	printf("dark reads: %lu equal, %lu rows; not read:", totals.reads, totals.rows);
 	for (size_t i = 0; i < REASON_COUNT; i++)
@@ -1015,6 +1121,7 @@ static void report(unsigned long seed, unsigned long sessions)
 
 int main(int argc, char **argv)
 {
+	struct error error = {""};
 	unsigned long seed, sessions, i;
 
 	if (argc != 6) {
@@ -1030,10 +1137,16 @@ int main(int argc, char **argv)
 	make_everything();
 	side = connection("model_side");
 	learn_defaults();
+	catalogue = catalogue_load(admin, &error);
+	if (!catalogue) {
+		fprintf(stderr, "model_live: %s\n", error.text);
+		return 3;
+	}
 	for (i = 0; i < sessions; i++)
 		if (!run_session(seed + i))
 			break;
 	report(seed, i);
+	catalogue_free(catalogue);
 	PQfinish(admin);
 	PQfinish(side);
 

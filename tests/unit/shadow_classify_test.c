@@ -908,23 +908,18 @@ static void only_built_in_functions_are_known_harmless(void **state)
 	assert_false(one(f, "select nextval('s')")->harmless_only);
 }
 
-static void temporary_objects_are_noticed(void **state)
+static void temporary_relations_without_a_known_name_are_noticed(void **state)
 {
-	static const char *const making[] = {"create temp table x (a int)",
-		"create temporary table x as select 1", "select 1 into temp x",
-		"create temp table x (a int) on commit delete rows",
-		"create temp view v as select 1", "create temp sequence s",
-		"create table pg_temp.x (a int)", "select * from pg_temp.x",
-		"insert into pg_temp.x values (1)", "do 'begin end'", "call p()",
-		"set search_path = pg_temp, public", "select acts()",
-		"select set_config('search_path', 'pg_temp', false)",
-		"create function pg_temp.f() returns int language sql as 'select 1'",
-		"explain analyze create temp table x as select 1", "selec"};
+	static const char *const making[] = {"explain analyze create temp table x as select 1",
+		"selec", "select pg_temp.f()", "select query_to_xml('select 1', true, true, '')",
+		"do language plperl 'x'", "do 'begin create temp table x (a int); end'",
+		"execute q (acts())"};
 	static const char *const not_making[] = {"create table x (a int)", "select 1 into x",
-		"select 1", "insert into t values (1)", "set search_path = public", "begin",
-		"create view v as select 1", "select plainly_tolerated()",
-		"create temp table x (a int) on commit drop",
-		"create temp table x on commit drop as select 1"};
+		"select 1", "insert into t values (1)", "begin", "create view v as select 1",
+		"select plainly_tolerated()", "create temp table x (a int)",
+		"select * from pg_temp.x", "insert into pg_temp.x values (1)", "select acts()",
+		"call p()", "do 'begin perform 1; end'", "set search_path = pg_temp, public",
+		"create function pg_temp.f() returns int language sql as 'select 1'"};
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof making / sizeof making[0]; i++)
@@ -933,6 +928,93 @@ static void temporary_objects_are_noticed(void **state)
 	for (size_t i = 0; i < sizeof not_making / sizeof not_making[0]; i++)
 		if (one(f, not_making[i])->creates_temporary)
 			fail_msg("makes no temporary object: %s", not_making[i]);
+}
+
+static const char *const change_words[] = {"created", "on path", "over", "dropped", "renamed"};
+
+static void expect_changes(struct fixture *f, const char *sql, const char *expected)
+{
+	const struct statement *s = one(f, sql);
+	char got[512] = "";
+
+	for (size_t i = 0; i < s->ntemporaries; i++) {
+		const struct temporary_change *c = &s->temporaries[i];
+		size_t n = strlen(got);
+
+		snprintf(got + n, sizeof got - n, "%s%s %s%s%s%s%s", n ? ", " : "",
+			change_words[c->kind], c->name, c->to ? " to " : "", c->to ? c->to : "",
+			c->until_commit ? " until commit" : "", c->in_pg_temp ? " there" : "");
+	}
+	if (strcmp(got, expected) != 0)
+		fail_msg("%s: \"%s\", expected \"%s\"", sql, got, expected);
+}
+
+static void temporary_relations_are_known_by_name(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_changes(f, "create temp table x (a int)", "created x");
+	expect_changes(f, "create local temporary table \"X y\" (a int)", "created X y");
+	expect_changes(
+		f, "create temp table if not exists x (a int) on commit delete rows", "created x");
+	expect_changes(f, "create temp table x (a int) on commit drop", "created x until commit");
+	expect_changes(
+		f, "create temp table x on commit drop as select 1", "created x until commit");
+	expect_changes(f, "create temp table x as execute p", "created x");
+	expect_changes(f, "create table pg_temp.x (a int)", "created x there");
+	expect_changes(f, "select 1 as a into temp x", "created x");
+	expect_changes(f, "select 1 as a into x", "on path x");
+	expect_changes(f, "create table x as select 1", "on path x");
+	expect_changes(f, "create table public.x (a int)", "");
+	expect_changes(f, "create temp sequence s", "created s");
+	expect_changes(f, "create temp view v as select 1", "created v, over v");
+	expect_changes(f, "create view v as select * from t", "on path v, over v");
+	expect_changes(f, "create index i on t (a)", "over i");
+	expect_changes(f, "create index i on pg_temp.t (a)", "created i");
+	expect_changes(f, "create type pg_temp.x as enum ('a')", "created x there");
+	expect_changes(f, "create type x as (a int)", "on path x");
+	expect_changes(f, "create domain x as int", "on path x");
+	expect_changes(f, "drop table x, pg_temp.y, public.z", "dropped x, dropped y there");
+	expect_changes(f, "drop view if exists v cascade", "dropped v");
+	expect_changes(f, "drop function x()", "");
+	expect_changes(f, "alter table x rename to y", "renamed x to y");
+	expect_changes(f, "alter table public.x rename to y", "");
+	expect_changes(f, "alter table x rename column a to b", "");
+	expect_changes(f, "select 1", "");
+}
+
+static bool mentions(const struct statement *s, enum mention_kind kind, const char *name)
+{
+	for (size_t i = 0; i < s->nmentions; i++)
+		if (s->mentions[i].kind == kind && strcmp(s->mentions[i].name, name) == 0)
+			return true;
+
+	return false;
+}
+
+static void what_only_the_primary_can_tell_is_mentioned(void **state)
+{
+	struct fixture *f = *state;
+	const struct statement *s =
+		one(f, "with c as (select pure(a) from public.t where b @@@ 1) "
+		       "select x.sidefx, a::colour from c join u x on exists (select from v)");
+
+	assert_true(mentions(s, MENTION_FUNCTION, "pure"));
+	assert_true(mentions(s, MENTION_FUNCTION, "sidefx")); /* t.fn */
+	assert_true(mentions(s, MENTION_OPERATOR, "@@@"));
+	assert_true(mentions(s, MENTION_TYPE, "colour"));
+	assert_true(mentions(s, MENTION_RELATION, "t"));
+	assert_true(mentions(s, MENTION_RELATION, "u"));
+	assert_true(mentions(s, MENTION_RELATION, "v"));
+	assert_false(mentions(s, MENTION_RELATION, "x"));
+	s = one(f, "call public.p(pure(1))");
+	assert_true(mentions(s, MENTION_PROCEDURE, "p"));
+	assert_true(mentions(s, MENTION_FUNCTION, "pure"));
+	s = one(f, "do $$begin insert into t (a) select f(1) @@@ 2; end$$");
+	assert_int_equal(s->effect, EFFECT_CALLS);
+	assert_true(mentions(s, MENTION_CALLED, "f"));
+	assert_true(mentions(s, MENTION_WORD, "t"));
+	assert_true(mentions(s, MENTION_OPERATOR, "@@@"));
 }
 
 /* ---- settings ---- */
@@ -1255,7 +1337,9 @@ int main(void)
 		TEST(times_in_filters_are_flagged),
 		TEST(what_a_statement_names_is_flagged),
 		TEST(only_built_in_functions_are_known_harmless),
-		TEST(temporary_objects_are_noticed),
+		TEST(temporary_relations_without_a_known_name_are_noticed),
+		TEST(temporary_relations_are_known_by_name),
+		TEST(what_only_the_primary_can_tell_is_mentioned),
 		TEST(values_are_as_set_config_takes_them),
 		TEST(set_config_alone_is_no_read),
 		TEST(isolation_levels_are_noticed),

@@ -168,6 +168,63 @@ static void a_custom_setting_is_never_absent_again(void **state) /* S4 */
 	assert_value(s, "App.Tenant", "");
 }
 
+static void temporary_relations_live_as_their_transactions_say(void **state) /* S2 */
+{
+	struct session_settings *s = *state;
+
+	session_settings_begin(s);
+	session_settings_temporary_add(s, "kept", false);
+	session_settings_savepoint(s, "a");
+	session_settings_temporary_add(s, "undone", false);
+	session_settings_temporary_drop(s, "kept");
+	assert_false(session_settings_shadowed(s, "kept"));
+	session_settings_rollback_to(s, "a");
+	session_settings_temporary_add(s, "brief", true);
+	session_settings_temporary_add(s, "kept", true); /* is there already: IF NOT EXISTS */
+	assert_true(session_settings_shadowed(s, "brief"));
+	assert_true(session_settings_shadowed(s, "kept"));
+	assert_false(session_settings_shadowed(s, "undone"));
+	session_settings_commit(s);
+	assert_false(session_settings_shadowed(s, "brief"));
+	assert_true(session_settings_shadowed(s, "kept"));
+	session_settings_set(s, "a.b", "1", false);
+	session_settings_reset_all(s, false);
+	assert_true(session_settings_shadowed(s, "kept"));
+	assert_false(s->current->temporary);
+	session_settings_temporary(s, false);
+	assert_false(session_settings_shadowed(s, "kept"));
+}
+
+static void what_comes_with_a_temporary_relation_shadows_too(void **state)
+{
+	struct session_settings *s = *state;
+
+	session_settings_temporary_add(s, "orders", false);
+	session_settings_temporary_add(s, "a_name_that_is_longer_than_most_others", false);
+	assert_true(session_settings_shadowed(s, "orders_id_seq"));
+	assert_true(session_settings_shadowed(s, "orders_pkey1"));
+	assert_true(session_settings_shadowed(s, "_orders")); /* its rows' array type */
+	assert_true(session_settings_shadowed(s, "a_name_that_is_longer_than_id_seq"));
+	assert_false(session_settings_shadowed(s, "orders_old"));
+	assert_false(session_settings_shadowed(s, "order"));
+	assert_false(session_settings_shadowed(s, "ordersx_seq"));
+	assert_false(session_settings_shadowed(s, "Orders"));
+}
+
+static void too_many_temporary_relations_are_unknown(void **state)
+{
+	struct session_settings *s = *state;
+	char name[16];
+
+	for (int i = 0; i < 256; i++) {
+		snprintf(name, sizeof name, "t%d", i);
+		session_settings_temporary_add(s, name, false);
+	}
+	assert_false(s->current->temporary);
+	session_settings_temporary_add(s, "one_more", false);
+	assert_true(s->current->temporary);
+}
+
 static void temporary_relations_go_with_a_rollback(void **state) /* S2 */
 {
 	struct session_settings *s = *state;
@@ -216,6 +273,9 @@ int main(void)
 		T(a_local_default_ends_with_the_transaction),
 		T(a_custom_setting_is_never_absent_again),
 		T(temporary_relations_go_with_a_rollback),
+		T(temporary_relations_live_as_their_transactions_say),
+		T(what_comes_with_a_temporary_relation_shadows_too),
+		T(too_many_temporary_relations_are_unknown),
 		T(an_unknown_savepoint_is_doubt),
 		T(too_many_settings_are_doubt_not_growth),
 	};

@@ -12,7 +12,11 @@
  * ends = read "SQL" rows N END [limit N] [SETTINGS...]      a dark read, in order = skipped REASON
  * | = dropped REASON = books observed N execution N continuation N discarded N open N = lost the
  * session is not observed any more = disagreements N A line "% settings" makes reads show the
- * settings that the session chose itself. */
+ * settings that the session chose itself.
+ *   @ function NAME KNOWLEDGE LANGUAGE BODY | @ procedure NAME LANGUAGE BODY | @ builtin NAME
+ * KNOWLEDGE
+ *   @ late view NAME        what the primary's catalogue says, before all else; KNOWLEDGE is
+ *                           volatile, stable or immutable */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,6 +40,7 @@ struct run {
 	struct observer *observer;
 	struct books books;
 	struct classifier *classifier;
+	struct catalogue *primary;
 	struct database_view view;
 	struct tape_session id;
 	char events[64][512];
@@ -432,9 +437,50 @@ static void open_session(struct run *r)
 	back(r, (char[]){"Z I"});
 }
 
+static enum function_knowledge knowledge(const char *word)
+{
+	return strcmp(word, "volatile") == 0 ? FUNCTION_VOLATILE
+	       : strcmp(word, "stable") == 0 ? FUNCTION_STABLE
+					     : FUNCTION_IMMUTABLE;
+}
+
+static void know(struct run *r, char *rest)
+{
+	char *kind = field(&rest, ' '), *name = field(&rest, ' ');
+
+	if (!r->primary)
+		r->primary = catalogue_new();
+	assert_non_null(r->primary);
+	if (strcmp(kind, "function") == 0) {
+		enum function_knowledge known = knowledge(field(&rest, ' '));
+		char *language = field(&rest, ' ');
+
+		assert_true(catalogue_add_function(r->primary, "public", name, known));
+		assert_true(catalogue_add_routine(r->primary, "public", name, language, rest));
+	} else if (strcmp(kind, "procedure") == 0) {
+		char *language = field(&rest, ' ');
+
+		assert_true(catalogue_add_routine(r->primary, "public", name, language, rest));
+	} else if (strcmp(kind, "builtin") == 0) {
+		assert_true(
+			catalogue_add_function(r->primary, "pg_catalog", name, knowledge(rest)));
+	} else {
+		assert_string_equal(kind, "late");
+		assert_true(catalogue_add_code(r->primary, CODE_LATE_RELATION, "public", rest));
+	}
+}
+
 static void run_line(struct run *r, char *line)
 {
 	line[strcspn(line, "\n")] = '\0';
+	if (line[0] == '@') {
+		know(r, line + 2);
+		return;
+	}
+	if (r->primary && !r->view.primary) {
+		catalogue_seal(r->primary);
+		r->view.primary = r->primary;
+	}
 	switch (line[0]) {
 	case 'F': front(r, line + 2); break;
 	case 'B': back(r, line + 2); break;
@@ -477,6 +523,7 @@ static void balance(struct run *r)
 	assert_int_equal(observer_frames_open(r->observer), 0);
 	observer_free(r->observer);
 	classifier_free(r->classifier);
+	catalogue_free(r->primary);
 }
 
 static void run_transcript(const char *path, enum cut cut, unsigned seed)

@@ -7,7 +7,6 @@ what became of it (tally.py):
                  one: it counts in the coverage
     also_NAME    lies outside that definition, and is expected to be compared too
     skip_REASON  must be skipped, for this reason
-    later_NAME   is skipped, though a closer look could tell that it needn't: only printed
 """
 
 import json
@@ -28,10 +27,6 @@ def cov(name, runs=1):
 
 def also(name, runs=1):
     return mark(f"also_{name}", runs)
-
-
-def later(name, runs=1):
-    return mark(f"later_{name}", runs)
 
 
 def skip(reason, runs=1):

@@ -2,7 +2,7 @@
 
 import psycopg2
 import psycopg2.extras
-from marks import account, also, cov, finish, later, skip
+from marks import account, also, cov, finish, skip
 
 REQUESTS = 10
 
@@ -165,15 +165,59 @@ def sql_prepare(c, number):
     c.commit()
 
 
+def other_temporaries(c, number):
+    """Temporary relations hold back the reads that could name them, no others."""
+    fetch(c, "create temporary table if not exists staging (id serial primary key, owner text)")
+    fetch(c, f"insert into staging (owner) values ('{number}')")
+    fetch(c, "create temporary view staged as select owner from staging")
+    c.commit()
+    fetch(c, point(cov("beside_temporary")), (number,))
+    fetch(c, f"select a.owner, sum(p.total) as {cov('joined_beside_temporary')} from account a "
+          f"join purchase p on p.account = a.id where a.id = {number} group by 1")
+    fetch(c, f"select id as {skip('temporary_relation')} from staging")
+    fetch(c, f"select owner as {skip('temporary_relation')} from staged")
+    fetch(c, f"select a.owner as {skip('temporary_relation')} from account a "
+          "join staging s on s.owner = a.owner")
+    c.rollback()
+    fetch(c, "alter table staging rename to purchase")
+    c.commit()
+    fetch(c, f"select count(*) as {skip('temporary_relation')} from purchase")
+    fetch(c, f"select count(*) as {cov('by_schema')} from public.purchase")
+    c.commit()
+    fetch(c, "drop table pg_temp.purchase cascade")
+    c.commit()
+    fetch(c, f"select count(*) as {cov('after_drop')} from purchase")
+    fetch(c, "savepoint made")
+    fetch(c, "create temporary table account (id int)")
+    fetch(c, "rollback to made")
+    c.commit()
+    fetch(c, point(cov("after_undone_temporary")), (number,))
+    c.commit()
+
+
+def code(c, number):
+    """DO, CALL and functions that the primary's catalogue shows to leave the session alone."""
+    for name, sql in (("function", "select noted(1)"), ("call", "call note()"),
+                      ("do", "do $$begin perform 1; end$$"), ("booking", f"select booked({number})"),
+                      ("do_booking", f"do $$begin perform booked({number}); end$$")):
+        fetch(c, point(cov(f"before_{name}")), (number,))
+        fetch(c, sql)
+        fetch(c, point(skip("transaction_tainted")), (number,))
+        c.commit()
+        fetch(c, point(cov(f"after_{name}")), (number,))
+        c.commit()
+
+
 def doubts(number):
     """What may have made temporary relations or changed settings, until DISCARD ALL."""
     c = psycopg2.connect(**account())
-    for name, sql in (("function", "select noted(1)"), ("call", "call note()"),
-                      ("do", "do $$begin perform 1; end$$"),
-                      ("temporary", "create temporary table staging (id int)")):
+    for name, sql in (("dynamic", "select dynamic()"),
+                      ("do_set", "do $$begin perform set_config('app.x', '1', false); end$$"),
+                      ("do_temporary", "do $$begin create temp table staging (id int); end$$")):
         fetch(c, sql)
         c.commit()
-        fetch(c, point(later(f"after_{name}")), (number,))
+        fetch(c, point(skip("temporary_relation")), (number,))
+        fetch(c, f"select {number} as {skip('session_unknown')}")
         c.commit()
         c.autocommit = True
         fetch(c, "discard all")
@@ -210,7 +254,8 @@ def main():
     for number in range(1, REQUESTS + 1):
         c = sessions[number % len(sessions)]
         for request in (autocommit_reads, reads_then_write, only_reads, savepoints, failed, isolation,
-                        cursors, copies, notices, temporary, sql_prepare, tenant, reset):
+                        cursors, copies, notices, temporary, other_temporaries, code, sql_prepare, tenant,
+                        reset):
             request(c, number)
         doubts(number)
     for c in sessions:

@@ -77,8 +77,23 @@ begin
 end
 $$;
 
--- neither does anything that a later read could see, but that can't be told from outside
+-- none leaves anything behind that a later read could see
 create function noted(id int) returns int volatile language sql as 'select id';
 create procedure note() language sql as 'select 1';
+create function booked(number int) returns int language plpgsql as $$
+declare
+	found_id bigint;
+begin
+	insert into ledger (account, note) values (number, 'booked') returning id into found_id;
+	update ledger set note = upper(note) where id = found_id;
+	if not found then
+		raise exception 'not booked';
+	end if;
+	perform noted(number);
+	return found_id;
+end
+$$;
+-- ... but of this nobody can tell
+create function dynamic() returns int language plpgsql as $$ begin execute 'select 1'; return 1; end $$;
 
 analyze;

@@ -16,7 +16,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-MARK = re.compile(r"\b(?:cov|also|skip|later)_\w+")
+MARK = re.compile(r"\b(?:cov|also|skip)_\w+")
 # These carry the text of a read, but do not run it.
 NOT_RUN = ("prepare", "deallocate", "declare", "explain")
 DIFFERENT = ("mismatch", "unverifiable", "candidate_failed", "ambiguous_order", "nondeterministic",
