@@ -99,7 +99,8 @@
 	X(SESSION_UNKNOWN, "session_unknown", "the session's start was not seen")                 \
 	X(DESYNC, "desync", "the session's messages could not be paired")                         \
 	X(OWN_READS, "own_reads", "a connection of pgumbra itself came back to it")               \
-	X(SESSION_LIMIT, "session_limit", "more sessions than the shadow keeps")
+	X(SESSION_LIMIT, "session_limit", "more sessions than the shadow keeps")                  \
+	X(SHED, "shed", "shadowing was shed to keep to shadow.latency_budget")
 
 /* What happened to sessions while they were observed: no part of the account, but what it is worth.
  * X(NAME, "name", "help") */

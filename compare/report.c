@@ -86,6 +86,7 @@ void report_free(struct report *r)
 		free(r->run[i].id);
 		free(r->run[i].version);
 	}
+	free(r->copied_ns);
 	free(r->shape);
 	free(r->run);
 	json_decref(r->shape_index);
@@ -482,7 +483,8 @@ static bool add_books_candidates(struct report *r, struct report_run *run, const
 static bool add_books(
 	struct report *r, struct report_run *run, const json_t *from, int64_t since_us)
 {
-	const json_t *frames = json_object_get(from, "frames");
+	const json_t *frames = json_object_get(from, "frames"),
+		     *relay = json_object_get(from, "relay");
 	json_t *shape;
 	size_t i;
 
@@ -496,8 +498,10 @@ static bool add_books(
 	run->on_tape = member_count(from, "on_tape");
 	run->frames_open = member_count(frames, "open");
 	run->closed = false;
+	r->sheds = add_counts(r->sheds, member_count(relay, "sheds"));
 	if (!add_object(r->unobserved, json_object_get(from, "unobserved")) ||
 		!add_object(r->events, json_object_get(from, "observer")) ||
+		!add_histogram(&r->copied_ns, json_object_get(relay, "copy_ns")) ||
 		!add_waived(r, json_object_get(from, "waivers")) ||
 		!add_errors(r, json_object_get(from, "errors")) ||
 		!add_books_candidates(r, run, json_object_get(from, "candidates")))

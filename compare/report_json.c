@@ -92,7 +92,8 @@ static json_t *books_json(const struct report *r)
 
 /* ---- shapes ---- */
 
-static json_t *quantile_ms(const struct histogram *h, double q)
+/* Of microseconds in milliseconds, of nanoseconds in microseconds. */
+static json_t *quantile_json(const struct histogram *h, double q)
 {
 	if (!h || h->total == 0)
 		return json_null();
@@ -100,13 +101,13 @@ static json_t *quantile_ms(const struct histogram *h, double q)
 	return json_real((double)histogram_quantile(h, q) / 1000);
 }
 
-static json_t *latency_json(const struct histogram *h)
+static json_t *quantiles_json(const struct histogram *h)
 {
 	json_t *out = json_object();
 
-	json_object_set_new(out, "p50", quantile_ms(h, 0.5));
-	json_object_set_new(out, "p95", quantile_ms(h, 0.95));
-	json_object_set_new(out, "p99", quantile_ms(h, 0.99));
+	json_object_set_new(out, "p50", quantile_json(h, 0.5));
+	json_object_set_new(out, "p95", quantile_json(h, 0.95));
+	json_object_set_new(out, "p99", quantile_json(h, 0.99));
 	json_object_set_new(out, "count", count(h ? h->total : 0));
 
 	return out;
@@ -120,8 +121,8 @@ static json_t *shape_json(const struct report_shape *s)
 
 	add_tally(outcomes, &s->tally);
 	tally_why(&s->tally, 3, why, sizeof why);
-	json_object_set_new(latency, "primary", latency_json(s->primary));
-	json_object_set_new(latency, "candidate", latency_json(s->candidate_us));
+	json_object_set_new(latency, "primary", quantiles_json(s->primary));
+	json_object_set_new(latency, "candidate", quantiles_json(s->candidate_us));
 	json_object_set_new(out, "shape", json_string(s->shape));
 	json_object_set_new(out, "normalized", json_string(s->normalized));
 	json_object_set_new(out, "candidate", json_string(s->candidate));
@@ -360,6 +361,17 @@ static json_t *input_json(const struct report *r)
 	return out;
 }
 
+/* What the relay measured of itself: microseconds of a turn of a relay thread. */
+static json_t *relay_json(const struct report *r)
+{
+	json_t *out = json_object();
+
+	json_object_set_new(out, "copy_us", quantiles_json(r->copied_ns));
+	json_object_set_new(out, "sheds", count(r->sheds));
+
+	return out;
+}
+
 static json_t *findings_json(const struct report *r)
 {
 	json_t *out = json_array(), *value;
@@ -400,7 +412,8 @@ bool report_json(struct report *r, struct buffer *out)
 	json_object_set_new(all, "errors", errors_json(r));
 	json_object_set_new(all, "observer", events_json(r));
 	json_object_set_new(all, "input", input_json(r));
-	ok = json_object_size(all) == 15 &&
+	json_object_set_new(all, "relay", relay_json(r));
+	ok = json_object_size(all) == 16 &&
 	     json_dump_callback(all, take, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
 	json_decref(all);
 	buffer_add(out, "\n", 1);

@@ -75,6 +75,8 @@ struct report {
 	size_t nruns, run_room;
 	json_t *run_index;
 	uint64_t relayed, observed, frames_execution, frames_continuation, frames_discarded;
+	struct histogram *copied_ns; /* owned; a measured turn of a relay thread; NULL: none */
+	uint64_t sheds;
 	uint64_t lost_records, over_limit; /* over_limit: shapes and discrepancies left out */
 	json_t *unobserved;		   /* reason -> count */
 	json_t *events;			   /* of sessions: name -> count */

@@ -159,6 +159,23 @@ static void events_text(struct buffer *b, const struct report *r)
 		buffer_printf(b, "\n");
 }
 
+/* What the relay measured of itself. */
+static void cost_text(struct buffer *b, const struct report *r)
+{
+	const struct histogram *h = r->copied_ns;
+	char n[32];
+
+	if (h)
+		buffer_printf(b,
+			"copying for the shadow took %.1f us of a relay thread's turn in the "
+			"median, %.1f us at 99%% (%s turns measured)\n",
+			(double)histogram_quantile(h, 0.5) / 1000,
+			(double)histogram_quantile(h, 0.99) / 1000, view_count(h->total, n));
+	if (r->sheds > 0)
+		buffer_printf(b, "shadowing was shed %s time%s to keep to shadow.latency_budget\n",
+			view_count(r->sheds, n), plural(r->sheds));
+}
+
 static void relay_text(struct buffer *b, const struct report *r)
 {
 	char relayed[32], observed[32], unobserved[32], tape[32];
@@ -218,6 +235,7 @@ static void books_text(struct buffer *b, const struct report *r)
 {
 	heading(b, "Books");
 	relay_text(b, r);
+	cost_text(b, r);
 	for (size_t i = 0; i < r->ncandidates; i++) {
 		const struct report_candidate *c = &r->candidate[i];
 		struct candidate_figures f;

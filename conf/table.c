@@ -137,8 +137,9 @@ static const struct setting_definition table[] = {
 		"rows of one result taken; past it the result is dropped(tape_rows)", NULL},
 	{"shadow", "max_sql_bytes", SETTING_SIZE, "64kB", 1 * KB, 1 * MB, "", RESTART, false, "",
 		"longer statements are skipped(too_long)", NULL},
-	{"shadow", "latency_budget", SETTING_DURATION, "0", 0, SEC, "", LIVE, true, "",
-		"time that copying may add before it is shed, 0: no limit", NULL},
+	{"shadow", "latency_budget", SETTING_DURATION, "5ms", 0, SEC, "", LIVE, false, "",
+		"copying in one turn of a relay thread (99%), or its mean wait for a core: past it "
+		"shadowing is shed until it is well again; 0: never", NULL},
 	{"shadow", "nice", SETTING_INTEGER, "10", 0, 19, "", RESTART, false, "niceness",
 		"of parsing, mirroring and comparing", NULL},
 

@@ -12,6 +12,7 @@
 #define PGUMBRA_PROXY_HANDOVER_H
 
 #include "compare/books.h"
+#include "proxy/tape.h"
 #include <stdatomic.h>
 
 enum {
@@ -32,6 +33,7 @@ struct shadow_page {
 		uint64_t relayed;
 		uint64_t unobserved[UNOBSERVED_COUNT]; /* relay's and shadow's together */
 		uint64_t number;		       /* of the record */
+		struct relay_cost cost;
 	} logged, told;
 	struct error_kinds errors; /* what books.errors counts */
 	uint64_t starts;	   /* shadow processes so far */

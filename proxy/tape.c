@@ -204,6 +204,34 @@ void tape_commit(struct tape *t, const struct relay_counters *counters)
 	atomic_store_explicit(&t->control->head, t->head, memory_order_release);
 }
 
+/* One writer: what it reads back is its own. */
+static void add(_Atomic uint64_t *to, uint64_t n)
+{
+	atomic_store_explicit(
+		to, atomic_load_explicit(to, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+void tape_count_cost(struct tape *t, uint64_t ns)
+{
+	add(&t->control->cost[histogram_bucket(ns)], 1);
+	add(&t->control->cost_sum_ns, ns);
+}
+
+void tape_read_costs(const struct tape_control *c, struct histogram *out)
+{
+	*out = (struct histogram){
+		.sum_us = atomic_load_explicit(&c->cost_sum_ns, memory_order_relaxed)};
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		out->count[i] = atomic_load_explicit(&c->cost[i], memory_order_relaxed);
+		out->total += out->count[i];
+	}
+}
+
+void tape_costs(const struct tape *t, struct histogram *out)
+{
+	tape_read_costs(t->control, out);
+}
+
 void tape_follow(struct tape *t)
 {
 	t->tail = current_tail(t);

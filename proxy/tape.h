@@ -16,6 +16,7 @@
 #ifndef PGUMBRA_PROXY_TAPE_H
 #define PGUMBRA_PROXY_TAPE_H
 
+#include "compare/evidence.h"
 #include "compare/outcome.h"
 #include "protocol/error.h"
 #include "protocol/span.h"
@@ -100,8 +101,15 @@ struct relay_counters {
 	uint64_t unobserved[UNOBSERVED_COUNT];
 	uint64_t sessions_opened, sessions_closed;
 	uint64_t bytes_front, bytes_back; /* relayed */
+	uint64_t sheds;			  /* how often latency_budget stopped the copying */
 	uint64_t epoch_taken_base; /* `taken` when the current epoch began: what earlier epochs put
 				      on the tape */
+};
+
+/* What the relay measured of itself. */
+struct relay_cost {
+	struct histogram copied_ns; /* of a measured turn of a relay thread; its sums are ns, too */
+	uint64_t sheds;
 };
 
 /* --- producer (relay thread) --- */
@@ -119,6 +127,10 @@ bool tape_put(struct tape *t, enum tape_kind kind, struct tape_session session, 
 	struct span a, struct span b);
 /* Makes records and counters visible. */
 void tape_commit(struct tape *t, const struct relay_counters *counters);
+/* What the producer measured: nanoseconds that it spent on the tape in one turn of its loop. */
+void tape_count_cost(struct tape *t, uint64_t ns);
+/* Any thread of the producer's process: the histogram of these, in nanoseconds. */
+void tape_costs(const struct tape *t, struct histogram *out);
 size_t tape_size(const struct tape *t);
 uint64_t tape_head(const struct tape *t); /* position of the next record; grows for ever */
 /* Looks where the consumer is. tape_put does so when it finds no room; the producer does it once
@@ -143,7 +155,8 @@ bool tape_reader_next(struct tape_reader *r, const struct tape_record **record,
 bool tape_reader_attached(struct tape_reader *r);
 void tape_reader_release(struct tape_reader *r); /* frees what was read so far for the producer */
 void tape_reader_counters(struct tape_reader *r, struct relay_counters *out);
-size_t tape_reader_backlog(const struct tape_reader *r); /* bytes not yet read */
+void tape_reader_costs(const struct tape_reader *r, struct histogram *out); /* as tape_costs */
+size_t tape_reader_backlog(const struct tape_reader *r);		    /* bytes not yet read */
 /* Counters of a dead epoch for a fresh consumer: how many taken frames of the previous epoch it
  * must book is relay_counters.epoch_taken_base minus what the books say was observed. */
 

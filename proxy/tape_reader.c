@@ -147,6 +147,11 @@ void tape_reader_counters(struct tape_reader *r, struct relay_counters *out)
 	*out = r->counters;
 }
 
+void tape_reader_costs(const struct tape_reader *r, struct histogram *out)
+{
+	tape_read_costs(r->control, out);
+}
+
 size_t tape_reader_backlog(const struct tape_reader *r)
 {
 	if (!r->attached)

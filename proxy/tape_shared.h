@@ -24,7 +24,11 @@ struct tape_control {
 	/* Seqlock over the counters: odd while they are being written. */
 	_Alignas(64) _Atomic uint64_t sequence;
 	_Atomic uint64_t counters[COUNTER_WORDS];
+	/* Each is right by itself; together they need not be of one moment. */
+	_Alignas(64) _Atomic uint64_t cost[HISTOGRAM_BUCKETS], cost_sum_ns;
 };
+
+void tape_read_costs(const struct tape_control *c, struct histogram *out);
 
 /* Written by the consumer. */
 struct tape_tail_page {

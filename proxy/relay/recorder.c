@@ -217,7 +217,7 @@ static bool keep_reported(struct recorder *r, struct span name, struct span valu
 static void authenticated(struct recorder *r)
 {
 	r->authenticated = true;
-	if (r->never || r->recording->epoch == 0 || r->recording->switched_off)
+	if (r->never || !is_recording(r->recording))
 		return;
 	if (r->early || r->front.middle)
 		return; /* taken from the first quiet moment on */
@@ -491,6 +491,14 @@ static void walk(struct recorder *r, struct way *w, struct span chunk)
 
 /* --- outside --- */
 
+static enum unobserved why_not(const struct recording *r)
+{
+	if (!r->tape || r->switched_off)
+		return UNOBSERVED_SHADOW_OFF;
+
+	return r->epoch == 0 ? UNOBSERVED_SHADOW_DOWN : UNOBSERVED_SHED;
+}
+
 bool recorder_init(struct recorder *r, struct recording *recording, struct tape_session id,
 	struct span startup, uint64_t peer_us)
 {
@@ -504,10 +512,8 @@ bool recorder_init(struct recorder *r, struct recording *recording, struct tape_
 	r->never = startup_wants_replication(startup) || startup_is_own(startup);
 	if (r->never)
 		r->why = startup_is_own(startup) ? UNOBSERVED_OWN_READS : UNOBSERVED_REPLICATION;
-	else if (!recording->tape || recording->switched_off)
-		r->why = UNOBSERVED_SHADOW_OFF;
-	else if (recording->epoch == 0)
-		r->why = UNOBSERVED_SHADOW_DOWN;
+	else if (!recording->tape || !is_recording(recording))
+		r->why = why_not(recording);
 	r->startup = malloc(startup.len ? startup.len : 1);
 	if (!r->startup)
 		return false;
@@ -552,13 +558,11 @@ void recorder_back(struct recorder *r, struct span chunk)
 
 void recorder_stop(struct recorder *r)
 {
-	const bool off = !r->recording->tape || r->recording->switched_off;
-
 	if (r->recording->epoch == 0)
 		r->announced = false;
 	if (r->never)
 		return;
-	recorder_enter_gap(r, off ? UNOBSERVED_SHADOW_OFF : UNOBSERVED_SHADOW_DOWN, 0);
+	recorder_enter_gap(r, why_not(r->recording), 0);
 }
 
 void recorder_announce(struct recorder *r)

@@ -32,6 +32,7 @@ struct recording {
 	uint64_t sample;   /* threshold of the coin: 0 never, 2^32 always */
 	uint32_t epoch;	   /* 0: no shadow process */
 	bool switched_off; /* by the operator, while a shadow process may run */
+	bool shed;	   /* for a while, by latency_budget */
 	size_t max_message_bytes, max_result_bytes;
 };
 
@@ -94,7 +95,7 @@ void recorder_close(struct recorder *r);
 void recorder_front(struct recorder *r, struct span chunk);
 void recorder_back(struct recorder *r, struct span chunk);
 
-/* The shadow process is gone, or shadowing was switched off or on again: recording says which. */
+/* The shadow process is gone, or shadowing was switched off or shed: recording says which. */
 void recorder_stop(struct recorder *r);
 /* A new epoch began: the session is announced again. */
 void recorder_announce(struct recorder *r);

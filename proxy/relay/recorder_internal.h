@@ -18,6 +18,12 @@ static inline void count_frames(struct recorder *r, uint32_t frames, bool taken)
 		c->unobserved[r->why] += frames;
 }
 
+/* May sessions be taken now? */
+static inline bool is_recording(const struct recording *r)
+{
+	return r->epoch != 0 && !r->switched_off && !r->shed;
+}
+
 /* --- recorder_tape.c --- */
 /* R3. False when it does not fit. */
 bool recorder_put(struct recorder *r, enum tape_kind kind, struct span a, struct span b);

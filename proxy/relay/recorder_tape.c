@@ -1,5 +1,9 @@
 #include "proxy/relay/recorder_internal.h"
 #include <assert.h>
+#ifdef PGUMBRA_TEST_HOOKS
+#include <stdlib.h>
+#include <unistd.h>
+#endif
 
 /* Bytes of the session in the ring, at most: what was put before the mark counts until all of it
  * was read. */
@@ -14,11 +18,27 @@ static size_t share_held(struct recorder *r)
 	return r->share_old + r->share_new;
 }
 
+#ifdef PGUMBRA_TEST_HOOKS
+/* Copying that takes so many microseconds more. */
+static void copy_slowly(void)
+{
+	const char *text = getenv("PGUMBRA_TEST_SLOW_COPY_US");
+
+	if (text)
+		usleep((useconds_t)atoi(text));
+}
+#else
+static void copy_slowly(void)
+{
+}
+#endif
+
 bool recorder_put(struct recorder *r, enum tape_kind kind, struct span a, struct span b)
 {
 	struct recording *to = r->recording;
 	const size_t size = sizeof(struct tape_record) + a.len + b.len + 8;
 
+	copy_slowly();
 	if (share_held(r) + size > tape_size(to->tape) / 8 ||
 		!tape_put(to->tape, kind, r->id, to->now_us, a, b))
 		return false;
@@ -90,7 +110,7 @@ void recorder_try_resume(struct recorder *r)
 	const struct recording *from = r->recording;
 	struct tape_resume resume = {.flags = r->gap, .reported_len = (uint32_t)r->reported_len};
 
-	if (r->never || from->epoch == 0 || from->switched_off || !recorder_quiet(r) ||
+	if (r->never || !is_recording(from) || !recorder_quiet(r) ||
 		tape_used(from->tape) >= tape_size(from->tape) / 2)
 		return;
 	if (!r->announced && !recorder_put_open(r, true))

@@ -39,6 +39,14 @@ static void on_epoch(uint32_t epoch, void *arg)
 	relay_wake_all(r);
 }
 
+static void on_shed(bool shed, void *arg)
+{
+	struct relay *r = arg;
+
+	atomic_store(&r->shared.shed, shed);
+	relay_wake_all(r);
+}
+
 void relay_enter_phase(struct relay *r, enum relay_phase phase)
 {
 	atomic_store(&r->shared.phase, phase);
@@ -197,6 +205,7 @@ static void read_settings(struct relay *r)
 	relay_read_live(r);
 	r->enabled = config_bool(c, "shadow", NULL, "enabled");
 	atomic_store(&s->switched_off, false);
+	atomic_store(&s->shed, false);
 }
 
 static bool make_threads(struct relay *r, struct error *error)
@@ -272,6 +281,11 @@ static bool start_all(struct relay *r, struct error *error)
 			    r->origin->may_shadow, on_epoch, r, error))
 			return false;
 		r->supervised = true;
+		r->shedding = shedding_new(r->base, r->thread, r->threads,
+			(uint64_t)config_integer(r->config, "shadow", NULL, "latency_budget"),
+			on_shed, r);
+		if (!r->shedding)
+			return error_set(error, "out of memory");
 	}
 
 	return start_primary(r, error) && start_threads(r, error) && relay_settle(r, error);
@@ -298,6 +312,7 @@ static void stop_all(struct relay *r)
 		pthread_join(r->thread[i].thread, NULL);
 	if (r->supervised)
 		supervisor_release(&r->supervisor, r->in_haste ? STOP_SHADOW_MS : DRAIN_SHADOW_MS);
+	shedding_free(r->shedding);
 	if (r->started > 0)
 		tell_counters(r);
 	auth_free(r->shared.auth); /* while the threads can still be given its answers */

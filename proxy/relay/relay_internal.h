@@ -8,6 +8,7 @@
 #include "proxy/relay/monitor.h"
 #include "proxy/relay/relay.h"
 #include "proxy/relay/resolver.h"
+#include "proxy/relay/shedding.h"
 #include "proxy/relay/supervisor.h"
 #include "proxy/relay/takeover.h"
 #include "proxy/relay/thread.h"
@@ -27,6 +28,7 @@ struct relay {
 	unsigned threads, made, started, done;
 	bool enabled, supervised, in_haste;
 	struct supervisor supervisor;
+	struct shedding *shedding; /* owned; NULL: shadowing is off, or not begun */
 	struct resolver resolver;
 	struct monitor monitor;
 	struct event *signal_term, *signal_int, *signal_hup, *drain_over, *thread_done;

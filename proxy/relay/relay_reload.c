@@ -75,6 +75,9 @@ void relay_read_live(struct relay *r)
 	atomic_store(&r->shared.login_timeout_ms,
 		(uint32_t)(config_integer(c, "pgumbra", NULL, "login_timeout") / 1000));
 	r->drain_us = (uint64_t)config_integer(c, "pgumbra", NULL, "drain_timeout");
+	if (r->shedding)
+		shedding_set_budget(
+			r->shedding, (uint64_t)config_integer(c, "shadow", NULL, "latency_budget"));
 	if (log_level_from_name(config_text(c, "pgumbra", NULL, "log_level"), &level))
 		log_set_level(level);
 }

@@ -183,18 +183,40 @@ void session_phase_changed(struct session *s)
 	}
 }
 
-void session_record(struct session *s, const struct end *from, struct span bytes)
+/* What the clients that are served later in this turn wait for because of the tape. */
+static void walk_measured(struct session *s, const struct end *from, struct span bytes)
+{
+	const uint64_t began_ns = relay_thread_clock_ns();
+
+	if (from == &s->client)
+		recorder_front(&s->recorder, bytes);
+	else
+		recorder_back(&s->recorder, bytes);
+	s->thread->copied_ns += relay_thread_clock_ns() - began_ns;
+}
+
+static void walk(struct session *s, const struct end *from, struct span bytes)
 {
 	struct relay_counters *c = &s->thread->recording.counters;
 
 	relay_thread_now(s->thread);
-	if (from == &s->client) {
+	if (from == &s->client)
 		c->bytes_front += bytes.len;
+	else
+		c->bytes_back += bytes.len;
+	if (s->thread->measuring)
+		walk_measured(s, from, bytes);
+	else if (from == &s->client)
 		recorder_front(&s->recorder, bytes);
+	else
+		recorder_back(&s->recorder, bytes);
+}
+
+void session_record(struct session *s, const struct end *from, struct span bytes)
+{
+	walk(s, from, bytes);
+	if (from == &s->client)
 		return;
-	}
-	c->bytes_back += bytes.len;
-	recorder_back(&s->recorder, bytes);
 	if (s->recorder.backend_pid != 0 && s->route == NO_ROUTE)
 		connect_note_key(s);
 	if (s->login_timer && s->recorder.authenticated) {

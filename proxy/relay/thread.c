@@ -16,15 +16,23 @@ enum {
 	ACCEPT_PAUSE_MS = 100, /* after a lack of descriptors or memory */
 	SLOTS_AT_FIRST = 64,
 	TELL_EVERY_US = 5000000,
+	TURNS_PER_MEASURED = 16, /* two looks at the clock per chunk of these */
+	MEASURE_AFTER_US = 50000,
 };
 
-uint64_t relay_thread_now(struct relay_thread *t)
+uint64_t relay_thread_clock_ns(void)
 {
 	struct timespec now;
 
+	clock_gettime(CLOCK_MONOTONIC, &now);
+
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t relay_thread_now(struct relay_thread *t)
+{
 	if (t->recording.now_us == 0) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		t->recording.now_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+		t->recording.now_us = relay_thread_clock_ns() / 1000;
 		if (t->tape)
 			tape_follow(t->tape);
 	}
@@ -244,14 +252,18 @@ static void follow_epoch(struct relay_thread *t)
 		for_each_session(t, announce);
 }
 
-static void follow_switch(struct relay_thread *t)
+static void follow_switches(struct relay_thread *t)
 {
-	const bool off = atomic_load(&t->shared->switched_off);
+	struct recording *r = &t->recording;
+	const bool off = atomic_load(&t->shared->switched_off),
+		   shed = atomic_load(&t->shared->shed);
 
-	if (off == t->recording.switched_off)
+	if (off == r->switched_off && shed == r->shed)
 		return;
-	t->recording.switched_off = off;
-	if (off)
+	r->counters.sheds += shed && !r->shed;
+	r->switched_off = off;
+	r->shed = shed;
+	if (off || shed)
 		for_each_session(t, stop_recording);
 }
 
@@ -349,7 +361,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	relay_thread_now(t);
 	follow_tls(t);
 	follow_epoch(t);
-	follow_switch(t);
+	follow_switches(t);
 	follow_phase(t);
 	take_answers(t, true);
 }
@@ -363,20 +375,34 @@ void relay_thread_wake(const struct relay_thread *t)
 
 /* --- life --- */
 
+/* now_us: of the turn before. Slow turns are few, and are measured all the same. */
+static bool is_measured(struct relay_thread *t)
+{
+	return ++t->turns % TURNS_PER_MEASURED == 0 ||
+	       t->recording.now_us - t->measured_us >= MEASURE_AFTER_US;
+}
+
 static void *run(void *arg)
 {
 	struct relay_thread *t = arg;
 	const uint64_t one = 1;
 
+	atomic_store(&t->tid, gettid());
 	follow_tls(t);
 	follow_epoch(t);
-	follow_switch(t);
+	follow_switches(t);
 	follow_phase(t);
 	while (t->phase == RELAY_RUNNING || t->used > 0) {
+		t->measuring = t->tape && is_measured(t);
 		t->recording.now_us = 0;
+		t->copied_ns = 0;
 		event_base_loop(t->base, EVLOOP_ONCE);
 		if (t->tape)
 			tape_commit(t->tape, &t->recording.counters);
+		if (t->copied_ns > 0) {
+			tape_count_cost(t->tape, t->copied_ns);
+			t->measured_us = t->recording.now_us;
+		}
 		reap(t);
 	}
 	(void)!write(t->shared->done_fd, &one, sizeof one);

@@ -46,6 +46,7 @@ struct relay_shared {
 	atomic_uint phase;	      /* enum relay_phase */
 	atomic_uint epoch;	      /* of the shadow process; 0: none */
 	atomic_bool switched_off;     /* shadowing, by the operator */
+	atomic_bool shed;	      /* shadowing, by latency_budget */
 	atomic_uint sessions, connections;
 };
 
@@ -71,6 +72,11 @@ struct relay_thread {
 	_Atomic(struct relay_tls *) next_tls;
 	_Atomic(struct auth_lookup *) looked_up; /* owned: answers that wait */
 	uint8_t *chunk;				 /* CHUNK_BYTES, for every read */
+
+	atomic_int tid;			 /* of the kernel; 0 before it runs */
+	uint32_t turns;			 /* of the loop */
+	bool measuring;			 /* what this turn spends on the tape */
+	uint64_t copied_ns, measured_us; /* the latter: when the last such turn began */
 
 	struct session **slot; /* owned sessions; NULL where free */
 	uint32_t *generation;
@@ -104,6 +110,8 @@ void relay_thread_looked_up(struct auth_lookup *l);
 /* --- for sessions, in this thread --- */
 /* Microseconds, read once per turn of the loop. */
 uint64_t relay_thread_now(struct relay_thread *t);
+/* CLOCK_MONOTONIC, nanoseconds: for turns that are measured. */
+uint64_t relay_thread_clock_ns(void);
 /* A free slot; false when out of memory. */
 bool relay_thread_enter(struct relay_thread *t, struct session *s, struct tape_session *id);
 void relay_thread_leave(struct relay_thread *t, struct tape_session id);

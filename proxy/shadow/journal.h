@@ -18,6 +18,7 @@
 #include "compare/evidence.h"
 #include "proxy/shadow/dark_read.h"
 #include "proxy/shadow/waivers.h"
+#include "proxy/tape.h"
 
 enum values_form { VALUES_HASHED, VALUES_FULL, VALUES_NONE };
 
@@ -100,6 +101,7 @@ struct journal_books {
 	uint64_t on_tape, frames_open;	       /* gauges */
 	const struct waivers *waivers;	       /* whose counters stand in delta; may be NULL */
 	const struct error_kinds *errors;      /* what delta->errors counts; may be NULL */
+	const struct relay_cost *cost;	       /* delta; NULL: not measured */
 	const struct shape_delta *shapes;
 	size_t nshapes;
 	uint64_t number; /* of the record within its run, from 1 */

@@ -485,6 +485,19 @@ static json_t *unobserved_record(const uint64_t count[UNOBSERVED_COUNT])
 	return out;
 }
 
+/* "copy_ns" has the form of the shapes' histograms, in nanoseconds. */
+static json_t *relay_record(const struct relay_cost *cost)
+{
+	json_t *out = json_object();
+
+	if (!cost)
+		return out;
+	set_object(out, "copy_ns", histogram_record(&cost->copied_ns));
+	set_count(out, "sheds", cost->sheds);
+
+	return out;
+}
+
 static json_t *frames_record(const struct journal_books *b)
 {
 	json_t *out = json_object();
@@ -557,6 +570,7 @@ json_t *journal_record_books(const char *run, const struct journal_books *b, uin
 	set_object(record, "unobserved", unobserved_record(b->unobserved));
 	json_object_set_new(record, "frames", frames_record(b));
 	set_object(record, "observer", events_record(b->delta->events));
+	set_object(record, "relay", relay_record(b->cost));
 	json_object_set_new(record, "on_tape", json_integer((json_int_t)b->on_tape));
 	set_count(record, "lost_records", lost);
 	for (size_t i = 0; i < b->ncandidates; i++)

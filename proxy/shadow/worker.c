@@ -121,6 +121,7 @@ static void sum_counters(struct worker *w, struct relay_counters *sum)
 		sum->relayed += c.relayed;
 		sum->taken += c.taken;
 		sum->epoch_taken_base += c.epoch_taken_base;
+		sum->sheds += c.sheds;
 		for (unsigned r = 0; r < UNOBSERVED_COUNT; r++)
 			sum->unobserved[r] += c.unobserved[r];
 	}
@@ -165,9 +166,28 @@ static void settle_books(struct worker *w)
 	}
 }
 
+/* What the relay measured of itself by now, and in *delta since the last record. */
+static void take_cost(struct worker *w, uint64_t sheds, struct relay_cost *delta)
+{
+	const struct relay_cost *before = &w->page->logged.cost;
+	struct relay_cost *now = &w->page->told.cost;
+	struct histogram of_one;
+
+	*now = (struct relay_cost){.sheds = sheds};
+	for (unsigned i = 0; i < w->ntapes; i++) {
+		tape_reader_costs(w->tapes[i], &of_one);
+		histogram_merge(&now->copied_ns, &of_one);
+	}
+	delta->sheds = now->sheds - before->sheds;
+	delta->copied_ns.total = now->copied_ns.total - before->copied_ns.total;
+	delta->copied_ns.sum_us = now->copied_ns.sum_us - before->copied_ns.sum_us;
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		delta->copied_ns.count[i] = now->copied_ns.count[i] - before->copied_ns.count[i];
+}
+
 /* The books of now, and in *j what changed since the last record. */
-static void take_books(
-	struct worker *w, struct journal_books *j, struct books *delta, uint64_t *pending)
+static void take_books(struct worker *w, struct journal_books *j, struct books *delta,
+	uint64_t *pending, struct relay_cost *cost)
 {
 	const struct told_books *logged = &w->page->logged;
 	struct told_books *told = &w->page->told;
@@ -184,7 +204,9 @@ static void take_books(
 	}
 	for (size_t i = 0; i < w->ncandidates; i++)
 		pending[i] = books_pending(&told->books.candidate[i]);
+	take_cost(w, c.sheds, cost);
 	j->delta = delta;
+	j->cost = cost;
 	j->pending = pending;
 	j->relayed = told->relayed - logged->relayed;
 	j->number = told->number;
@@ -200,9 +222,10 @@ static void tell_books(struct worker *w, bool final)
 		.errors = &w->page->errors,
 		.final = final};
 	uint64_t pending[BOOKS_MAX_CANDIDATES];
+	struct relay_cost cost;
 	struct books delta;
 
-	take_books(w, &j, &delta, pending);
+	take_books(w, &j, &delta, pending, &cost);
 	j.shapes = shapes_deltas(w->shapes, &j.nshapes);
 	if (!journal_books(w->journal, &j))
 		return; /* said with the next one */

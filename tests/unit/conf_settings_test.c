@@ -264,9 +264,9 @@ static void what_this_version_lacks_is_refused_by_name(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_true(set(f, "shadow.latency_budget=0"));
-	assert_false(set(f, "shadow.latency_budget=1ms"));
-	expect_message(f, 0, "[shadow] latency_budget", "does not have it yet");
+	assert_true(set(f, "shadow.shape_rate=0"));
+	assert_false(set(f, "shadow.shape_rate=1"));
+	expect_message(f, 0, "[shadow] shape_rate", "does not have it yet");
 	assert_false(set(f, "candidate.a.fence=heartbeat"));
 	expect_message(f, 1, "[candidate a] fence = heartbeat", "does not have it yet");
 	assert_true(set(f, "candidate.a.fence=none"));
