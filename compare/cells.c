@@ -173,7 +173,8 @@ enum cell_order cell_compare_key(uint32_t type, uint16_t format, struct span a, 
 	case TYPE_INTERVAL_ARRAY: return CELL_UNSURE;
 	default:
 		/* citext and its like; enums and other user types are decided by their bytes */
-		if (type >= TYPE_FIRST_USER && (same_but_for_case(a, b) || compound(format, a)))
+		if (type >= TYPE_FIRST_USER &&
+			(same_but_for_case(a, b) || compound(format, a) || compound(format, b)))
 			return CELL_UNSURE;
 	}
 
