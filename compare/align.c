@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum {
-	LEADING_COLUMNS = 4, /* tried as keys, one by one */
+	LEADING_COLUMNS = 4, /* tried as keys, alone and two together */
 	SIMILAR_LIMIT = 250, /* rows a side that are compared with each other, cell by cell */
 	HINTED_LIMIT = 32,   /* rows a side for which alike cells count too */
 	CELLS_LIMIT = 64,    /* leading columns looked at */
@@ -151,6 +151,42 @@ static enum key_use find_key(const struct row_set *primary, const struct row_set
 	return use;
 }
 
+/* Do as many of the differing rows meet as can? */
+static bool pairs_all(const struct row_difference *d, const struct key *key)
+{
+	size_t fewer = d->missing.count < d->extra.count ? d->missing.count : d->extra.count;
+	struct keyed_set a = {0}, b = {0};
+	bool all = keyed_load(&d->missing, key, &a) && keyed_load(&d->extra, key, &b) &&
+		   meet(&a, &b, NULL) == fewer;
+
+	free(a.at);
+	free(b.at);
+
+	return all;
+}
+
+/* Two leading columns may be a key together (an order and its line). They are unique by chance
+ * more easily than one, so they must explain every differing row. */
+static enum key_use find_pair(const struct row_set *primary, const struct row_set *candidate,
+	const struct row_difference *d, unsigned ncolumns, struct key *key)
+{
+	uint16_t n = ncolumns < LEADING_COLUMNS ? (uint16_t)ncolumns : LEADING_COLUMNS;
+	enum key_use use = KEY_UNFIT;
+
+	for (uint16_t i = 0; i < n && use != KEY_NO_MEMORY; i++) {
+		for (uint16_t k = i + 1; k < n; k++) {
+			*key = (struct key){.n = 2, .column = {i, k}};
+			if (!pairs_all(d, key))
+				continue;
+			use = judge_key(key, primary, candidate);
+			if (use != KEY_UNFIT)
+				return use;
+		}
+	}
+
+	return use;
+}
+
 static void make_pair(struct row_difference *d, size_t missing, size_t extra)
 {
 	d->missing.row[missing].partner = extra;
@@ -231,6 +267,7 @@ bool row_difference_align(struct row_difference *d, const struct row_set *primar
 	struct span first = {0};
 	struct reader values;
 	uint16_t ncolumns = 0;
+	enum key_use use;
 	struct key key;
 
 	*cut = false;
@@ -243,7 +280,10 @@ bool row_difference_align(struct row_difference *d, const struct row_set *primar
 	first = d->missing.row[0].body;
 	if (!parse_data_row(first, &ncolumns, &values))
 		return true;
-	switch (find_key(primary, candidate, ncolumns, order, &key)) {
+	use = find_key(primary, candidate, ncolumns, order, &key);
+	if (use == KEY_UNFIT)
+		use = find_pair(primary, candidate, d, ncolumns, &key);
+	switch (use) {
 	case KEY_NO_MEMORY: return false;
 	case KEY_FIT: return pair_by_key(d, &key);
 	case KEY_UNFIT: break;

@@ -67,7 +67,26 @@ static const struct built {
 	enum type_build build;
 	uint32_t inner;
 } built_in[] = {
-	/* pg_type.dat, pg_range.dat: those that hold values with widenings */
+	/* pg_type.dat, pg_range.dat */
+	{143, TYPE_ARRAY, 142}, /* xml */
+	{1000, TYPE_ARRAY, 16}, /* bool */
+	{1002, TYPE_ARRAY, 18}, /* "char" */
+	{1003, TYPE_ARRAY, TYPE_NAME},
+	{1005, TYPE_ARRAY, 21}, /* int2 */
+	{1007, TYPE_ARRAY, 23}, /* int4 */
+	{1009, TYPE_ARRAY, TYPE_TEXT},
+	{1015, TYPE_ARRAY, TYPE_VARCHAR},
+	{1016, TYPE_ARRAY, 20},	  /* int8 */
+	{1182, TYPE_ARRAY, 1082}, /* date */
+	{1270, TYPE_ARRAY, TYPE_TIMETZ},
+	{1561, TYPE_ARRAY, 1560}, /* bit */
+	{1563, TYPE_ARRAY, 1562}, /* varbit */
+	{3904, TYPE_RANGE, 23},	  /* int4range */
+	{3912, TYPE_RANGE, 1082}, /* daterange */
+	{3926, TYPE_RANGE, 20},	  /* int8range */
+	{4451, TYPE_MULTIRANGE, 3904},
+	{4535, TYPE_MULTIRANGE, 3912},
+	{4536, TYPE_MULTIRANGE, 3926},
 	{199, TYPE_ARRAY, TYPE_JSON},
 	{TYPE_CIDR_ARRAY, TYPE_ARRAY, TYPE_CIDR},
 	{TYPE_BYTEA_ARRAY, TYPE_ARRAY, TYPE_BYTEA},
@@ -95,7 +114,7 @@ static const struct built {
 	{TYPE_RECORD_ARRAY, TYPE_ARRAY, TYPE_RECORD},
 };
 
-static enum type_build build_of(uint32_t type, const struct type_names *names, uint32_t *inner)
+enum type_build type_build_of(uint32_t type, const struct type_names *names, uint32_t *inner)
 {
 	*inner = 0;
 	for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++)
@@ -131,7 +150,8 @@ static bool type_widened(
 {
 	uint32_t inner;
 
-	switch (build_of(type, rules->names, &inner)) {
+	switch (type_build_of(type, rules->names, &inner)) {
+	case TYPE_ENUM:
 	case TYPE_SIMPLE: return value_widened(type, rules->values);
 	case TYPE_COMPOSITE: return format == 1;
 	default: return depth < DEPTH_LIMIT && type_widened(inner, format, rules, depth + 1);
@@ -299,7 +319,8 @@ static bool binary_parts(struct place at, uint32_t type, struct span v)
 
 	if (type == TYPE_ANYARRAY)
 		return binary_array(at, v);
-	switch (build_of(type, at.rules->names, &inner)) {
+	switch (type_build_of(type, at.rules->names, &inner)) {
+	case TYPE_ENUM: return false;
 	case TYPE_SIMPLE: return binary_guess(at, type, v);
 	case TYPE_ARRAY: return binary_array(at, v);
 	case TYPE_DOMAIN: return add_value(deeper(at), inner, v);
@@ -450,7 +471,7 @@ static bool text_multirange(struct place at, uint32_t range, struct span v)
 	struct text t = {v.data, v.data + v.len};
 	uint32_t inner;
 
-	if (build_of(range, at.rules->names, &inner) != TYPE_RANGE || !take(&t, '{'))
+	if (type_build_of(range, at.rules->names, &inner) != TYPE_RANGE || !take(&t, '{'))
 		return false;
 	buffer_add_u8(&at.form->bytes, 'M');
 	if (!next_is(&t, '}')) {
@@ -477,12 +498,13 @@ static bool text_parts(struct place at, uint32_t type, struct span v)
 
 	if (!at.rules->values || !type_widened(type, 0, at.rules, 0))
 		return false;
-	switch (build_of(type, at.rules->names, &inner)) {
+	switch (type_build_of(type, at.rules->names, &inner)) {
 	case TYPE_ARRAY: return text_array(at, inner, v);
 	case TYPE_DOMAIN: return add_value(deeper(at), inner, v);
 	case TYPE_RANGE: return text_one_range(at, inner, v);
 	case TYPE_MULTIRANGE: return text_multirange(at, inner, v);
 	case TYPE_COMPOSITE: /* text does not say its fields' types */
+	case TYPE_ENUM:
 	case TYPE_SIMPLE: break;
 	}
 

@@ -31,6 +31,8 @@ void form_release(struct form *f);
 void form_clear(struct form *f); /* keeps the memory */
 bool form_failed(const struct form *f);
 
+/* How values of a type are built, those of the system's own types too that hold others. */
+enum type_build type_build_of(uint32_t type, const struct type_names *names, uint32_t *inner);
 /* Some column is binary and may carry oids that belong to one server. */
 bool canonical_needed(const struct result *r);
 /* Some column holds values that a widening is for. */

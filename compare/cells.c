@@ -13,7 +13,7 @@ bool cell_type_is_text(uint32_t type)
 
 /* ---- numbers ---- */
 
-static bool numeric_same_value(uint16_t format, struct span a, struct span b)
+bool numeric_same_value(uint16_t format, struct span a, struct span b)
 {
 	struct binary_numeric m, n;
 
@@ -25,18 +25,6 @@ static bool numeric_same_value(uint16_t format, struct span a, struct span b)
 		return false;
 
 	return m.ndigits == 0 || (m.weight == n.weight && span_equal(m.digits, n.digits));
-}
-
-static bool float_close(uint32_t type, uint16_t format, struct span a, struct span b)
-{
-	double limit = type == TYPE_FLOAT4 ? 1e-6 : 1e-14, x, y;
-
-	if (!scalar_double(type, format, a, &x) || !scalar_double(type, format, b, &y))
-		return false;
-	if (!isfinite(x) || !isfinite(y))
-		return false;
-
-	return fabs(x - y) <= limit * fmax(fabs(x), fabs(y));
 }
 
 static bool float_same_value(uint32_t type, uint16_t format, struct span a, struct span b)
@@ -51,7 +39,7 @@ static bool float_same_value(uint32_t type, uint16_t format, struct span a, stru
 
 /* ---- text ---- */
 
-static bool same_but_for_case(struct span a, struct span b)
+bool same_but_for_case(struct span a, struct span b)
 {
 	if (a.len != b.len)
 		return false;
@@ -62,51 +50,9 @@ static bool same_but_for_case(struct span a, struct span b)
 	return true;
 }
 
-static const char *text_hint(struct span a, struct span b)
-{
-	size_t shorter = a.len < b.len ? a.len : b.len;
-
-	if (span_equal(blanks_trimmed(a), blanks_trimmed(b)))
-		return "padding";
-	if (same_but_for_case(a, b))
-		return "case";
-	if (shorter > 0 && a.len != b.len && memcmp(a.data, b.data, shorter) == 0)
-		return "truncated";
-
-	return "";
-}
-
-/* ---- time ---- */
-
-/* A whole number of quarter hours, up to 26 hours: the farthest that two time zones lie apart. */
-static bool zone_apart(int64_t a, int64_t b)
-{
-	const int64_t quarter = 15 * 60 * INT64_C(1000000);
-	int64_t apart;
-
-	if (__builtin_sub_overflow(a, b, &apart) || apart == INT64_MIN)
-		return false;
-	apart = apart < 0 ? -apart : apart;
-
-	return apart > 0 && apart % quarter == 0 && apart <= 26 * 4 * quarter;
-}
-
-static bool other_time_zone(uint16_t format, struct span a, struct span b)
-{
-	int64_t local_a, local_b, at_a, at_b;
-
-	if (format == FORMAT_BINARY)
-		return scalar_binary_time(a, &at_a) && scalar_binary_time(b, &at_b) &&
-		       zone_apart(at_a, at_b);
-	if (!scalar_text_time(a, &local_a, &at_a) || !scalar_text_time(b, &local_b, &at_b))
-		return false;
-
-	return at_a == at_b || zone_apart(at_a, at_b);
-}
-
 /* ---- json ---- */
 
-static struct span json_text(uint32_t type, uint16_t format, struct span s)
+struct span json_text(uint32_t type, uint16_t format, struct span s)
 {
 	/* jsonb_send: a version byte first */
 	return type == TYPE_JSONB && format == FORMAT_BINARY && s.len > 0
@@ -114,29 +60,9 @@ static struct span json_text(uint32_t type, uint16_t format, struct span s)
 		       : s;
 }
 
-static bool same_json(uint32_t type, uint16_t format, struct span a, struct span b)
+bool same_json(uint32_t type, uint16_t format, struct span a, struct span b)
 {
 	return json_same_value(json_text(type, format, a), json_text(type, format, b));
-}
-
-const char *cell_hint(uint32_t type, uint16_t format, struct span a, struct span b)
-{
-	if (!a.data || !b.data)
-		return (a.data != b.data) && a.len == 0 && b.len == 0 ? "null_vs_empty" : "";
-	switch (type) {
-	case TYPE_NUMERIC: return numeric_same_value(format, a, b) ? "numeric_scale" : "";
-	case TYPE_FLOAT4:
-	case TYPE_FLOAT8: return float_close(type, format, a, b) ? "float_ulp" : "";
-	case TYPE_TIMESTAMP:
-	case TYPE_TIMESTAMPTZ: return other_time_zone(format, a, b) ? "time_zone" : "";
-	case TYPE_JSON:
-	case TYPE_JSONB: return same_json(type, format, a, b) ? "json_text" : "";
-	default: break;
-	}
-	if (cell_type_is_text(type) || type == 0 || type >= TYPE_FIRST_USER)
-		return text_hint(a, b);
-
-	return "";
 }
 
 /* Arrays and records in binary begin with a small number, labels and texts never with a zero. */

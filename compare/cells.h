@@ -43,8 +43,13 @@ enum {
 	TYPE_FIRST_USER = 16384, /* FirstNormalObjectId: assigned per cluster from here on */
 };
 
-/* A likely cause of the difference, or "". The strings are those of the log's `hint`. */
+/* A likely cause of the difference, or "". The strings are those of the log's `hint`. (hints.c) */
 const char *cell_hint(uint32_t type, uint16_t format, struct span a, struct span b);
+
+bool numeric_same_value(uint16_t format, struct span a, struct span b);
+bool same_but_for_case(struct span a, struct span b);
+bool same_json(uint32_t type, uint16_t format, struct span a, struct span b);
+struct span json_text(uint32_t type, uint16_t format, struct span s);
 
 /* Do they sort as equals? UNSURE where the type's equality is not known here. */
 enum cell_order { CELL_SAME, CELL_OTHER, CELL_UNSURE };

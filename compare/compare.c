@@ -19,11 +19,10 @@
 #include "compare/canonical.h"
 #include "compare/cells.h"
 #include "compare/diff.h"
+#include "compare/hints.h"
 #include "compare/rows.h"
 #include <stdio.h>
 #include <string.h>
-
-enum { HINT_ROWS = 32 }; /* changed rows that are looked at for a hint */
 
 static const char *const class_names[] = {
 	[CLASS_NONE] = "",
@@ -257,7 +256,7 @@ static bool compare_columns(const struct result *p, const struct result *c,
 	bool unknown = false;
 
 	if (p_count >= 0 && c_count >= 0 && p_count != c_count)
-		return differs(out, CLASS_COLUMNS, "count");
+		return differs(out, CLASS_COLUMNS, column_names_hint(p, c));
 	if (!p->described || !c->described)
 		return true;
 	for (unsigned i = 0; i < p->ncolumns; i++) {
@@ -266,6 +265,8 @@ static bool compare_columns(const struct result *p, const struct result *c,
 					   : column_difference(&p->columns[i], &c->columns[i],
 						     rules, &unknown, &out->widened);
 
+		if (hint && strcmp(hint, "name") == 0)
+			hint = column_names_hint(p, c);
 		if (hint)
 			return differs(out, CLASS_COLUMNS, hint);
 	}
@@ -425,37 +426,6 @@ static bool tie_at_the_cut(const struct order_rule *order, const struct result *
 	return order->offset && share_key_of(order, shape, d, p->row[0].body, c->row[0].body);
 }
 
-/* The one cause that all looked-at cells have in common, or "". */
-static const char *hint_of(const struct row_difference *d, const struct result *shape)
-{
-	const char *hint = NULL, *cell;
-	unsigned looked = 0;
-
-	for (size_t i = 0; i < d->missing.count && looked < HINT_ROWS; i++) {
-		size_t partner = d->missing.row[i].partner;
-		struct reader left, right;
-		uint16_t n, m;
-
-		if (partner == ROW_ALONE || !parse_data_row(d->missing.row[i].body, &n, &left) ||
-			!parse_data_row(d->extra.row[partner].body, &m, &right))
-			continue;
-		looked++;
-		for (uint16_t k = 0; k < n && k < m; k++) {
-			struct span a = read_value(&left), b = read_value(&right);
-
-			if (span_equal(a, b))
-				continue;
-			cell = cell_hint(
-				column_of(shape, k)->type_oid, column_of(shape, k)->format, a, b);
-			if (!*cell)
-				return "";
-			hint = hint ? hint : cell;
-		}
-	}
-
-	return hint ? hint : "";
-}
-
 /* May another choice of rows be as right? Not where no rows tie, nor where fewer came than the
  * limit lets through: then they are all. */
 static bool cut_is_free(const struct order_rule *order, const struct result *p)
@@ -476,10 +446,12 @@ static void judge_by_count(const struct result *p, const struct result *c,
 	out->undecidable = !out->order_ambiguous && cut_is_free(order, p) && p->rows == c->rows;
 }
 
-static void judge_rows(const struct result *p, const struct result *c,
-	const struct order_rule *order, struct row_difference *d, const struct row_set *p_rows,
-	const struct row_set *c_rows, struct comparison *out)
+/* Puts the sets into another order where one has more rows. */
+static void judge_rows(const struct hint_sides *sides, struct row_difference *d,
+	struct row_set *p_rows, struct row_set *c_rows, struct comparison *out)
 {
+	const struct result *p = sides->primary, *c = sides->candidate;
+	const struct order_rule *order = &sides->rules->order;
 	enum difference_class class = class_by_count(p, c);
 	bool cut;
 
@@ -490,9 +462,9 @@ static void judge_rows(const struct result *p, const struct result *c,
 	if (cut_is_free(order, p) && order->ordered && tie_at_the_cut(order, p, d, p_rows, c_rows))
 		out->order_ambiguous = true;
 	if (class != CLASS_VALUES)
-		return;
-	if (row_difference_align(d, p_rows, c_rows, p, order, &cut))
-		set_hint(out, hint_of(d, p));
+		set_hint(out, row_count_hint(d, p_rows, c_rows));
+	else if (row_difference_align(d, p_rows, c_rows, p, order, &cut))
+		set_hint(out, changed_rows_hint(sides, d));
 }
 
 static bool may_widen(const struct result *r, const struct compare_rules *rules)
@@ -507,6 +479,7 @@ static void compare_other_rows(const struct result *p, const struct result *c,
 	const struct compare_rules *rules, bool canonical, struct comparison *out)
 {
 	struct row_set p_rows = {0}, c_rows = {0};
+	const struct hint_sides sides = {p, c, rules};
 	struct row_difference d = {0};
 	uint32_t widened;
 
@@ -523,7 +496,7 @@ static void compare_other_rows(const struct result *p, const struct result *c,
 		if (d.missing.count == 0 && d.extra.count == 0)
 			out->widened |= widened;
 		else
-			judge_rows(p, c, &rules->order, &d, &p_rows, &c_rows, out);
+			judge_rows(&sides, &d, &p_rows, &c_rows, out);
 	} else {
 		judge_by_count(p, c, &rules->order, out);
 		out->undecidable = true;

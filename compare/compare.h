@@ -39,6 +39,7 @@ enum type_build {
 	TYPE_RANGE,	 /* inner: of its bounds */
 	TYPE_MULTIRANGE, /* inner: the range */
 	TYPE_COMPOSITE,	 /* its values name their fields' types themselves */
+	TYPE_ENUM,
 };
 
 /* Types of the two servers: names of types beyond the built-in range (oid >= 16384), or NULL, and

@@ -46,8 +46,9 @@ bool row_difference_make(
 void row_difference_release(struct row_difference *d);
 
 /* Finds partners: by the sort keys, else by a leading column whose values are unique on both sides
- * and mostly common to them, else by position where the order counts, else by the most equal cells
- * (a bounded number of rows: true in *cut when some were left out). False: out of memory. */
+ * and mostly common to them, else by two of them together, else by position where the order counts,
+ * else by the most equal cells (a bounded number of rows: true in *cut when some were left out).
+ * False: out of memory. */
 bool row_difference_align(struct row_difference *d, const struct row_set *primary,
 	const struct row_set *candidate, const struct result *shape, const struct order_rule *order,
 	bool *cut);

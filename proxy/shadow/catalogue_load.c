@@ -185,7 +185,7 @@ static const char uniques_plain_sql[] = "SELECT '', '', 1 WHERE false";
 static const char built_types_sql[] =
 	"SELECT 'a', e.oid::text, e.typarray FROM pg_catalog.pg_type e WHERE e.typarray >= 16384"
 	" UNION ALL SELECT t.typtype::text, t.typbasetype::text, t.oid FROM pg_catalog.pg_type t"
-	" WHERE t.typtype IN ('c', 'd') AND t.oid >= 16384"
+	" WHERE t.typtype IN ('c', 'd', 'e') AND t.oid >= 16384"
 	" UNION ALL SELECT 'r', r.rngsubtype::text, r.rngtypid FROM pg_catalog.pg_range r"
 	" WHERE r.rngtypid >= 16384 UNION ALL SELECT 'm', r.rngtypid::text, r.rngmultitypid"
 	" FROM pg_catalog.pg_range r WHERE r.rngmultitypid >= 16384";
@@ -304,7 +304,7 @@ static bool add_type_build(struct catalogue *c, const char *schema, const char *
 		char letter;
 		enum type_build build;
 	} table[] = {{'a', TYPE_ARRAY}, {'d', TYPE_DOMAIN}, {'r', TYPE_RANGE},
-		{'m', TYPE_MULTIRANGE}, {'c', TYPE_COMPOSITE}};
+		{'m', TYPE_MULTIRANGE}, {'c', TYPE_COMPOSITE}, {'e', TYPE_ENUM}};
 
 	for (size_t i = 0; schema && i < sizeof table / sizeof *table; i++)
 		if (schema[0] == table[i].letter)

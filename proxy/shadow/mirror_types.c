@@ -130,6 +130,7 @@ static bool value_of(const struct walk *w, struct bytes b, uint32_t type, int de
 	if (depth == TYPE_DEPTH_MAX)
 		return false;
 	switch (t->build(t->self, w->database, type, &inner)) {
+	case TYPE_ENUM:
 	case TYPE_SIMPLE: return true;
 	case TYPE_DOMAIN: return value_of(w, b, inner, depth + 1);
 	case TYPE_ARRAY: return array_of(w, b, depth + 1);
@@ -166,7 +167,8 @@ static bool is_built(const struct walk *w, const struct dark_read *read, uint16_
 	uint32_t type = value_type(read, i), inner;
 
 	return type >= TYPE_FIRST_USER && read->params[i].data && is_binary(read, i) &&
-	       t->build(t->self, w->database, type, &inner) != TYPE_SIMPLE;
+	       t->build(t->self, w->database, type, &inner) != TYPE_SIMPLE &&
+	       t->build(t->self, w->database, type, &inner) != TYPE_ENUM;
 }
 
 static bool copy_types(

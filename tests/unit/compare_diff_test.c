@@ -78,6 +78,27 @@ static void rows_are_aligned_by_a_unique_leading_column(void **state)
 	done();
 }
 
+static void rows_are_aligned_by_two_leading_columns_together(void **state)
+{
+	(void)state;
+	both("invoice:23 line:23 t:25 u:25 v:25");
+	for (int i = 0; i < 9; i++) {
+		char invoice[12], line[12];
+
+		snprintf(invoice, sizeof invoice, "%d", i / 3);
+		snprintf(line, sizeof line, "%d", i % 3);
+		/* by likeness the fifth and the eighth would be each other's */
+		fixture_row(&p, invoice, line, i == 4 ? "y" : "x", i == 4 ? "y" : "x", "z", END);
+		fixture_row(&c, invoice, line, i == 7 ? "y" : "x", i == 7 ? "y" : "x", "z", END);
+	}
+	check(LIMIT, 0, 0, 2);
+	assert_true(span_is(diff_value(d.rows[0].primary, 0), "1"));
+	assert_true(span_is(diff_value(d.rows[0].candidate, 0), "1"));
+	assert_true(span_is(diff_value(d.rows[1].candidate, 0), "2"));
+	assert_true(span_is(diff_value(d.rows[1].candidate, 1), "1"));
+	done();
+}
+
 static void sort_keys_align_before_leading_columns(void **state)
 {
 	(void)state;
@@ -201,6 +222,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_are_taken_out_of_a_row),
 		cmocka_unit_test(rows_are_aligned_by_a_unique_leading_column),
+		cmocka_unit_test(rows_are_aligned_by_two_leading_columns_together),
 		cmocka_unit_test(sort_keys_align_before_leading_columns),
 		cmocka_unit_test(rows_without_a_key_are_aligned_by_likeness),
 		cmocka_unit_test(single_rows_belong_together_whatever_they_hold),
