@@ -303,6 +303,16 @@ static void check_candidate(const struct config *c, const char *name, struct con
 			what);
 }
 
+static void check_fence(const struct config *c, const char *name, struct conf_messages *m)
+{
+	const char *fence = config_text(c, "candidate", name, "fence");
+
+	if (strcmp(fence, "slot") == 0 && !*config_text(c, "candidate", name, "fence_slot"))
+		conf_message(m, "[candidate %s] fence = slot needs fence_slot", name);
+	if (strcmp(fence, "heartbeat") == 0 && !*config_text(c, "candidate", name, "fence_table"))
+		conf_message(m, "[candidate %s] fence = heartbeat needs fence_table", name);
+}
+
 static void check_client_tls(const struct config *c, struct conf_messages *m)
 {
 	const char *mode = config_text(c, "client_tls", NULL, "sslmode");
@@ -378,6 +388,8 @@ bool config_check(const struct config *c, struct conf_messages *m)
 				"shadow.enabled=off to relay only");
 	for (size_t i = 0; i < count; i++)
 		check_candidate(c, names[i], m);
+	for (size_t i = 0; i < count; i++)
+		check_fence(c, names[i], m);
 	check_client_tls(c, m);
 	check_auth(c, m);
 	check_listen(c, m);

@@ -103,11 +103,13 @@ static const struct setting_definition table[] = {
 		"from them", NULL},
 	{"candidate", "fence", SETTING_ENUM, "auto", 0, 0, "auto|none|physical|logical|slot|heartbeat",
 		RESTART, false, "", "how a re-check knows that the candidate has caught up; auto: physical for a standby, logical "
-		"for a subscriber, else none (back-off only)", "auto|none|physical|logical|slot"},
+		"for a subscriber, else none (back-off only); heartbeat: a row that moves, for what feeds the candidate in "
+		"any other way", NULL},
 	{"candidate", "fence_slot", SETTING_STRING, "", 0, 0, "", RESTART, false, "slot",
 		"replication slot on the primary that feeds the candidate", NULL},
-	{"candidate", "fence_table", SETTING_STRING, "", 0, 0, "", RESTART, true, "table",
-		"heartbeat table", NULL},
+	{"candidate", "fence_table", SETTING_STRING, "", 0, 0, "", RESTART, false, "[schema.]table",
+		"table of one row whose column beat (bigint) grows on the primary and reaches the candidate in the order of "
+		"commits; where the control's role may UPDATE it pgumbra adds one itself, else another job must keep it moving", NULL},
 	{"candidate", "fence_timeout", SETTING_DURATION, "10s", MS, DAY, "", RESTART, false, "",
 		"longest wait for the fence", NULL},
 

@@ -20,7 +20,7 @@ struct wait {
 	void (*on_done)(void *self, enum fence_result result);
 	void *self;
 	uint64_t deadline_us;
-	uint64_t lsn; /* 0: not taken yet */
+	uint64_t position; /* an LSN, or a beat; 0: not taken yet */
 	enum fence_result result;
 };
 
@@ -39,11 +39,14 @@ struct fence {
 	/* The thread's own. */
 	PGconn *control, *candidate;
 	struct wait *open;
+	uint64_t still_lsn, still_since_us; /* where the primary stands, and since when */
+	char read_beat[300], add_beat[300]; /* add_beat "": the role may not */
 	uint64_t retry_us;
 	bool complained;
 };
 
-static const char *const kind_names[] = {"auto", "none", "physical", "logical", "slot"};
+static const char *const kind_names[] = {
+	"auto", "none", "physical", "logical", "slot", "heartbeat"};
 
 bool fence_kind_from_name(const char *name, enum fence_kind *out)
 {
@@ -147,6 +150,48 @@ static enum fence_kind choose(struct fence *f)
 	return found[1][0] == 't' ? FENCE_LOGICAL : FENCE_NONE;
 }
 
+/* "schema"."table", public without a schema. */
+static bool quote_table(struct fence *f, char *out, size_t size)
+{
+	const char *dot = strchr(f->options.table, '.');
+	const char *name = dot ? dot + 1 : f->options.table;
+	char *schema = dot ? PQescapeIdentifier(
+				     f->control, f->options.table, (size_t)(dot - f->options.table))
+			   : PQescapeIdentifier(f->control, "public", 6);
+	char *table = PQescapeIdentifier(f->control, name, strlen(name));
+	int n = schema && table ? snprintf(out, size, "%s.%s", schema, table) : -1;
+
+	PQfreemem(schema);
+	PQfreemem(table);
+
+	return n > 0 && (size_t)n < size;
+}
+
+static bool prepare_heartbeat(struct fence *f)
+{
+	char table[200], may[1][64];
+
+	if (!quote_table(f, table, sizeof table)) {
+		complain(f, "fence_table", "the name does not fit");
+		return false;
+	}
+	snprintf(f->read_beat, sizeof f->read_beat, "SELECT pg_catalog.max(beat) FROM %s", table);
+	f->add_beat[0] = '\0';
+	if (!ask(f, f->control,
+		    "SELECT pg_catalog.has_table_privilege($1::pg_catalog.text, 'UPDATE')"
+		    " AND NOT pg_catalog.pg_is_in_recovery()",
+		    table, may, 1))
+		return false;
+	if (may[0][0] != 't')
+		return true;
+	snprintf(f->add_beat, sizeof f->add_beat,
+		"UPDATE %s SET beat = beat OPERATOR(pg_catalog.+) 1 RETURNING beat", table);
+	PQclear(PQexec(f->control, "SET default_transaction_read_only = off"));
+	PQclear(PQexec(f->control, "SET lock_timeout = '1s'"));
+
+	return true;
+}
+
 static bool ready(struct fence *f)
 {
 	enum fence_kind kind;
@@ -160,7 +205,8 @@ static bool ready(struct fence *f)
 	if (f->control)
 		f->candidate = connect_to(f, f->options.candidate_conninfo);
 	kind = f->candidate ? choose(f) : FENCE_AUTO;
-	if (!f->candidate || kind == FENCE_AUTO)
+	if (!f->candidate || kind == FENCE_AUTO ||
+		(kind == FENCE_HEARTBEAT && !prepare_heartbeat(f)))
 		return false;
 	pthread_mutex_lock(&f->mutex);
 	if (f->in_force != kind)
@@ -172,28 +218,91 @@ static bool ready(struct fence *f)
 	return true;
 }
 
-static bool take_position(struct fence *f, uint64_t *lsn)
+static bool read_number(struct fence *f, PGconn *connection, const char *sql, uint64_t *number)
 {
-	char position[1][64];
+	char found[1][64];
 
-	if (!ask(f, f->control, "SELECT pg_catalog.pg_current_wal_insert_lsn()", NULL, position, 1))
+	if (!ask(f, connection, sql, NULL, found, 1))
 		return false;
-	*lsn = parse_lsn(position[0]);
+	if (!found[0][0])
+		complain(f, "fence_table", "it has no row");
+	*number = strtoull(found[0], NULL, 10);
 
-	return *lsn != 0;
+	return f->control != NULL;
 }
 
-/* All that was flushed has been replayed, and nothing new is written: there is nothing left to wait
- * for. */
-static bool quiet_standby(struct fence *f, uint64_t replayed, uint64_t wanted)
+/* What the candidate must show: our own beat, or the next one of whoever beats. */
+static bool take_beat(struct fence *f, uint64_t *beat)
 {
-	char now[2][64];
+	if (f->add_beat[0])
+		return read_number(f, f->control, f->add_beat, beat);
+	if (!read_number(f, f->control, f->read_beat, beat))
+		return false;
+	(*beat)++;
 
-	return ask(f, f->control,
-		       "SELECT pg_catalog.pg_current_wal_insert_lsn(), "
-		       "pg_catalog.pg_current_wal_flush_lsn()",
-		       NULL, now, 2) &&
-	       parse_lsn(now[0]) == wanted && parse_lsn(now[1]) <= replayed;
+	return true;
+}
+
+static bool take_position(struct fence *f, uint64_t *position)
+{
+	char lsn[1][64];
+
+	if (f->in_force == FENCE_HEARTBEAT)
+		return take_beat(f, position);
+	if (!ask(f, f->control, "SELECT pg_catalog.pg_current_wal_insert_lsn()", NULL, lsn, 1))
+		return false;
+	*position = parse_lsn(lsn[0]);
+
+	return *position != 0;
+}
+
+/* Where the primary stands behind its last flushed record there is no commit, if it is nothing but
+ * a page's header (XLogLongPHD), or has stayed so for longer than F3. */
+static bool holds_no_commit(struct fence *f, uint64_t inserted, uint64_t flushed, uint64_t delay_ms)
+{
+	enum { PAGE = 8192, LONG_HEADER = 40, MARGIN_US = 200000 };
+
+	if (f->still_lsn != inserted) {
+		f->still_lsn = inserted;
+		f->still_since_us = now_us();
+	}
+	if (inserted <= flushed || (flushed % PAGE == 0 && inserted - flushed <= LONG_HEADER))
+		return true;
+
+	return now_us() - f->still_since_us > 3 * delay_ms * 1000 + MARGIN_US;
+}
+
+static bool awaited(const struct fence *f, uint64_t position)
+{
+	for (const struct wait *w = f->open; w; w = w->next)
+		if (w->position > position)
+			return true;
+
+	return false;
+}
+
+/* All that was flushed is there, and what is not holds no commit: then the position counts as that
+ * of the primary. False: the connection is lost. */
+static bool skip_what_holds_nothing(struct fence *f, uint64_t *position)
+{
+	char now[3][64];
+	uint64_t inserted, flushed;
+
+	if (!awaited(f, *position))
+		return true;
+	if (!ask(f, f->control,
+		    "SELECT pg_catalog.pg_current_wal_insert_lsn(),"
+		    " pg_catalog.pg_current_wal_flush_lsn(), setting FROM pg_catalog.pg_settings"
+		    " WHERE name OPERATOR(pg_catalog.=) 'wal_writer_delay'",
+		    NULL, now, 3))
+		return false;
+	inserted = parse_lsn(now[0]);
+	flushed = parse_lsn(now[1]);
+	if (flushed <= *position &&
+		holds_no_commit(f, inserted, flushed, strtoull(now[2], NULL, 10)))
+		*position = inserted;
+
+	return true;
 }
 
 static bool physical_position(struct fence *f, uint64_t *lsn)
@@ -209,11 +318,8 @@ static bool physical_position(struct fence *f, uint64_t *lsn)
 		return false;
 	}
 	*lsn = parse_lsn(found[1]);
-	for (const struct wait *w = f->open; w; w = w->next)
-		if (w->lsn > *lsn && quiet_standby(f, *lsn, w->lsn))
-			*lsn = w->lsn;
 
-	return f->candidate != NULL;
+	return true;
 }
 
 static bool slot_position(struct fence *f, const char *slot, uint64_t *lsn)
@@ -254,17 +360,26 @@ static bool logical_position(struct fence *f, uint64_t *lsn)
 	return f->control != NULL;
 }
 
-static bool candidate_position(struct fence *f, uint64_t *lsn)
+static bool replica_position(struct fence *f, uint64_t *lsn)
 {
 	switch (f->in_force) {
 	case FENCE_PHYSICAL: return physical_position(f, lsn);
 	case FENCE_LOGICAL: return logical_position(f, lsn);
 	case FENCE_SLOT: return slot_position(f, f->options.slot, lsn);
+	case FENCE_HEARTBEAT:
 	case FENCE_AUTO:
 	case FENCE_NONE: break;
 	}
 
 	return false;
+}
+
+static bool candidate_position(struct fence *f, uint64_t *position)
+{
+	if (f->in_force == FENCE_HEARTBEAT)
+		return read_number(f, f->candidate, f->read_beat, position);
+
+	return replica_position(f, position) && skip_what_holds_nothing(f, position);
 }
 
 /* --- the thread: waits --------------------------------------------------------------------------
@@ -291,7 +406,7 @@ static void settle(struct fence *f, uint64_t position)
 
 	while (*at) {
 		struct wait *w = *at;
-		bool passed = w->lsn != 0 && position >= w->lsn;
+		bool passed = w->position != 0 && position >= w->position;
 
 		if (!passed && now < w->deadline_us) {
 			at = &w->next;
@@ -321,12 +436,12 @@ static void work(struct fence *f)
 		return;
 	}
 	for (struct wait *w = f->open; w; w = w->next) {
-		if (w->lsn == 0 && taken == 0 && !take_position(f, &taken)) {
+		if (w->position == 0 && taken == 0 && !take_position(f, &taken)) {
 			end_all(f);
 			return;
 		}
-		if (w->lsn == 0)
-			w->lsn = taken;
+		if (w->position == 0)
+			w->position = taken;
 	}
 	if (candidate_position(f, &position))
 		settle(f, position);

@@ -7,16 +7,25 @@
  * The test that the candidate has passed it is a statement of its own, before the candidate's read
  * takes its snapshot. Reads that wait at the same time share positions and tests.
  *
- *   physical   pg_last_wal_replay_lsn() on the candidate, a standby. An idle primary may have
- * inserted WAL that was not flushed, or stand behind a page header: when it writes nothing new and
- * the standby has replayed all that was flushed, that is enough. logical    latest_end_lsn of the
- * candidate's apply workers (never received_lsn or the origin's remote_lsn, which can be early), or
- * confirmed_flush_lsn of their slots on the primary. slot       confirmed_flush_lsn of a named slot
- * on the primary, for whatever feeds the candidate. auto       physical if the candidate is in
- * recovery, else logical if it has an enabled subscription, else none.
+ *   physical   pg_last_wal_replay_lsn() on the candidate, a standby.
+ *   logical    latest_end_lsn of the candidate's apply workers (never received_lsn or the origin's
+ *              remote_lsn, which can be early), or confirmed_flush_lsn of their slots on the
+ * primary. slot       confirmed_flush_lsn of a named slot on the primary, for whatever feeds the
+ * candidate. heartbeat  a table of one row on the primary that reaches the candidate like any
+ * other; its column `beat` (bigint) grows. Where the control's role may UPDATE it, each round of
+ * waits adds one; else somebody else must, and a beat newer than the one seen is waited for. auto
+ * physical if the candidate is in recovery, else logical if it has an enabled subscription, else
+ * none.
+ *
+ * An idle primary may have inserted WAL that is not flushed yet, or stand behind a page header,
+ * which no position of a replica ever reaches. When nothing newer is written, all that was flushed
+ * is there, and the WAL writer has had its time to flush commits (F3), there is nothing left to
+ * wait for.
  *
  * F1 every wait ends, by timeout_us at the latest; F2 on_done is called exactly once, on the
- * worker's loop.
+ * worker's loop; F3 an
+ * asynchronous commit is flushed within three times wal_writer_delay: unflushed WAL that is older
+ * holds no commit.
  */
 #ifndef PGUMBRA_SHADOW_FENCE_H
 #define PGUMBRA_SHADOW_FENCE_H
@@ -26,7 +35,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum fence_kind { FENCE_AUTO, FENCE_NONE, FENCE_PHYSICAL, FENCE_LOGICAL, FENCE_SLOT };
+enum fence_kind {
+	FENCE_AUTO,
+	FENCE_NONE,
+	FENCE_PHYSICAL,
+	FENCE_LOGICAL,
+	FENCE_SLOT,
+	FENCE_HEARTBEAT
+};
 
 enum fence_result {
 	FENCE_PASSED,  /* the candidate has all that was written before the wait */
@@ -39,6 +55,7 @@ struct fence_options {
 	const char *control_conninfo;	/* with a database */
 	const char *candidate_conninfo; /* with a database */
 	const char *slot;		/* FENCE_SLOT */
+	const char *table;		/* FENCE_HEARTBEAT: [schema.]table */
 	enum fence_kind kind;
 	uint64_t timeout_us;
 };
@@ -52,8 +69,8 @@ void fence_free(struct fence *f); /* ends all waits as FENCE_UNKNOWN, from insid
 /* False: out of memory or too many wait; on_done is not called then. */
 bool fence_wait(struct fence *f, void (*on_done)(void *self, enum fence_result result), void *self)
 	__attribute__((warn_unused_result));
-/* What is in force: "none", "physical", "logical" or "slot"; "auto" until the candidate has been
- * asked. Worker thread. */
+/* What is in force: "none", "physical", "logical", "slot" or "heartbeat"; "auto" until the
+ * candidate has been asked. Worker thread. */
 const char *fence_in_force(struct fence *f);
 
 #endif

@@ -42,6 +42,7 @@ static void start_fence(struct worker *w, size_t i, const struct database *db)
 	struct fence_options o = {
 		.name = w->names[i],
 		.slot = config_text(w->config, "candidate", w->names[i], "fence_slot"),
+		.table = config_text(w->config, "candidate", w->names[i], "fence_table"),
 		.timeout_us = (uint64_t)config_integer(
 			w->config, "candidate", w->names[i], "fence_timeout"),
 	};

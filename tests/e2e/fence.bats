@@ -55,3 +55,56 @@ teardown() {
 	psql_pgumbra -c "select body from note where id = 9"
 	expect_outcome mismatch 1
 }
+
+@test "case 59: a read behind an asynchronous commit is waited for" {
+	start_pgumbra verify.backoff=5ms candidate.candidate.fence=physical
+	psql_pgumbra -c "set synchronous_commit = off" -c "update note set body = 'soon' where id = 10" \
+		-c "select body from note where id = 10"
+	expect_outcome matched_after_lag 1
+	expect_no_discrepancy
+}
+
+@test "case 59: a position at the start of a page, where nothing follows, does not hang" {
+	start_pgumbra verify.backoff=5ms candidate.candidate.fence=physical
+	psql_pgumbra -c "update note set body = 'late' where id = 11"
+	on_primary "select pg_switch_wal()"
+	psql_pgumbra -c "select body from note where id = 11"
+	expect_outcome matched_after_lag 1
+}
+
+@test "a heartbeat that pgumbra writes is waited for on the candidate" {
+	on_primary "create table beats (beat bigint not null)"
+	on_primary "insert into beats values (1)"
+	on_primary "grant select, update on beats to pgumbra_control; grant select on beats to pgumbra_ro"
+	wait_for "$DEADLINE" "the table on the candidate" on_candidate "select from beats"
+	start_pgumbra verify.backoff=5ms candidate.candidate.fence=heartbeat candidate.candidate.fence_table=public.beats
+	psql_pgumbra -c "update note set body = 'beaten' where id = 12"
+	psql_pgumbra -c "select body from note where id = 12"
+	expect_outcome matched_after_lag 1
+	expect_no_discrepancy
+	[ "$(on_primary "select beat > 1 from beats")" = t ]
+}
+
+a_beat_was_read() {
+	[ -n "$(on_primary "select pid from pg_stat_activity where query like 'SELECT pg_catalog.max(beat)%'")" ]
+}
+
+@test "a heartbeat that somebody else writes must move on" {
+	on_primary "revoke update on beats from pgumbra_control"
+	start_pgumbra verify.backoff=5ms candidate.candidate.fence=heartbeat candidate.candidate.fence_table=beats \
+		candidate.candidate.fence_timeout=8s
+	psql_pgumbra -c "update note set body = 'beating' where id = 13"
+	psql_pgumbra -c "select body from note where id = 13"
+	wait_for "$DEADLINE" "a beat to be read" a_beat_was_read
+	on_primary "update beats set beat = beat + 1"
+	expect_outcome matched_after_lag 1
+}
+
+@test "a heartbeat that stands still leaves the read undecided" {
+	start_pgumbra verify.backoff=5ms candidate.candidate.fence=heartbeat candidate.candidate.fence_table=beats \
+		candidate.candidate.fence_timeout=300ms
+	psql_pgumbra -c "update note set body = 'unbeaten' where id = 13"
+	psql_pgumbra -c "select body from note where id = 13"
+	expect_outcome unverifiable fence_timeout 1
+	expect_no_discrepancy
+}
