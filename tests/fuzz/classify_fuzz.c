@@ -24,7 +24,7 @@ static void check_statement(const struct statement *s)
 	for (int i = 0; i < s->order.nkeys; i++)
 		assert(s->order.keys[i].column >= -1);
 	assert(s->skip != REASON_NONE || s->effect == EFFECT_NONE || s->effect == EFFECT_TAINT);
-	assert(s->skip != REASON_WRITES || s->effect == EFFECT_TAINT ||
+	assert(s->skip != REASON_WRITES || s->effect == EFFECT_TAINT || s->effect == EFFECT_CALLS ||
 		s->effect == EFFECT_UNKNOWN_SETTINGS);
 	assert(s->effect != EFFECT_PREPARE || (s->name && s->body));
 	assert(!s->isolation_snapshot || s->isolation_given);
