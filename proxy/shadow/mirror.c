@@ -212,6 +212,14 @@ static bool enqueue(struct mirror *m, struct ticket *t, uint64_t now_us)
 	return true;
 }
 
+void mirror_renew(struct mirror *m)
+{
+	for (struct pool *p = m->pools; p; p = pool_next(p))
+		pool_drain(p);
+	if (m->pools)
+		m->host.wake(m->host.self);
+}
+
 bool mirror_submit(struct mirror *m, struct dark_read *read, uint64_t not_before_us,
 	void (*on_done)(void *self, struct mirror_answer *answer), void *self, enum reason *reason)
 {

@@ -51,8 +51,8 @@ struct mirror_options {
 			     the connection's */
 	struct type_translation types;
 	/* May this server be used (role safety)? Asked on the connector's thread with each new
-	 * connection, blocking; false and why: the breaker opens. May be NULL. accept_self must
-	 * outlive the connector. */
+	 * connection, blocking; false and why: the breaker opens, and the other connections to that
+	 * database are closed. May be NULL. accept_self must outlive the connector. */
 	bool (*accept)(void *self, PGconn *connection, char *why, size_t size);
 	void *accept_self;
 };
@@ -85,6 +85,9 @@ void mirror_free(struct mirror *m);
  * shutdown) when it is not taken. not_before_us: monotonic, 0: at once. */
 bool mirror_submit(struct mirror *m, struct dark_read *read, uint64_t not_before_us,
 	void (*on_done)(void *self, struct mirror_answer *answer), void *self, enum reason *reason);
+/* Closes every connection once its read has ended: what is opened from now on has been accepted
+ * from now on. For a role that may have been given rights while connections lived. */
+void mirror_renew(struct mirror *m);
 struct mirror_state {
 	unsigned connections, busy;
 	size_t queued;

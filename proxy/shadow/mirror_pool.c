@@ -13,6 +13,7 @@ enum { RUNS_PER_TURN = 256, LOG_INTERVAL_US = 10000000, ROLES_NAMED_MAX = 64 };
 struct opening {
 	struct pool *pool; /* NULL: the pool is gone */
 	struct connector *connector;
+	bool stale; /* the pool was drained meanwhile */
 };
 
 struct member {
@@ -134,6 +135,7 @@ static void connecting_failed(struct pool *p, bool refused, const char *why)
 	p->next_connect_us = now + p->backoff_us / 2 + jitter(p, (uint32_t)(p->backoff_us / 2) + 1);
 	warn(p, refused ? "refused" : "cannot connect", why);
 	if (refused) {
+		pool_drain(p); /* the others have the same role */
 		breaker_trip(&p->breaker, now);
 		tell_opened_breaker(p, why);
 	} else if (live_members(p) == 0 && breaker_failed(&p->breaker, now)) {
@@ -174,15 +176,17 @@ static void on_opened(void *self, struct connector_opened *opened)
 {
 	struct opening *opening = self;
 	struct pool *p = opening->pool;
+	bool stale = opening->stale;
 
-	if (!p) {
-		if (opened->connection)
-			connector_finish(opening->connector, opened->connection);
-		free(opening);
-		return;
-	}
+	if (p)
+		p->opening = NULL;
+	if (opened->connection && (!p || stale))
+		connector_finish(opening->connector, opened->connection);
 	free(opening);
-	p->opening = NULL;
+	if (p && opened->connection && stale)
+		p->host->wake(p->host->self);
+	if (!p || (opened->connection && stale))
+		return;
 	if (!opened->connection) {
 		connecting_failed(p, opened->refused, opened->text);
 	} else if (!add_member(p, opened->connection)) {
@@ -488,6 +492,8 @@ void pool_drain(struct pool *p)
 {
 	struct member *m, *next;
 
+	if (p->opening)
+		p->opening->stale = true;
 	for (m = TAILQ_FIRST(&p->members); m; m = next) {
 		struct connection *c = m->connection;
 

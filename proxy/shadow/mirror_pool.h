@@ -45,7 +45,8 @@ bool pool_allows(struct pool *p, uint64_t now_us); /* false: the breaker is open
 /* Hands reads to connections, opens and reaps. The time when it must run again, UINT64_MAX: none.
  */
 uint64_t pool_turn(struct pool *p, uint64_t now_us);
-void pool_drain(struct pool *p); /* closes the connections once their reads have ended */
+/* Closes the connections once their reads have ended; one that is being opened is not used. */
+void pool_drain(struct pool *p);
 /* Nothing waits, runs, or is open or being opened, and that for POOL_IDLE_US. */
 bool pool_is_unused(const struct pool *p, uint64_t now_us);
 void pool_state(const struct pool *p, uint64_t now_us, struct mirror_state *add_to);

@@ -234,6 +234,16 @@ static void tell_books(struct worker *w, bool final)
 	w->telling = true;
 }
 
+/* What is known of the candidates may no longer hold: their catalogues, and what their roles may
+ * do, which each new connection is asked (L3). */
+static void refresh(struct worker *w)
+{
+	databases_refresh(w->databases);
+	for (size_t i = 0; i < w->ncandidates; i++)
+		if (w->candidates[i].mirror)
+			mirror_renew(w->candidates[i].mirror);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *self)
 {
 	struct worker *w = self;
@@ -242,7 +252,7 @@ static void on_tick(evutil_socket_t fd, short what, void *self)
 	(void)what;
 	if (atomic_exchange(&w->reopen, false)) {
 		journal_reopen(w->journal);
-		databases_refresh(w->databases);
+		refresh(w);
 	}
 	settle_tapes(w);
 	settle_books(w);
@@ -375,7 +385,7 @@ static void on_refresh(evutil_socket_t fd, short what, void *self)
 
 	(void)fd;
 	(void)what;
-	databases_refresh(w->databases);
+	refresh(w);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *self)

@@ -284,6 +284,55 @@ executed_at_least() {
 	[ "$(executed "$2")" -ge "$1" ]
 }
 
+# --- a role that is given rights while pgumbra runs ---
+
+# expect_left_alone MENDING GRANT REASON: a connection that is used and idle meanwhile is given up
+# with the next refresh, and no other is used until the role is mended.
+expect_left_alone() {
+	local before
+	psql_pgumbra -c "select id as innocent from cage where id = 1"
+	expect_outcome matched 1
+	[ "$(executed innocent)" = 1 ]
+	on_candidate "$2"
+	before=$(catalogues_read)
+	kill -HUP "$PGUMBRA_PID"
+	wait_for "$DEADLINE" "the catalogue to be read again" more_catalogues_than "$before"
+	wait_for "$DEADLINE" "the connection to be gone" nobody_is_connected
+	psql_pgumbra -c "select id as guilty from cage where id = 1"
+	wait_for "$DEADLINE" "the role to be refused" refused_for "$3"
+	psql_pgumbra -c "select id as guilty from cage where id = 1" # the breaker is open
+	expect_outcome dropped breaker 2
+	[ "$(executed guilty)" = 0 ]
+	nobody_is_connected
+	on_candidate "$1"
+	wait_for "$DEADLINE" "a read to match again" innocent_again
+}
+
+refused_for() {
+	grep -q "refused: .*$1" "$OPERATOR_LOG"
+}
+
+innocent_again() {
+	psql_pgumbra -c "select id as innocent_again from cage where id = 1" >/dev/null
+	[ "$(facts count matched)" -ge 2 ]
+}
+
+start_and_mark() {
+	use_candidate "$1"
+	mark_log
+	start_pgumbra pgumbra.log_level=debug candidate.candidate.breaker_open_time=2s
+}
+
+@test "a role that is given a right to write is left alone after one refresh, long-lived connections included" {
+	start_and_mark 15
+	expect_left_alone "revoke insert on cage from pgumbra_ro" "grant insert on cage to pgumbra_ro" cage
+}
+
+@test "a role that becomes a superuser is left alone after one refresh" {
+	start_and_mark 15
+	expect_left_alone "alter role pgumbra_ro nosuperuser" "alter role pgumbra_ro superuser" superuser
+}
+
 # --- a candidate that leaves its cage (case 57) ---
 
 make_standby() {
@@ -345,13 +394,13 @@ promoted() {
 	cluster_start "$CANDIDATE" log_statement=all "log_line_prefix=%u\|"
 	promoted
 	wait_for "$DEADLINE" "pgumbra to see it" sees_promotion
-	[ "$(executed after)" = 0 ]
+	[ "$(executed promoted_meanwhile)" = 0 ]
 	cluster_stop "$CANDIDATE" immediate
 }
 
 # Each attempt is a read of its own; those before a connection is back are no answer.
 sees_promotion() {
-	psql_pgumbra -c "select count(*) as after from cage"
+	psql_pgumbra -c "select count(*) as promoted_meanwhile from cage"
 	grep -q 'no longer a standby' "$OPERATOR_LOG"
 }
 
