@@ -26,6 +26,7 @@ setup_file() {
 		secrets "$server" >"$CERTS/secrets.$server"
 		chmod 600 "$CERTS/secrets.$server"
 	done
+	for role in by_scram by_md5 by_clear trusted by_cert; do certificate $role /CN=$role; done
 	echo "*:*:*:lookup:secret-lookup" >"$CERTS/passfile"
 	chmod 600 "$CERTS/passfile"
 	# nobody is trusted by address but who is named
@@ -332,4 +333,87 @@ findings() {
 	run -1 query "select secret from keys.secret_of('by_scram') where \$1 <> ''"
 	[[ "$output" == *"gives a secret for a role that nobody has"* ]]
 	{ hba && echo "host all all all scram-sha-256"; } | new_hba "$PRIMARY_PORT" "$CLUSTER"
+}
+
+# --- every combination ---
+
+# The servers ask each role as hba() says, and nobody else.
+plain_hba() {
+	hba | new_hba "$PRIMARY_PORT" "$CLUSTER"
+	if [ -n "$PG18_BIN" ]; then hba | new_hba "$PORT_18" "$CLUSTER/18"; fi
+}
+
+# start_for SERVER AUTH CERTIFICATE CLIENT_TLS PRIMARY_SSLMODE
+start_for() {
+	local settings=()
+	if [ "$2" = scram ]; then
+		settings=(primary.auth=scram primary.auth_file="$CERTS/secrets.$1")
+	fi
+	local files="sslrootcert=$CERTS/ca.crt sslcert=$CERTS/other.crt sslkey=$CERTS/other.key"
+	start_tls_relay "$3" "$4" "port=$1 sslmode=$5 host=localhost hostaddr=127.0.0.1 $files" "${settings[@]}"
+}
+
+@test "sslmode, channel_binding, auth, certificates, TLS on both legs, methods: as the table says" {
+	plain_hba
+	mapfile -t turns < <(clients)
+	rows=0
+	for server in $SERVERS; do
+		started=
+		turn=$((server == PORT_18)) # each row by one psql on 15, by the other on 18
+		while IFS='|' read -r auth certificate tls mode binding primary role expected; do
+			if [ "$started" != "$auth $certificate $tls $primary" ]; then
+				[ -z "$started" ] || books_balance
+				start_for "$server" "$auth" "$certificate" "$tls" "$primary"
+				started="$auth $certificate $tls $primary"
+			fi
+			client=${turns[turn++ % ${#turns[@]}]}
+			said=$(PGPASSWORD=secret-${role#by_} through "$client" "host=localhost hostaddr=127.0.0.1
+				user=$role sslmode=$mode channel_binding=$binding sslrootcert=$CERTS/ca.crt
+				sslcert=$CERTS/$role.crt sslkey=$CERTS/$role.key" -c "select 'ok'" 2>&1) || true
+			echo "$server $client $started $mode $binding $role: $said, expected $expected"
+			if [ "$expected" = ok ]; then [ "$said" = ok ]; else [[ "$said" =~ $expected ]]; fi
+			rows=$((rows + 1))
+		done < <(grep -v '^#' "$BATS_TEST_DIRNAME/auth_matrix.txt")
+		books_balance
+	done
+	[ "$rows" -ge 60 ]
+	for server in $SERVERS; do
+		{ hba && echo "host all all all scram-sha-256"; } |
+			new_hba "$server" "$(if [ "$server" = "$PORT_18" ]; then echo "$CLUSTER/18"; else echo "$CLUSTER"; fi)"
+	done
+}
+
+# driver|what it takes to run it
+drivers() {
+	cat <<-EOT
+		psycopg|$PYTHON $BATS_TEST_DIRNAME/clients/login_psycopg.py
+		asyncpg|$PYTHON $BATS_TEST_DIRNAME/clients/login_asyncpg.py
+		pgjdbc|java -cp $BATS_FILE_TMPDIR:/usr/share/java/postgresql.jar Login
+		node-postgres|node --no-deprecation $BATS_TEST_DIRNAME/clients/login_pg.mjs
+	EOT
+}
+
+@test "drivers log in: psycopg, asyncpg, pgjdbc, node-postgres, relayed and ending here" {
+	javac -d "$BATS_FILE_TMPDIR" "$BATS_TEST_DIRNAME/clients/Login.java"
+	for server in $SERVERS; do
+		# libpq binds the channel wherever it can: the one that can't work, HAZARDS 2.1
+		for config in "relay proxy require|psycopg" "relay primary require|" "relay proxy disable|" \
+			"scram proxy require|" "scram proxy disable|"; do
+			read -r auth certificate primary <<<"${config%|*}"
+			start_for "$server" "$auth" "$certificate" allow "$primary"
+			while IFS='|' read -r driver command; do
+				NODE_MODULES=$BATS_TEST_DIRNAME/../../build/npm PYTHONDONTWRITEBYTECODE=1 $command "$RELAY_PORT" \
+					by_scram secret-scram >"$BATS_TEST_TMPDIR/said" 2>&1 || true
+				echo "$server $config $driver: $(tail -3 "$BATS_TEST_TMPDIR/said")"
+				grep -qx "plain: by_scram" "$BATS_TEST_TMPDIR/said"
+				grep -qx "wrong password: refused" "$BATS_TEST_TMPDIR/said"
+				if [ "${config##*|}" = "$driver" ]; then
+					grep -q "TLS:.*channel binding check failed" "$BATS_TEST_TMPDIR/said"
+				else
+					grep -qx "TLS: by_scram" "$BATS_TEST_TMPDIR/said"
+				fi
+			done < <(drivers)
+			books_balance
+		done
+	done
 }

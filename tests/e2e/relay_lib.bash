@@ -45,6 +45,7 @@ stop_primary() {
 # start_relay SECTION.KEY=VALUE...
 start_relay() {
 	LOG=$BATS_TEST_TMPDIR/relay.log
+	: >"$LOG" # an earlier relay's words are not this one's
 	"$BUILD/tests/relay_only" "pgumbra.listen=127.0.0.1:$RELAY_PORT,$BATS_TEST_TMPDIR:$RELAY_PORT" \
 		"primary.conninfo=host=127.0.0.1 port=$PRIMARY_PORT" pgumbra.relay_threads=2 \
 		shadow.tape_size=4MB "$@" >"$LOG" 2>&1 3>&- &
