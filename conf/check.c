@@ -2,6 +2,7 @@
 /* What can be checked without connecting, beyond single values. */
 #include "conf/config.h"
 #include "conf/listen.h"
+#include "conf/network.h"
 
 #include <libpq-fe.h>
 #include <stdlib.h>
@@ -361,6 +362,19 @@ static void check_listen(const struct config *c, struct conf_messages *m)
 	}
 }
 
+static void check_networks(const struct config *c, struct conf_messages *m)
+{
+	struct networks networks;
+	size_t entry;
+
+	if (!networks_parse(
+		    config_text(c, "pgumbra", NULL, "proxy_protocol_from"), &networks, &entry))
+		conf_message(m,
+			"[pgumbra] proxy_protocol_from, entry %zu: allowed: addresses, "
+			"address/bits, unix; at most %d",
+			entry, NETWORKS_MAX);
+}
+
 static void check_sizes(const struct config *c, struct conf_messages *m)
 {
 	int64_t message = config_integer(c, "shadow", NULL, "max_message_bytes");
@@ -393,6 +407,7 @@ bool config_check(const struct config *c, struct conf_messages *m)
 	check_client_tls(c, m);
 	check_auth(c, m);
 	check_listen(c, m);
+	check_networks(c, m);
 	check_sizes(c, m);
 
 	return m->count == before;

@@ -34,6 +34,25 @@ static const struct setting_definition table[] = {
 	{"pgumbra", "login_timeout", SETTING_DURATION, "60s", SEC, 3600 * SEC, "", LIVE, false, "",
 		"how long a client may take from connecting until it is authenticated", NULL},
 
+	{"pgumbra", "startup_timeout", SETTING_DURATION, "15s", SEC, 3600 * SEC, "", LIVE, false, "",
+		"how long of that a client may take until its startup packet is complete: with PROXY header and TLS handshake",
+		NULL},
+	{"pgumbra", "max_logins", SETTING_INTEGER, "1024", 1, 1e6, "", RESTART, false, "connections",
+		"connections at one time that are not authenticated yet, cancel requests among them; further ones are closed "
+		"at once", NULL},
+	{"pgumbra", "proxy_protocol_from", SETTING_LIST, "", 0, 0, "", RESTART, false, "networks",
+		"load balancers: who connects from these addresses or networks (`10.0.0.0/8`; `unix`: by a unix socket) must "
+		"begin with a PROXY header, version 1 or 2, that says who the client is; nobody else may", NULL},
+	{"pgumbra", "tcp_keepalives_idle", SETTING_DURATION, "0", 0, DAY, "", RESTART, false, "",
+		"silence of a client after which TCP looks whether it is still there, in whole seconds; 0: the system's", NULL},
+	{"pgumbra", "tcp_keepalives_interval", SETTING_DURATION, "0", 0, DAY, "", RESTART, false, "",
+		"time between such looks; 0: the system's", NULL},
+	{"pgumbra", "tcp_keepalives_count", SETTING_INTEGER, "0", 0, 127, "", RESTART, false, "looks",
+		"unanswered looks after which a client is gone; 0: the system's", NULL},
+	{"pgumbra", "tcp_user_timeout", SETTING_DURATION, "0", 0, DAY, "", RESTART, false, "",
+		"how long what was sent to a client may stay unacknowledged; 0: the system's. To the primary: keepalives* and "
+		"tcp_user_timeout of its conninfo", NULL},
+
 	{"client_tls", "sslmode", SETTING_ENUM, "disable", 0, 0, "disable|allow|require|verify-ca|verify-full",
 		RESTART, false, "", "TLS between clients and pgumbra. allow: offered; require: asked for; verify-ca: with a "
 		"certificate of ca_file's authorities; verify-full: its common name is the user. Unix sockets need none", NULL},

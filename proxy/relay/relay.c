@@ -16,7 +16,6 @@ enum {
 	EXIT_GOOD = 0,
 	EXIT_CONFIGURATION = 2,
 	EXIT_RUNTIME = 3,
-	CONNECTIONS_BEFORE_LOGIN = 1024, /* beside max_sessions: logins and cancels */
 	DESCRIPTORS_OF_OURS = 256,
 	DRAIN_SHADOW_MS = 30000, /* for the tapes' rest and the last books */
 	STOP_SHADOW_MS = 5000,
@@ -167,8 +166,7 @@ static bool catch_signals(struct relay *r)
 
 static void raise_descriptor_limit(const struct relay_shared *shared)
 {
-	const rlim_t needed =
-		(rlim_t)shared->max_connections + shared->max_sessions + DESCRIPTORS_OF_OURS;
+	const rlim_t needed = 2 * (rlim_t)shared->max_connections + DESCRIPTORS_OF_OURS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -185,12 +183,19 @@ static void raise_descriptor_limit(const struct relay_shared *shared)
 			(unsigned long long)needed);
 }
 
+/* Whole ones, and not 0 unless the setting is. */
+static int seconds_of(const struct config *c, const char *key)
+{
+	return (int)((config_integer(c, "pgumbra", NULL, key) + 999999) / 1000000);
+}
+
 static void read_settings(struct relay *r)
 {
 	const struct config *c = r->config;
 	struct relay_shared *s = &r->shared;
 	int64_t threads = config_integer(c, "pgumbra", NULL, "relay_threads");
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t entry;
 
 	/* the table allows no other names */
 	(void)tls_mode_from_name(config_text(c, "client_tls", NULL, "sslmode"), &s->client_tls);
@@ -198,7 +203,15 @@ static void read_settings(struct relay *r)
 		threads = cores > 0 ? cores : 1;
 	r->threads = threads > HANDOVER_MAX_THREADS ? HANDOVER_MAX_THREADS : (unsigned)threads;
 	s->max_sessions = (uint32_t)config_integer(c, "pgumbra", NULL, "max_sessions");
-	s->max_connections = s->max_sessions + CONNECTIONS_BEFORE_LOGIN;
+	s->max_logins = (uint32_t)config_integer(c, "pgumbra", NULL, "max_logins");
+	s->max_connections = s->max_sessions + s->max_logins;
+	s->tcp_keepalives_idle_s = seconds_of(c, "tcp_keepalives_idle");
+	s->tcp_keepalives_interval_s = seconds_of(c, "tcp_keepalives_interval");
+	s->tcp_keepalives_count = (int)config_integer(c, "pgumbra", NULL, "tcp_keepalives_count");
+	s->tcp_user_timeout_ms =
+		(int)(config_integer(c, "pgumbra", NULL, "tcp_user_timeout") / 1000);
+	(void)networks_parse(config_text(c, "pgumbra", NULL, "proxy_protocol_from"),
+		&s->proxy_protocol_from, &entry); /* was checked */
 	s->sample = (uint64_t)(config_real(c, "shadow", NULL, "sample") * 4294967296.0);
 	s->max_message_bytes = (size_t)config_integer(c, "shadow", NULL, "max_message_bytes");
 	s->max_result_bytes = (size_t)config_integer(c, "shadow", NULL, "max_result_bytes");

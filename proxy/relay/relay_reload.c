@@ -74,6 +74,8 @@ void relay_read_live(struct relay *r)
 
 	atomic_store(&r->shared.login_timeout_ms,
 		(uint32_t)(config_integer(c, "pgumbra", NULL, "login_timeout") / 1000));
+	atomic_store(&r->shared.startup_timeout_ms,
+		(uint32_t)(config_integer(c, "pgumbra", NULL, "startup_timeout") / 1000));
 	r->drain_us = (uint64_t)config_integer(c, "pgumbra", NULL, "drain_timeout");
 	if (r->shedding)
 		shedding_set_budget(

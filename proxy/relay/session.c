@@ -41,6 +41,14 @@ void session_peer_name(const struct session *s, char *text, size_t size)
 	char host[INET6_ADDRSTRLEN] = "?";
 	uint16_t port = 0;
 
+	if (s->announced.version != 0) {
+		const bool four = s->announced.version == 4;
+
+		evutil_inet_ntop(
+			four ? AF_INET : AF_INET6, s->announced.address, host, sizeof host);
+		snprintf(text, size, four ? "%s:%u" : "[%s]:%u", host, s->announced.port);
+		return;
+	}
 	if (getpeername(s->client.fd, (struct sockaddr *)&a, &len) < 0)
 		a.ss_family = AF_UNSPEC;
 	if (a.ss_family == AF_INET) {
@@ -75,6 +83,14 @@ uint64_t session_login_ms_left(const struct session *s)
 	return s->login_deadline_us > now ? (s->login_deadline_us - now) / 1000 + 1 : 0;
 }
 
+/* Or it never will be: it no longer counts among the logins. */
+static void session_logged_in(struct session *s)
+{
+	if (s->logging_in)
+		atomic_fetch_sub(&s->thread->shared->logins, 1);
+	s->logging_in = false;
+}
+
 /* The session is over for the primary, the books and the limits; the client may linger. */
 static void leave_primary(struct session *s)
 {
@@ -89,6 +105,8 @@ static void leave_primary(struct session *s)
 		atomic_fetch_sub(&s->thread->shared->sessions, 1);
 		s->counted = false;
 	}
+	session_logged_in(s);
+	announced_release(s);
 	connect_leave(s);
 	end_close(&s->primary);
 	free(s->startup);
@@ -222,6 +240,7 @@ void session_record(struct session *s, const struct end *from, struct span bytes
 	if (s->login_timer && s->recorder.authenticated) {
 		event_del(&s->timer);
 		s->login_timer = false;
+		session_logged_in(s);
 	}
 }
 
@@ -441,8 +460,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	session_peer_name(s, peer, sizeof peer);
 	switch (s->state) {
 	case SESSION_STARTUP:
-		log_info("login_timeout passed: closed %s before its startup packet was complete",
-			peer);
+		log_info("%s passed: closed %s before its startup packet was complete",
+			session_login_ms_left(s) > 0 ? "startup_timeout" : "login_timeout", peer);
 		session_end(s);
 		break;
 	case SESSION_CONNECTING: connect_timed_out(s); break;
@@ -490,22 +509,70 @@ static struct session *session_new(struct relay_thread *t)
 	return s;
 }
 
+static void set_option(int fd, int level, int name, int value)
+{
+	/* fails on unix sockets, which need none of them */
+	(void)!setsockopt(fd, level, name, &value, sizeof value);
+}
+
+static void tune_client(const struct relay_shared *shared, int fd)
+{
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	if (shared->tcp_keepalives_idle_s > 0)
+		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, shared->tcp_keepalives_idle_s);
+	if (shared->tcp_keepalives_interval_s > 0)
+		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, shared->tcp_keepalives_interval_s);
+	if (shared->tcp_keepalives_count > 0)
+		set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, shared->tcp_keepalives_count);
+	if (shared->tcp_user_timeout_ms > 0)
+		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, shared->tcp_user_timeout_ms);
+}
+
+/* NULL: there are too many, or no memory. */
+static struct session *admit(struct relay_thread *t)
+{
+	struct relay_shared *shared = t->shared;
+	struct session *s;
+
+	if (atomic_fetch_add(&shared->logins, 1) >= shared->max_logins) {
+		atomic_fetch_sub(&shared->logins, 1);
+		relay_thread_tell_crowd(t, "max_logins");
+		return NULL;
+	}
+	s = session_new(t);
+	if (!s) {
+		atomic_fetch_sub(&shared->logins, 1);
+		return NULL;
+	}
+	s->logging_in = true;
+
+	return s;
+}
+
+/* The first stage: until the startup packet is complete. */
+static uint64_t startup_ms(const struct session *s)
+{
+	const uint64_t startup = atomic_load(&s->thread->shared->startup_timeout_ms);
+	const uint64_t login = session_login_ms_left(s);
+
+	return startup < login ? startup : login;
+}
+
 void session_accept(struct relay_thread *t, int fd)
 {
-	const int on = 1;
 	struct session *s = NULL;
 
 	if (atomic_fetch_add(&t->shared->connections, 1) < t->shared->max_connections)
-		s = session_new(t);
+		s = admit(t);
 	if (!s) {
 		atomic_fetch_sub(&t->shared->connections, 1);
 		close(fd);
 		return;
 	}
-	/* fail on unix sockets, which need neither */
-	(void)!setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	(void)!setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	tune_client(t->shared, fd);
 	session_open_end(s, &s->client, fd);
+	announced_init(s);
 	end_watch(&s->client);
-	session_start_timer(s, session_login_ms_left(s));
+	session_start_timer(s, startup_ms(s));
 }

@@ -14,6 +14,7 @@
 #ifndef PGUMBRA_PROXY_RELAY_SESSION_H
 #define PGUMBRA_PROXY_RELAY_SESSION_H
 
+#include "protocol/proxy_header.h"
 #include "proxy/relay/end.h"
 #include "proxy/relay/sasl.h"
 #include "proxy/relay/thread.h"
@@ -54,6 +55,11 @@ struct session {
 	bool counted;	       /* among shared->sessions */
 	bool opened;	       /* counted among the sessions opened */
 	bool has_recorder, login_timer;
+	bool logging_in; /* counted among shared->logins */
+	bool header_due; /* a PROXY header comes first */
+	uint16_t header_have;
+	uint8_t *header;	       /* owned; PROXY_HEADER_MAX, while it comes in parts */
+	struct proxy_header announced; /* version 0: the client is who connected */
 	bool asked_ssl, asked_gss;
 	bool peeked;	  /* the first byte is not that of a direct TLS connection */
 	bool handshaking; /* with the client */

@@ -9,6 +9,7 @@
 enum { OWN_MESSAGE_MAX = 1024, LENGTH_WORD = 4 };
 
 /* --- session.c --- */
+/* The client's address; the announced one, if there is one. */
 void session_peer_name(const struct session *s, char *text, size_t size);
 void session_start_timer(struct session *s, uint64_t ms);
 uint64_t session_login_ms_left(const struct session *s);
@@ -25,6 +26,13 @@ void session_lost(struct end *lost);
 struct span session_packet(const struct session *s);
 /* These bytes of one end went on to the other: for the account and the tape. */
 void session_record(struct session *s, const struct end *from, struct span bytes);
+
+/* --- session_announced.c --- */
+/* Must the client begin with a PROXY header? */
+void announced_init(struct session *s);
+/* Something may be read of it. True: it is through. False: wait, or the session is over. */
+bool announced_continue(struct session *s);
+void announced_release(struct session *s);
 
 /* --- session_startup.c --- */
 /* Something may be read from the client, or its handshake can go on. */

@@ -276,7 +276,10 @@ static bool read_some(struct session *s)
 void startup_continue(struct session *s)
 {
 	while (s->state == SESSION_STARTUP) {
-		if (s->handshaking) {
+		if (s->header_due) {
+			if (!announced_continue(s))
+				return;
+		} else if (s->handshaking) {
 			continue_handshake(s);
 			if (s->handshaking)
 				return; /* or it failed, and the session is over */

@@ -151,6 +151,26 @@ void relay_thread_tell_login(struct relay_thread *t, const char *role, const cha
 			why, role, times);
 }
 
+void relay_thread_tell_header(struct relay_thread *t, const char *peer)
+{
+	const uint32_t times = due(t, &t->headers);
+
+	if (times > 0)
+		log_warning("no valid PROXY header from %s, which pgumbra.proxy_protocol_from asks "
+			    "for one: closed (%u such since the last line)",
+			peer, times);
+}
+
+void relay_thread_tell_crowd(struct relay_thread *t, const char *setting)
+{
+	const uint32_t times = due(t, &t->crowds);
+
+	if (times > 0)
+		log_warning("%s is reached: new connections are closed at once (%u since the last "
+			    "such line)",
+			setting, times);
+}
+
 /* --- accepting --- */
 
 static void stop_accepting(struct relay_thread *t)

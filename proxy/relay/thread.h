@@ -6,6 +6,7 @@
 #ifndef PGUMBRA_PROXY_RELAY_THREAD_H
 #define PGUMBRA_PROXY_RELAY_THREAD_H
 
+#include "conf/network.h"
 #include "proxy/relay/auth.h"
 #include "proxy/relay/listener.h"
 #include "proxy/relay/primary.h"
@@ -36,18 +37,25 @@ struct relay_shared {
 	struct primary primary;
 	struct routes routes;
 	uint32_t max_sessions, max_connections; /* connections: before a session exists, too */
-	uint64_t sample;			/* threshold of the coin */
+	uint32_t max_logins;
+	struct networks proxy_protocol_from;
+	int tcp_keepalives_idle_s, tcp_keepalives_interval_s, tcp_keepalives_count; /* of clients;
+										       0: the
+										       system's */
+	int tcp_user_timeout_ms;
+	uint64_t sample; /* threshold of the coin */
 	size_t max_message_bytes, max_result_bytes;
 	enum tls_mode client_tls;
 	struct auth *auth; /* owned by the main thread; NULL: auth = relay */
 	int done_fd;	   /* eventfd: a thread has ended */
 
-	atomic_uint login_timeout_ms; /* may change, for new connections */
-	atomic_uint phase;	      /* enum relay_phase */
-	atomic_uint epoch;	      /* of the shadow process; 0: none */
-	atomic_bool switched_off;     /* shadowing, by the operator */
-	atomic_bool shed;	      /* shadowing, by latency_budget */
+	atomic_uint login_timeout_ms, startup_timeout_ms; /* may change, for new connections */
+	atomic_uint phase;				  /* enum relay_phase */
+	atomic_uint epoch;				  /* of the shadow process; 0: none */
+	atomic_bool switched_off;			  /* shadowing, by the operator */
+	atomic_bool shed;				  /* shadowing, by latency_budget */
 	atomic_uint sessions, connections;
+	atomic_uint logins; /* connections that are not authenticated yet */
 };
 
 /* The contexts that new sessions use; NULL: no TLS on that leg. */
@@ -83,7 +91,7 @@ struct relay_thread {
 	uint32_t slots, used;
 	uint32_t *free_slot;  /* [used, slots): the free ones */
 	struct session *dead; /* to be freed at the loop's end */
-	struct trouble unreachable, handshakes, logins;
+	struct trouble headers, crowds, unreachable, handshakes, logins;
 };
 
 /* tape may be NULL; it is owned by the thread from here on, even on failure. */
@@ -119,6 +127,10 @@ void relay_thread_leave(struct relay_thread *t, struct tape_session id);
 void relay_thread_bury(struct relay_thread *t, struct session *s);
 /* The primary can't be reached: one line now and then, with a count. */
 void relay_thread_tell_unreachable(struct relay_thread *t, const char *why);
+/* A peer that must begin with a PROXY header did not: the same. */
+void relay_thread_tell_header(struct relay_thread *t, const char *peer);
+/* A connection was closed at once, because of the setting: the same. */
+void relay_thread_tell_crowd(struct relay_thread *t, const char *setting);
 /* A client's TLS handshake failed: the same. */
 void relay_thread_tell_handshake(struct relay_thread *t, const char *peer, const char *why);
 /* A login could not be brought to its end (auth = scram), not for a wrong password: the same. */

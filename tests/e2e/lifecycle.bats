@@ -297,3 +297,120 @@ sleeping_once() {
 	[ "$(directly sql -c "select count(*) from pg_stat_activity where query like 'select pg_sleep(%'
 		and state = 'active' and pid <> pg_backend_pid()")" = 1 ]
 }
+
+# --- who the client is ---
+
+@test "PROXY headers: asked for from listed addresses, the announced client is in the log" {
+	start_run "proxy_protocol_from = 10.0.0.0/8, 127.0.0.1
+startup_timeout = 1s
+log_level = debug"
+	python3 "$TOOLS/lifecycle.py" announced "$RELAY_PORT"
+	logged "127.0.0.1:[0-9]* announces 192.0.2.7:56324"
+	logged "127.0.0.1:[0-9]* announces \[2001:db8::7\]:4660"
+	logged "127.0.0.1:[0-9]* announces itself"
+	logged "no valid PROXY header from 127.0.0.1:[0-9]*, which pgumbra.proxy_protocol_from asks"
+	printf 'PROXY TCP4 192.0.2.9 127.0.0.1 7777 1\r\n\0\0' >"$BATS_TEST_TMPDIR/stalls"
+	exec 9<>"/dev/tcp/127.0.0.1/$RELAY_PORT"
+	cat "$BATS_TEST_TMPDIR/stalls" >&9
+	wait_for "the announced one is named" logged "startup_timeout passed: closed 192.0.2.9:7777 before"
+	exec 9>&-
+	stop_relay
+}
+
+@test "PROXY headers from anybody else are garbage; a wrong list is refused by its entry" {
+	start_run "proxy_protocol_from = 192.0.2.0/24, unix"
+	python3 "$TOOLS/lifecycle.py" plain_header "$RELAY_PORT"
+	[ "$(through sql -c 'select 1')" = 1 ]
+	stop_relay
+	configure "proxy_protocol_from = 10.0.0.0/8, balancer.test"
+	run -2 "$PGUMBRA" run -c "$CONF"
+	[[ "$output" == *"proxy_protocol_from, entry 2: allowed: addresses"* ]]
+}
+
+# --- limits ---
+
+@test "listen_backlog and the clients' TCP settings reach the sockets" {
+	start_run "core_dumps = on
+listen_backlog = 37
+tcp_keepalives_idle = 41s
+tcp_keepalives_interval = 7s
+tcp_keepalives_count = 3
+tcp_user_timeout = 90s"
+	coproc SESSION { PGPORT=$RELAY_PORT psql -XAtq 2>&1; }
+	HELD=$SESSION_PID
+	echo "select 1;" >&"${SESSION[1]}"
+	read -r -u "${SESSION[0]}" line
+	python3 "$TOOLS/lifecycle.py" options "$RELAY" "$RELAY_PORT" 37 41 7 3 90000
+	HELD=
+	echo '\q' >&"${SESSION[1]}"
+	stop_relay
+}
+
+@test "case 18: thousands of slow and half-open clients: sessions go on, memory is bounded, then room again" {
+	count=${SLOW_CLIENTS:-2000}
+	start_run "core_dumps = on
+max_logins = $((count + 100))
+max_sessions = 50
+relay_threads = 2
+login_timeout = 1h
+startup_timeout = 1h"
+	coproc SESSION { PGPORT=$RELAY_PORT psql -XAtq 2>&1; }
+	echo "select 'before';" >&"${SESSION[1]}"
+	read -r -u "${SESSION[0]}" line
+	[ "$line" = before ]
+	before=$(resident_kib)
+	coproc SLOW { python3 "$TOOLS/lifecycle.py" slow "$count" "$RELAY_PORT" "$BATS_TEST_TMPDIR/ready" 2>&1; }
+	HELD=$SLOW_PID
+	wait_for "they are there" test -s "$BATS_TEST_TMPDIR/ready"
+	wait_for "all are accepted" has_descriptors "$count"
+	for i in $(seq 50); do
+		echo "select 'during $i';" >&"${SESSION[1]}"
+		read -r -u "${SESSION[0]}" line
+		[ "$line" = "during $i" ]
+	done
+	[ "$(through sql -c 'select 1')" = 1 ] # and new ones come in
+	# nothing of them reaches the primary
+	[ "$(directly sql -c "select count(*) from pg_stat_activity where backend_type = 'client backend'")" -le 3 ]
+	after=$(resident_kib)
+	echo "# $count slow clients: $before KiB before, $after KiB with them" >&3
+	each=4 # README: What it costs
+	if nm "$PGUMBRA" | grep -qE "__(asan|tsan)_init"; then each=16; fi
+	[ $((after - before)) -lt $((count * each + 1024)) ]
+	HELD=
+	exec {SLOW[1]}>&-
+	wait "$SLOW_PID"
+	echo '\q' >&"${SESSION[1]}"
+	stop_relay
+}
+
+has_descriptors() {
+	[ "$(ls "/proc/$RELAY/fd" | wc -l)" -gt "$1" ]
+}
+
+resident_kib() {
+	sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$RELAY/status"
+}
+
+@test "max_logins: further connections are closed and counted, those that log in make room" {
+	start_run "max_logins = 10
+login_timeout = 1h
+startup_timeout = 2s"
+	coproc SLOW { python3 "$TOOLS/lifecycle.py" slow 10 "$RELAY_PORT" "$BATS_TEST_TMPDIR/ready" 2>&1; }
+	HELD=$SLOW_PID
+	wait_for "they are there" test -s "$BATS_TEST_TMPDIR/ready"
+	run ! through sql -c "select 1"
+	logged "max_logins is reached: new connections are closed at once"
+	wait_for "startup_timeout makes room" through sql -c "select 1"
+	logged "startup_timeout passed: closed 127.0.0.[0-9]*:[0-9]* before its startup packet was complete"
+	# sessions that are logged in don't count
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+		exec {fd}> >(PGPORT=$RELAY_PORT psql -XAtq -c "select pg_sleep(0)" -f - >>"$BATS_TEST_TMPDIR/out" 2>&1)
+		echo "select 'in';" >&"$fd"
+		open="${open:-} $fd"
+	done
+	wait_for "all twelve are in" has_lines 12 "^in$" "$BATS_TEST_TMPDIR/out"
+	for fd in $open; do exec {fd}>&-; done
+	HELD=
+	exec {SLOW[1]}>&-
+	stop_relay
+}
