@@ -60,6 +60,27 @@ uint64_t histogram_quantile(const struct histogram *h, double q)
 	return histogram_bucket_upper(last);
 }
 
+double histogram_not_slower(const struct histogram *a, const struct histogram *b)
+{
+	double n = (double)a->total, m = (double)b->total, all = n + m;
+	double below = 0, u = 0, ties = 0, variance;
+
+	if (a->total < HISTOGRAM_LEAST || b->total < HISTOGRAM_LEAST)
+		return 1;
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		double x = (double)a->count[i], y = (double)b->count[i], t = x + y;
+
+		u += y * (below + x / 2);
+		below += x;
+		ties += t * (t * t - 1);
+	}
+	variance = n * m / 12 * (all + 1 - ties / (all * (all - 1)));
+	if (!(variance > 0))
+		return 1; /* all in one bucket */
+
+	return erfc((u - n * m / 2) / sqrt(variance) / sqrt(2)) / 2;
+}
+
 void hll_add(struct hll *h, uint64_t hash)
 {
 	unsigned index = (unsigned)(hash >> 56);

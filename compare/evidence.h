@@ -19,6 +19,12 @@ uint64_t histogram_quantile(
 unsigned histogram_bucket(uint64_t us);
 uint64_t histogram_bucket_upper(unsigned bucket);
 
+/* How likely is it that `b` is not slower than `a`, all the same, given these samples? One-sided
+ * rank-sum test (Mann and Whitney 1947, normal approximation with ties); 1 when either has fewer
+ * than HISTOGRAM_LEAST. */
+enum { HISTOGRAM_LEAST = 30 };
+double histogram_not_slower(const struct histogram *a, const struct histogram *b);
+
 /* HyperLogLog (Flajolet et al. 2007), 256 registers (standard error 6.5%), of 64-bit hashes. */
 enum { HLL_REGISTERS = 256 };
 struct hll {

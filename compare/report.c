@@ -67,6 +67,7 @@ static void shape_release(struct report_shape *s)
 	free(s->candidate);
 	free(s->primary);
 	free(s->candidate_us);
+	free(s->warmup);
 	free(s->first_seen);
 	free(s->last_seen);
 	tally_release(&s->tally);
@@ -352,6 +353,7 @@ static bool add_shape(struct report *r, const json_t *from, int64_t since_us)
 	return tally_add(&s->tally, outcomes) &&
 	       add_histogram(&s->primary, json_object_get(latency, "primary")) &&
 	       add_histogram(&s->candidate_us, json_object_get(latency, "candidate")) &&
+	       add_histogram(&s->warmup, json_object_get(latency, "warmup")) &&
 	       keep_text(&s->first_seen, member_text(from, "first_seen"), false) &&
 	       keep_text(&s->last_seen, member_text(from, "last_seen"), true);
 }

@@ -43,6 +43,7 @@ bool report_add_line(struct report *r, struct span line, struct error *error);
  *   waived                 the same
  *   shapes_never_compared  shapes that had reads, of which none was compared
  *   max_mismatch_rate      95% upper bound of mismatch / compared, of the worst candidate
+ *   regressions            shapes that are significantly slower on their candidate
  *   expired_waivers        waivers whose last day had passed when the latest record was written
  *
  * Compared is an execution on which there is a verdict: matched, matched_after_lag, waived or

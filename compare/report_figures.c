@@ -466,6 +466,9 @@ const char *report_error_group(const json_t *error)
 
 /* ---- shapes ---- */
 
+static const double REGRESSION_RATIO = 1.25;
+enum { REGRESSION_LEAST_US = 200 };
+
 uint64_t report_without_shape(const struct report *r)
 {
 	uint64_t ended = 0, shapes = 0;
@@ -516,6 +519,33 @@ size_t *report_shape_order(const struct report *r)
 bool shape_never_compared(const struct report_shape *s)
 {
 	return tally_compared(&s->tally) == 0 && tally_reads(&s->tally) > 0;
+}
+
+double shape_ratio(const struct report_shape *s, double q)
+{
+	if (!s->primary || !s->candidate_us || s->primary->total == 0 ||
+		s->candidate_us->total == 0)
+		return 0;
+
+	return (double)histogram_quantile(s->candidate_us, q) /
+	       (double)(histogram_quantile(s->primary, q) + !histogram_quantile(s->primary, q));
+}
+
+static bool matters(const struct report_shape *s, double q)
+{
+	return shape_ratio(s, q) >= REGRESSION_RATIO &&
+	       histogram_quantile(s->candidate_us, q) >=
+		       histogram_quantile(s->primary, q) + REGRESSION_LEAST_US;
+}
+
+/* One error in a thousand reports, however many shapes are looked at (Bonferroni). */
+bool shape_regressed(const struct report *r, const struct report_shape *s)
+{
+	if (!matters(s, 0.5) && !matters(s, 0.95))
+		return false;
+
+	return histogram_not_slower(s->primary, s->candidate_us) <
+	       0.001 / (double)(r->nshapes ? r->nshapes : 1);
 }
 
 double shape_upper_bound(const struct report_shape *s, bool distinct)

@@ -97,6 +97,16 @@ static double expired_waivers(const struct report *r)
 	return count;
 }
 
+static double regressions(const struct report *r)
+{
+	double count = 0;
+
+	for (size_t i = 0; i < r->nshapes; i++)
+		count += shape_regressed(r, &r->shape[i]);
+
+	return count;
+}
+
 static double shapes_never_compared(const struct report *r)
 {
 	double count = 0;
@@ -119,6 +129,7 @@ static const struct {
 	{"candidate_failed", candidate_failed},
 	{"shapes_never_compared", shapes_never_compared},
 	{"max_mismatch_rate", max_mismatch_rate},
+	{"regressions", regressions},
 	{"waived", waived},
 	{"expired_waivers", expired_waivers},
 };

@@ -113,7 +113,25 @@ static json_t *quantiles_json(const struct histogram *h)
 	return out;
 }
 
-static json_t *shape_json(const struct report_shape *s)
+static json_t *ratio_json(const struct report_shape *s)
+{
+	static const struct {
+		const char *name;
+		double q;
+	} quantiles[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
+	json_t *out = json_object();
+
+	for (size_t i = 0; i < sizeof quantiles / sizeof *quantiles; i++) {
+		double ratio = shape_ratio(s, quantiles[i].q);
+
+		json_object_set_new(
+			out, quantiles[i].name, ratio > 0 ? json_real(ratio) : json_null());
+	}
+
+	return out;
+}
+
+static json_t *shape_json(const struct report *r, const struct report_shape *s)
 {
 	json_t *out = json_object(), *outcomes = json_object(), *latency = json_object();
 	bool never = shape_never_compared(s);
@@ -123,6 +141,9 @@ static json_t *shape_json(const struct report_shape *s)
 	tally_why(&s->tally, 3, why, sizeof why);
 	json_object_set_new(latency, "primary", quantiles_json(s->primary));
 	json_object_set_new(latency, "candidate", quantiles_json(s->candidate_us));
+	json_object_set_new(latency, "warmup", quantiles_json(s->warmup));
+	json_object_set_new(latency, "ratio", ratio_json(s));
+	json_object_set_new(latency, "regression", json_boolean(shape_regressed(r, s)));
 	json_object_set_new(out, "shape", json_string(s->shape));
 	json_object_set_new(out, "normalized", json_string(s->normalized));
 	json_object_set_new(out, "candidate", json_string(s->candidate));
@@ -148,7 +169,7 @@ static json_t *shapes_json(const struct report *r)
 	json_t *out = json_array();
 
 	for (size_t i = 0; order && i < r->nshapes; i++)
-		json_array_append_new(out, shape_json(&r->shape[order[i]]));
+		json_array_append_new(out, shape_json(r, &r->shape[order[i]]));
 	free(order);
 
 	return out;

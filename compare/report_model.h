@@ -38,7 +38,8 @@ struct report_shape {
 	uint64_t executions;
 	struct tally tally;
 	struct hll params;
-	struct histogram *primary, *candidate_us; /* owned, NULL until something is known */
+	/* owned, NULL until something is known */
+	struct histogram *primary, *candidate_us, *warmup;
 	uint64_t widened[WIDENING_COUNT];
 	char *first_seen, *last_seen;
 	/* The latest books record that counts mismatches of it: how many, and what it tells of
@@ -129,6 +130,11 @@ uint64_t report_unlogged_mismatches(const struct report *r);
 uint64_t report_recurred_mismatches(const struct report *r);
 /* Indexes of shapes, most executed first. Caller frees; NULL: out of memory. */
 size_t *report_shape_order(const struct report *r);
+/* Is it slower on the candidate: so much that it matters, and so clearly that it is no accident
+ * among all shapes? */
+bool shape_regressed(const struct report *r, const struct report_shape *s);
+/* The candidate's quantile over the primary's; 0: not known. */
+double shape_ratio(const struct report_shape *s, double q);
 bool shape_never_compared(const struct report_shape *s); /* though there were reads */
 double shape_upper_bound(const struct report_shape *s, bool distinct);
 

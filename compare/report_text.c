@@ -610,6 +610,38 @@ static void never_text(struct buffer *b, const struct report *r, const size_t *o
 		buffer_printf(b, "%zu more; the json form has all of them\n", all - listed);
 }
 
+static void quantiles_text(struct buffer *b, const struct histogram *h)
+{
+	buffer_printf(b, "%8.1f %8.1f %8.1f", (double)histogram_quantile(h, 0.5) / 1000,
+		(double)histogram_quantile(h, 0.95) / 1000,
+		(double)histogram_quantile(h, 0.99) / 1000);
+}
+
+static void slower_text(struct buffer *b, const struct report *r, const size_t *order)
+{
+	size_t listed = 0, all = 0;
+
+	for (size_t i = 0; i < r->nshapes; i++) {
+		const struct report_shape *s = &r->shape[order[i]];
+
+		if (!shape_regressed(r, s) || all++ >= SHAPES_LISTED)
+			continue;
+		if (listed++ == 0) {
+			heading(b, "Slower on the candidate, significantly");
+			buffer_printf(b, "%26s %27s  ratio of p50, p95\n", "primary p50 p95 p99 ms",
+				"candidate p50 p95 p99 ms");
+		}
+		quantiles_text(b, s->primary);
+		buffer_printf(b, "  ");
+		quantiles_text(b, s->candidate_us);
+		buffer_printf(b, "  %.1f, %.1f  ", shape_ratio(s, 0.5), shape_ratio(s, 0.95));
+		view_line(b, *s->normalized ? s->normalized : "(not parsed)", WIDTH - 40);
+		buffer_printf(b, "\n");
+	}
+	if (all > listed)
+		buffer_printf(b, "%zu more; the json form has all of them\n", all - listed);
+}
+
 static bool shapes_text(struct buffer *b, const struct report *r)
 {
 	size_t *order = report_shape_order(r), listed = 0, all = 0;
@@ -635,6 +667,7 @@ static bool shapes_text(struct buffer *b, const struct report *r)
 				 "(95%% confidence)\n");
 	if (all > listed)
 		buffer_printf(b, "%zu more; the json form has all of them\n", all - listed);
+	slower_text(b, r, order);
 	never_text(b, r, order);
 	free(order);
 

@@ -122,6 +122,7 @@ static const struct help {
 		"  unverifiable, candidate_failed, waived\n"
 		"                         executions with that outcome\n"
 		"  shapes_never_compared  shapes that had reads, none of which was compared\n"
+		"  regressions            shapes that are significantly slower on the candidate\n"
 		"  expired_waivers        waivers whose last day has passed\n"
 		"Where nothing was compared, no gate holds. Exit code 0: it holds, 1: it does "
 		"not,\n"

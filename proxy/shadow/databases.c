@@ -14,6 +14,7 @@ struct databases {
 	struct connector *connector;
 	struct database *first;
 	size_t count;
+	uint64_t round_trip_us; /* to the control; 0: not known */
 };
 
 /* What one connection brought home. */
@@ -24,8 +25,11 @@ struct load {
 	struct catalogue *catalogue;
 	struct base_setting *roles, *server;
 	size_t nroles, nserver;
+	uint64_t round_trip_us; /* of the control */
 	struct error error;
 };
+
+enum { ROUND_TRIPS = 5 };
 
 static uint64_t monotonic_us(void)
 {
@@ -96,6 +100,11 @@ struct database *databases_find(struct databases *d, const char *name)
 			return db;
 
 	return NULL;
+}
+
+uint64_t databases_round_trip_us(const struct databases *d)
+{
+	return d->round_trip_us;
 }
 
 bool databases_loading(const struct databases *d)
@@ -184,6 +193,22 @@ static bool load_all_settings(PGconn *connection, struct load *load)
 	       load_settings(connection, base_query, &load->roles, &load->nroles, &load->error);
 }
 
+/* An empty query there and back, the shortest of some. */
+static uint64_t measure_round_trip(PGconn *connection)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (int i = 0; i < ROUND_TRIPS; i++) {
+		uint64_t begun = monotonic_us(), us;
+
+		PQclear(PQexec(connection, ""));
+		us = monotonic_us() - begun;
+		least = us < least ? us : least;
+	}
+
+	return least;
+}
+
 static void *run_load(void *self, PGconn *connection, const char *connect_error)
 {
 	struct load *load = self;
@@ -197,6 +222,8 @@ static void *run_load(void *self, PGconn *connection, const char *connect_error)
 		catalogue_free(load->catalogue);
 		load->catalogue = NULL;
 	}
+	if (load->candidate < 0)
+		load->round_trip_us = measure_round_trip(connection);
 
 	return load;
 }
@@ -301,6 +328,8 @@ static void settle_control(struct database *db, struct load *load)
 {
 	struct catalogue *old = db->primary;
 
+	if (db->owner->round_trip_us == 0 || load->round_trip_us < db->owner->round_trip_us)
+		db->owner->round_trip_us = load->round_trip_us;
 	db->primary = load->catalogue;
 	db->view.primary = db->primary;
 	db->control_complained = false;

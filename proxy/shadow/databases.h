@@ -94,6 +94,9 @@ uint32_t databases_translate_type(
 /* How the primary builds a type; TYPE_SIMPLE without a control. */
 enum type_build databases_type_build(
 	struct databases *d, const char *name, uint32_t oid, uint32_t *inner);
+/* To the control and back, the shortest seen; 0: not known. The control is the primary or beside
+ * it: the same is taken out of the primary's times. */
+uint64_t databases_round_trip_us(const struct databases *d);
 /* Is a database being read for the first time? Its sessions wait for that, but for two seconds at
  * most: a candidate that does not answer must not stop the observation of all. */
 bool databases_loading(const struct databases *d);

@@ -87,9 +87,11 @@ struct shape_delta {
 	const uint64_t (*count)[REASON_COUNT]; /* [OUTCOME_COUNT][REASON_COUNT] */
 	const uint64_t *widened;	       /* [WIDENING_COUNT], or NULL */
 	uint64_t executions;
-	const struct hll *params;			   /* registers so far (mergeable) */
-	const struct histogram *primary_us, *candidate_us; /* deltas */
-	uint64_t first_seen_us, last_seen_us;		   /* wall */
+	const struct hll *params; /* registers so far (mergeable) */
+	/* deltas; warmup: the candidate's first reads on a new connection, which are not among its
+	 * others */
+	const struct histogram *primary_us, *candidate_us, *warmup_us;
+	uint64_t first_seen_us, last_seen_us; /* wall */
 };
 struct journal_books {
 	const char *const *candidates;

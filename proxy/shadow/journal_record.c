@@ -470,6 +470,7 @@ static json_t *shape_record(const struct shape_delta *s)
 	json_object_set_new(out, "last_seen", journal_time(s->last_seen_us));
 	set_object(latency, "primary", histogram_record(s->primary_us));
 	set_object(latency, "candidate", histogram_record(s->candidate_us));
+	set_object(latency, "warmup", histogram_record(s->warmup_us));
 	set_object(out, "latency_us", latency);
 
 	return out;

@@ -94,6 +94,8 @@ static bool send_more(struct connection *c)
 	enum wire_result result = WIRE_OK;
 	size_t n;
 
+	if (c->sent == 0)
+		c->send_us = mirror_clock_us(); /* not before the loop came to it */
 	while (c->sent < c->out.len && result == WIRE_OK) {
 		result = wire_write(&c->wire, c->out.data + c->sent, c->out.len - c->sent, &n);
 		c->sent += n;
@@ -144,6 +146,25 @@ static void became_idle(struct connection *c)
 	c->sent = 0;
 }
 
+static void send_check(struct connection *c)
+{
+	begin_exchange(c);
+	exchange_sync(&c->exchange, &c->out);
+	start_sending(c, CONNECTION_CHECK_US);
+}
+
+static void check_done(struct connection *c)
+{
+	uint64_t us = mirror_clock_us() - c->send_us;
+
+	if (c->checks == 0 || us < c->round_trip_us)
+		c->round_trip_us = us;
+	if (++c->checks < CONNECTION_CHECKS)
+		send_check(c);
+	else
+		send_prepare(c);
+}
+
 static void hand_over_goes_on(struct connection *c)
 {
 	char why[160];
@@ -158,8 +179,7 @@ static void hand_over_goes_on(struct connection *c)
 		lose(c, REASON_CONNECTION,
 			"the server did not take default_transaction_read_only=on");
 	} else if (c->state == CONNECTION_CHECKING) {
-		c->round_trip_us = mirror_clock_us() - c->send_us;
-		send_prepare(c);
+		check_done(c);
 	} else {
 		became_idle(c);
 		c->events->on_state(c->self, c);
@@ -181,13 +201,26 @@ bool connection_run(struct connection *c, const struct dark_read *read)
 	return true;
 }
 
-/* When the wrapper's answer and the read's come in one piece, the time between them is nothing. The
- * whole way less the round trip is right but for the wrapper's own time, some tens of microseconds.
- */
+/* The time up to here less what the connection itself needs. */
+static uint64_t net_of(uint64_t whole_us, uint64_t overhead_us)
+{
+	return whole_us > overhead_us ? whole_us - overhead_us : 1;
+}
+
+static void note_wrapper_time(struct connection *c)
+{
+	uint64_t us = net_of(c->exchange.started_us - c->send_us, c->round_trip_us);
+
+	if (c->exchange.started_us > c->send_us && c->wrapper_piece != c->pieces &&
+		(c->wrapper_us == 0 || us < c->wrapper_us))
+		c->wrapper_us = us;
+}
+
+/* When the wrapper's answer and the read's come in one piece, the time between them is nothing:
+ * then it is the whole way less the round trip and the wrapper's time. */
 static void add_wrapper_time(const struct connection *c, struct mirror_answer *answer)
 {
-	uint64_t whole = c->exchange.ended_us - c->send_us;
-	uint64_t net = whole > c->round_trip_us ? whole - c->round_trip_us : 1;
+	uint64_t net = net_of(c->exchange.ended_us - c->send_us, c->round_trip_us + c->wrapper_us);
 
 	if (answer->status == MIRROR_ANSWERED && answer->result.elapsed_us < net)
 		answer->result.elapsed_us = net;
@@ -201,6 +234,7 @@ static void finish_read(struct connection *c)
 	answer.cold = c->reads++ < CONNECTION_COLD_READS;
 	result_init(&answer.result, 0);
 	result_init(&answer.first, 0);
+	note_wrapper_time(c);
 	exchange_answer(&c->exchange, &answer);
 	add_wrapper_time(c, &answer);
 	if (!exchange_is_clean(&c->exchange))
@@ -240,6 +274,8 @@ static void on_message(struct connection *c, const struct message *m)
 	case BACK_PARAMETER_STATUS: on_parameter(c, m->body); return;
 	default: break;
 	}
+	if (c->exchange.started_us == 0)
+		c->wrapper_piece = c->pieces;
 	switch (exchange_message(&c->exchange, &c->session, m, mirror_clock_us())) {
 	case EXCHANGE_GOES_ON: break;
 	case EXCHANGE_LOST: lose(c, REASON_CONNECTION, c->exchange.trouble); break;
@@ -284,6 +320,7 @@ static void receive(struct connection *c)
 		result = wire_read(&c->wire, c->scratch, CONNECTION_READ_SIZE, &n);
 		if (result != WIRE_OK)
 			break;
+		c->pieces++;
 		take_input(c, span_of(c->scratch, n));
 		if (c->state == CONNECTION_CLOSED)
 			return;
@@ -356,8 +393,7 @@ struct connection *connection_new(struct event_base *base, PGconn *pg, uint64_t 
 		return NULL;
 	}
 	c->state = CONNECTION_CHECKING;
-	exchange_sync(&c->exchange, &c->out);
-	start_sending(c, CONNECTION_CHECK_US);
+	send_check(c);
 
 	return c;
 }

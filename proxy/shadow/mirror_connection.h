@@ -18,7 +18,8 @@ enum {
 	CONNECTION_SEND_MAX = 256 << 20,   /* one send */
 	CONNECTION_CHECK_US = 5000000,	   /* limit of the hand-over */
 	CONNECTION_GRACE_US = 1000000,	   /* our deadline behind the server's own */
-	CONNECTION_COLD_READS = 3,	   /* first reads, marked as such */
+	CONNECTION_CHECKS = 3,	   /* Syncs of the hand-over; the shortest is the round trip */
+	CONNECTION_COLD_READS = 3, /* first reads, marked as such */
 	CONNECTION_READ_SIZE = 64 << 10,
 };
 
@@ -52,10 +53,15 @@ struct connection {
 	size_t sent;
 	struct session session;
 	struct exchange exchange;
+	unsigned checks;     /* so far */
 	bool promoted;	     /* in_hot_standby went from on to off */
 	uint64_t timeout_us; /* of a read */
 	size_t keep_limit_bytes;
 	uint64_t send_us, round_trip_us, idle_since_us;
+	/* The wrapper's own time, the least seen so far, 0: not known. It shows where its answer
+	 * came in another piece than the read's. */
+	uint64_t wrapper_us;
+	uint64_t pieces, wrapper_piece; /* read from the socket; which one held its answer */
 	uint64_t reads;
 	bool draining;	   /* the owner wants it closed after what it does now */
 	bool close_after;  /* the read calls something not known to be harmless */

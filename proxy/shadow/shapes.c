@@ -11,7 +11,7 @@ struct shape_counts {
 	uint64_t executions;
 	uint64_t count[OUTCOME_COUNT][REASON_COUNT];
 	uint64_t widened[WIDENING_COUNT];
-	struct histogram primary_us, candidate_us;
+	struct histogram primary_us, candidate_us, warmup_us;
 	struct hll params;
 	uint64_t first_seen_us, last_seen_us;
 	/* Over the life of the process. */
@@ -169,6 +169,14 @@ void shape_latency(
 	histogram_add(&c->candidate_us, candidate_us);
 }
 
+void shape_warmup(struct shape *shape, unsigned candidate, uint64_t candidate_us)
+{
+	struct shape_counts *c = counts_of(shape, candidate);
+
+	if (c)
+		histogram_add(&c->warmup_us, candidate_us);
+}
+
 void shape_parameters(struct shape *shape, unsigned candidate, uint64_t hash)
 {
 	struct shape_counts *c = counts_of(shape, candidate);
@@ -246,6 +254,7 @@ static void add_deltas(struct shapes *s, struct shape *shape, size_t *count)
 			.params = &c->params,
 			.primary_us = &c->primary_us,
 			.candidate_us = &c->candidate_us,
+			.warmup_us = &c->warmup_us,
 			.first_seen_us = c->first_seen_us,
 			.last_seen_us = c->last_seen_us,
 		};
@@ -287,6 +296,7 @@ static void settle(struct shape *shape)
 		memset(c->widened, 0, sizeof c->widened);
 		memset(&c->primary_us, 0, sizeof c->primary_us);
 		memset(&c->candidate_us, 0, sizeof c->candidate_us);
+		memset(&c->warmup_us, 0, sizeof c->warmup_us);
 		c->first_seen_us = c->last_seen_us = 0;
 		/* The distinct parameters stay: registers merge by maximum, so each record repeats
 		 * what is known. */

@@ -24,6 +24,8 @@ void shape_end(struct shape *shape, unsigned candidate, enum outcome outcome, en
 void shape_widened(struct shape *shape, unsigned candidate, uint32_t widened);
 void shape_latency(
 	struct shape *shape, unsigned candidate, uint64_t primary_us, uint64_t candidate_us);
+/* A first read on a new connection: kept apart. */
+void shape_warmup(struct shape *shape, unsigned candidate, uint64_t candidate_us);
 void shape_parameters(struct shape *shape, unsigned candidate, uint64_t hash);
 /* The control was asked again: it gave the primary's answer, another one (both its answers being
  * the same), or two different ones because the data moved. */

@@ -215,7 +215,11 @@ static void note_expired(struct trial *t, const struct comparison *c, const stru
 
 static void latency(struct trial *t, const struct mirror_answer *a)
 {
-	if (!a->cold && t->read->primary.end != RESULT_ERROR)
+	if (t->read->primary.end == RESULT_ERROR || a->result.end == RESULT_ERROR)
+		return;
+	if (a->cold)
+		shape_warmup(t->shape, t->candidate, a->result.elapsed_us);
+	else
 		shape_latency(
 			t->shape, t->candidate, t->read->primary.elapsed_us, a->result.elapsed_us);
 }

@@ -407,3 +407,27 @@ restarted() {
 all_relayed() {
 	[ "$(facts count relayed)" = "$1" ] && facts settled
 }
+
+# --- latency ---
+
+@test "a shape that is slower on the candidate is named; first reads on a connection stand apart" {
+	on_both "create table big as select g as id, repeat('x', 20) as v from generate_series(1, 200000) g;
+		analyze big"
+	on_primary "create index on big (id)"
+	echo '\set id random(1, 200000)
+		select v from big where id = :id;' >"$BATS_TEST_TMPDIR/big.sql"
+	start_pgumbra candidate.candidate.pool_size=2
+	pgbench_pgumbra -M prepared -f "$BATS_TEST_TMPDIR/big.sql" -c 1 -t 100
+	expect_outcome matched 100
+	"$PGUMBRA" report --format json "$LOG" | "$PYTHON" -c 'import json, sys
+shape, = [s for s in json.load(sys.stdin)["shapes"] if "from big" in s["normalized"]]
+latency = shape["latency_ms"]
+assert latency["primary"]["count"] == latency["candidate"]["count"], latency
+assert 3 <= latency["warmup"]["count"] <= 6, latency
+assert latency["candidate"]["count"] + latency["warmup"]["count"] == 100, latency
+assert latency["ratio"]["p50"] > 1.25, latency
+assert latency["regression"] is True, latency'
+	"$PGUMBRA" report "$LOG" | grep -A2 'Slower on the candidate, significantly'
+	run "$PGUMBRA" report --gate "regressions=0" "$LOG"
+	[ "$status" = 1 ]
+}

@@ -166,6 +166,60 @@ static void the_bound_falls_with_trials_and_rises_with_events(void **state)
 	}
 }
 
+/* ---- is it slower? ---- */
+
+static struct histogram filled(unsigned n, uint64_t us)
+{
+	struct histogram h = {0};
+
+	for (unsigned i = 0; i < n; i++)
+		histogram_add(&h, us);
+
+	return h;
+}
+
+static void the_rank_test_agrees_with_a_count_by_hand(void **state)
+{
+	/* U = 900, mean 450, variance 30*30/12 * (61 - 2*30*899/(60*59)): z = 7.6813 */
+	struct histogram a = filled(30, 100), b = filled(30, 1000);
+
+	(void)state;
+	assert_true(fabs(histogram_not_slower(&a, &b) / 7.8772e-15 - 1) < 0.01);
+	assert_true(histogram_not_slower(&b, &a) > 1 - 1e-12);
+	assert_true(histogram_not_slower(&a, &a) >= 1);
+	b = filled(29, 1000);
+	assert_true(histogram_not_slower(&a, &b) >= 1); /* too few to tell */
+}
+
+/* Log-uniform over three decades. */
+static uint64_t some_latency(uint64_t seed)
+{
+	double u = (double)(scramble(seed) >> 11) * 0x1p-53;
+
+	return (uint64_t)(100 * pow(1000, u));
+}
+
+static void equal_servers_are_called_slower_as_seldom_as_promised(void **state)
+{
+	unsigned called = 0, slower = 0;
+
+	(void)state;
+	for (uint64_t round = 0; round < 1000; round++) {
+		struct histogram a = {0}, b = {0}, c = {0};
+
+		for (uint64_t i = 0; i < 200; i++) {
+			histogram_add(&a, some_latency(round * 1000 + i));
+			histogram_add(&b, some_latency(round * 1000 + 300 + i));
+			histogram_add(&c, 2 * some_latency(round * 1000 + 600 + i));
+		}
+		called += histogram_not_slower(&a, &b) < 0.05;
+		slower += histogram_not_slower(&a, &c) < 0.05;
+	}
+	/* 5% of 1000, four standard deviations around */
+	assert_in_range(called, 50 - 28, 50 + 28);
+	assert_true(slower > 900);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +232,8 @@ int main(void)
 		cmocka_unit_test(merged_registers_equal_those_over_everything),
 		cmocka_unit_test(the_bound_agrees_with_its_closed_forms),
 		cmocka_unit_test(at_the_bound_so_few_events_have_a_chance_of_5_percent),
+		cmocka_unit_test(the_rank_test_agrees_with_a_count_by_hand),
+		cmocka_unit_test(equal_servers_are_called_slower_as_seldom_as_promised),
 		cmocka_unit_test(the_bound_falls_with_trials_and_rises_with_events),
 	};
 

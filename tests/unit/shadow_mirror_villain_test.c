@@ -4,6 +4,7 @@
 #include "protocol/framer.h"
 #include "proxy/log.h"
 #include "proxy/shadow/mirror.h"
+#include "proxy/shadow/mirror_connection.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -16,6 +17,9 @@
 #include <time.h>
 
 #include <cmocka.h>
+
+/* The checks of the hand-over and our own statements, before the first read. An even number. */
+enum { HAND_OVER_SYNCS = CONNECTION_CHECKS + 1 };
 
 enum villainy {
 	GOOD,
@@ -184,7 +188,7 @@ static const char COLUMNS[] = "\0\1a\0\0\0\0\0\0\0\0\0\0\x17\0\4\xff\xff\xff\xff
 static void on_execute(struct client *c)
 {
 	c->server->executes++;
-	if (c->syncs >= 2 && c->syncs % 2 == 1) {
+	if (c->syncs >= HAND_OVER_SYNCS && c->syncs % 2 == 1) {
 		say_tag(c, "ROLLBACK");
 	} else if (c->executes == 0) {
 		say_tag(c, "BEGIN");
@@ -200,13 +204,13 @@ static void on_execute(struct client *c)
 static void on_sync(struct client *c)
 {
 	enum villainy v = villainy_of(c);
-	bool in_read = c->syncs >= 2 && c->syncs % 2 == 0;
+	bool in_read = c->syncs >= HAND_OVER_SYNCS && c->syncs % 2 == 0;
 
 	if (c->syncs == 0 && v == TALKS_TOO_MUCH)
 		say_tag(c, "SELECT 1");
 	if (v == PROMOTED && c->server->promote && in_read)
 		say_parameter(c, "in_hot_standby", "off");
-	if (in_read || (v == ENDS_IN_TRANSACTION && c->syncs >= 2))
+	if (in_read || (v == ENDS_IN_TRANSACTION && c->syncs >= HAND_OVER_SYNCS))
 		say(c, 'Z', "T", 1);
 	else
 		say(c, 'Z', "I", 1);
@@ -243,7 +247,7 @@ static void on_bytes(struct bufferevent *stream, void *self)
 		evbuffer_drain(in, n);
 		return;
 	}
-	if (villainy_of(c) == MUTE || (villainy_of(c) == SILENT && c->syncs >= 2)) {
+	if (villainy_of(c) == MUTE || (villainy_of(c) == SILENT && c->syncs >= HAND_OVER_SYNCS)) {
 		evbuffer_drain(in, n);
 		return;
 	}
