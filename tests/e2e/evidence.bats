@@ -4,7 +4,7 @@
 load lib
 
 setup_file() {
-	start_primary
+	start_primary shared_preload_libraries=pg_stat_statements
 	start_candidate
 	on_both "
 		create table price (id int primary key, amount numeric, name text);
@@ -430,4 +430,96 @@ assert latency["regression"] is True, latency'
 	"$PGUMBRA" report "$LOG" | grep -A2 'Slower on the candidate, significantly'
 	run "$PGUMBRA" report --gate "regressions=0" "$LOG"
 	[ "$status" = 1 ]
+}
+
+# --- several candidates ---
+
+of() { # CANDIDATE OUTCOME [REASON]: how many executions of that candidate ended so
+	member books "$@"
+}
+
+is_of() { # COUNT CANDIDATE OUTCOME
+	[ "$(of "${@:2}")" = "$1" ]
+}
+
+# The candidate's server has a second database that is as it should be.
+start_two() { # [section.key=value]...
+	start_pgumbra "candidate.good.conninfo=$(address_of "$CANDIDATE") user=pgumbra_ro password=pgumbra_ro" \
+		"candidate.good.databases=$DATABASE = good" "$@"
+}
+
+pool_is() { # DATABASE CONNECTIONS
+	[ "$(on_candidate "select count(*) from pg_stat_activity
+		where usename = 'pgumbra_ro' and datname = '$1' and query like 'ROLLBACK%'")" -le "$2" ]
+}
+
+@test "two candidates, one with a defect: each has its own pool, books and verdicts" {
+	local id
+	on_both "create table two as select g as id, 'v' || g as v from generate_series(1, 20) g;
+		create table locked2 (id int)"
+	cluster_psql "$CANDIDATE" postgres -c "create database good template $DATABASE"
+	on_candidate "update two set v = 'wrong' where id = 3"
+	start_two candidate.candidate.pool_size=1 candidate.good.pool_size=2
+	for id in 1 2 3 4 5; do echo "select v from two where id = $id;"; done | psql_pgumbra
+	wait_for "$DEADLINE" "5 matches on the good one" is_of 5 good matched
+	wait_for "$DEADLINE" "4 matches on the other" is_of 4 candidate matched
+	wait_for "$DEADLINE" "its mismatch" is_of 1 candidate mismatch
+	expect_discrepancy candidate=candidate
+	expect_no_discrepancy candidate=good
+	# one that hangs holds up nobody but itself
+	sed 's/locked;/two;/' <(declare -f lock_candidate) >"$BATS_TEST_TMPDIR/lock.bash"
+	. "$BATS_TEST_TMPDIR/lock.bash"
+	lock_candidate
+	for id in 6 7 8; do echo "select v from two where id = $id;"; done | psql_pgumbra
+	wait_for "$DEADLINE" "8 matches on the good one" is_of 8 good matched
+	[ "$(of candidate matched)" = 4 ]
+	[ "$(of candidate pending)" = 3 ]
+	pool_is "$DATABASE" 1
+	pool_is good 2
+	unlock_candidate
+	wait_for "$DEADLINE" "7 matches on the other" is_of 7 candidate matched
+	expect_outcome mismatch 1
+	[ "$(member coverage candidates good coverage)" = 1.0 ]
+	"$PGUMBRA" report "$LOG" | grep '^good: 8 of 8 reads compared (100.0%)'
+	run "$PGUMBRA" report --gate "min_compared=8 and open_mismatches=1 and coverage=1" "$LOG"
+	[ "$status" = 0 ]
+	stop_pgumbra
+	cluster_psql "$CANDIDATE" postgres -c "drop database good"
+}
+
+# --- a candidate that is wholly wrong ---
+
+control_calls() { # reads of the table that the control was asked
+	on_primary "select coalesce(sum(calls), 0) from pg_stat_statements s join pg_roles r
+		on r.oid = s.userid where rolname = 'pgumbra_control' and query like '%from empty where%'"
+}
+
+@test "a candidate with empty tables costs the primary and the log no more than their limits" {
+	local begun elapsed calls bytes rate=100
+	on_primary "create extension if not exists pg_stat_statements"
+	on_both "create table empty as select g as id, repeat(md5(g::text), 250) as v
+		from generate_series(1, 500) g; create index on empty (id)"
+	on_candidate "truncate empty"
+	echo '\set id random(1, 500)
+		select v from empty where id = :id;' >"$BATS_TEST_TMPDIR/empty.sql"
+	start_pgumbra verify.max_rate=$rate verify.queue_reads=100 verify.backoff=20ms \
+		discrepancies.examples_per_shape=1000000 discrepancies.max_bytes=1MB
+	begun=$EPOCHREALTIME
+	pgbench_pgumbra -M prepared -f "$BATS_TEST_TMPDIR/empty.sql" -c 4 -R 600 -T 7
+	wait_for "$DEADLINE" "every read's end" facts settled
+	calls=$(control_calls)
+	elapsed=$("$PYTHON" -c "print($EPOCHREALTIME - $begun)")
+	bytes=$(grep -a '"kind":"discrepancy"' "$LOG" | wc -c)
+	echo "control: $calls reads in $elapsed s; discrepancies: $bytes bytes"
+	member books candidate
+	[ "$(facts count matched)" = 0 ]
+	[ "$(facts count mismatch)" -gt 50 ]
+	[ "$(facts count unverifiable rate)" -gt 500 ]
+	[ "$calls" -gt 150 ]
+	# each attempt asks the control twice
+	"$PYTHON" -c "import sys; sys.exit($calls > 2 * ($rate * $elapsed + 1))"
+	[ "$bytes" -gt 500000 ]
+	[ "$bytes" -le $((1024 * 1024)) ]
+	[ "$(facts count mismatch)" -gt "$(grep -ac '"outcome":"mismatch"' "$LOG")" ] # the rest is counted
+	"$PGUMBRA" report "$LOG" | head -1 | grep '^DIFFERENT'
 }
