@@ -338,9 +338,23 @@ static void make_room(struct pool *p)
 	}
 }
 
+/* Connections in their hand-over: each will take a read that waits. */
+static size_t coming(const struct pool *p)
+{
+	const struct member *m;
+	size_t n = 0;
+
+	TAILQ_FOREACH (m, &p->members, link)
+		n += !m->connection->draining &&
+		     (m->connection->state == CONNECTION_CHECKING ||
+			     m->connection->state == CONNECTION_PREPARING);
+
+	return n;
+}
+
 static void want_connection(struct pool *p, uint64_t now_us)
 {
-	if (p->opening)
+	if (p->opening || coming(p) >= p->nwaiting)
 		return;
 	if (p->nmembers >= p->host->options->pool_size)
 		make_room(p);
