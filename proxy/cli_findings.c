@@ -1,5 +1,6 @@
 #include "proxy/cli.h"
 
+#include "proxy/relay/listener.h"
 #include "proxy/shadow/waivers.h"
 #include <errno.h>
 #include <stdio.h>
@@ -69,6 +70,22 @@ static void look_at_waivers(const struct config *c, struct preflight_findings *f
 	}
 }
 
+/* run finds out by itself. A pgumbra that runs with this configuration listens there, too. */
+static void look_at_listen(const struct config *c, struct preflight_findings *f)
+{
+	static const struct preflight_topic taken = {PREFLIGHT_WARNING, "configuration",
+		"run would not start",
+		"stop what listens there (`ss -ltnp` names it; a pgumbra that runs already may "
+		"stay), "
+		"or another --listen"};
+	struct listeners listeners;
+	struct error error;
+
+	if (!listeners_init(&listeners, config_text(c, "pgumbra", NULL, "listen"), &error))
+		preflight_say(f, &taken, "listen", "%s", error.text);
+	listeners_release(&listeners);
+}
+
 static void look_at_configuration(const struct config *c, struct preflight_findings *f)
 {
 	static const struct preflight_topic no_control = {PREFLIGHT_WARNING, "configuration",
@@ -102,6 +119,8 @@ static void look_at_candidate(const struct preflight_job *job, struct preflight_
 	const char *conninfo = config_text(s->config, "candidate", s->candidate, "conninfo");
 	const char *control = config_text(s->config, "control", NULL, "conninfo");
 
+	preflight_apart(config_text(s->config, "primary", NULL, "conninfo"), control, conninfo,
+		job->name, f);
 	f->forbids_as_warnings =
 		config_bool(s->config, "candidate", s->candidate, "allow_unsafe_role");
 	f->impersonates = strcmp(config_text(s->config, "candidate", s->candidate, "impersonate"),
@@ -111,14 +130,19 @@ static void look_at_candidate(const struct preflight_job *job, struct preflight_
 	f->impersonates = f->forbids_as_warnings = false;
 	if (*control)
 		preflight_compare(control, conninfo, job->name, f);
+	else
+		preflight_observe(conninfo, job->name, f);
 }
 
 static void look_at_control(const struct preflight_job *job, struct preflight_findings *f)
 {
 	const struct subject *s = job->arg;
+	const char *conninfo = config_text(s->config, "control", NULL, "conninfo");
 
-	f->forbids_as_warnings = true;
-	preflight_server(config_text(s->config, "control", NULL, "conninfo"), job->name, f);
+	f->forbids_as_warnings = f->of_primary = true;
+	if (preflight_server(conninfo, job->name, f))
+		preflight_beside_primary(config_text(s->config, "primary", NULL, "conninfo"),
+			conninfo, job->name, f);
 }
 
 void cli_find(const struct config *c, bool must_reach, int limit_ms, struct preflight_findings *f)
@@ -144,4 +168,6 @@ void cli_find(const struct config *c, bool must_reach, int limit_ms, struct pref
 		jobs[count++] = (struct preflight_job){"control", look_at_control, &subjects[0]};
 	preflight_gather(jobs, count, limit_ms, f);
 	look_at_configuration(c, f);
+	if (must_reach)
+		look_at_listen(c, f);
 }

@@ -2,6 +2,7 @@
 #include "proxy/preflight.h"
 
 #include "proxy/preflight_questions.h"
+#include "proxy/preflight_rights.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,107 +164,6 @@ bool preflight_role(PGconn *conn, const char *where, struct preflight_findings *
 
 /* --- what it owns and may write --- */
 
-/* `items` gives (holder, name, privilege) of what is reachable, with `reach` (oid, role) known. In
- * mend {names}, {privileges}, {holder} and {user} are filled in. */
-static const struct object_check {
-	const char *subject;
-	enum preflight_level level;
-	const char *what; /* "PUBLIC may ..." or "role x may ..." */
-	const char *mend;
-	const char *items;
-} object_checks[] = {
-	{"ownership of relations", PREFLIGHT_FORBIDS, "owns tables, views or sequences",
-		"ALTER TABLE {names} OWNER TO another role",
-		"SELECT r.role, pg_catalog.format('%I.%I', n.nspname, c.relname), '' "
-		"FROM pg_catalog.pg_class c JOIN reach r ON r.oid = c.relowner "
-		"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-		"WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' "
-		"AND n.nspname <> 'pg_toast'"},
-	{"ownership of functions", PREFLIGHT_FORBIDS, "owns functions",
-		"ALTER ROUTINE {names} OWNER TO another role",
-		"SELECT r.role, p.oid::pg_catalog.regprocedure::pg_catalog.text, '' "
-		"FROM pg_catalog.pg_proc p JOIN reach r ON r.oid = p.proowner"},
-	{"ownership of schemas", PREFLIGHT_FORBIDS, "owns schemas",
-		"ALTER SCHEMA {names} OWNER TO another role",
-		"SELECT r.role, pg_catalog.quote_ident(n.nspname), '' "
-		"FROM pg_catalog.pg_namespace n JOIN reach r ON r.oid = n.nspowner "
-		"WHERE n.nspname !~ '^pg_(toast_)?temp_'"},
-	{"ownership of the database", PREFLIGHT_FORBIDS, "owns the database",
-		"ALTER DATABASE {names} OWNER TO another role",
-		"SELECT r.role, pg_catalog.quote_ident(d.datname), '' "
-		"FROM pg_catalog.pg_database d JOIN reach r ON r.oid = d.datdba "
-		"WHERE d.datname = pg_catalog.current_database()"},
-	{"privileges on tables", PREFLIGHT_FORBIDS, "may write tables or views ({privileges})",
-		"REVOKE {privileges} ON {names} FROM {holder}",
-		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.format('%I.%I', n.nspname, "
-		"c.relname), a.privilege_type FROM pg_catalog.pg_class c "
-		"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-		"CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a "
-		"LEFT JOIN reach r ON r.oid = a.grantee "
-		"WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (a.grantee = 0 OR r.oid IS NOT "
-		"NULL) "
-		"AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', "
-		"'MAINTAIN') AND c.relowner NOT IN (SELECT oid FROM reach) "
-		"AND NOT (n.nspname = 'pg_catalog' AND c.relname = 'pg_settings')"},
-	{"privileges on columns", PREFLIGHT_FORBIDS, "may write columns ({privileges})",
-		"REVOKE {privileges} on these columns FROM {holder}",
-		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.format('%I.%I (%I)', n.nspname, "
-		"c.relname, t.attname), a.privilege_type FROM pg_catalog.pg_attribute t "
-		"JOIN pg_catalog.pg_class c ON c.oid = t.attrelid "
-		"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-		"CROSS JOIN LATERAL pg_catalog.aclexplode(t.attacl) a "
-		"LEFT JOIN reach r ON r.oid = a.grantee "
-		"WHERE t.attnum > 0 AND NOT t.attisdropped AND (a.grantee = 0 OR r.oid IS NOT "
-		"NULL) "
-		"AND a.privilege_type IN ('INSERT', 'UPDATE') "
-		"AND c.relowner NOT IN (SELECT oid FROM reach)"},
-	{"privileges on sequences", PREFLIGHT_FORBIDS, "may advance sequences ({privileges})",
-		"REVOKE {privileges} ON SEQUENCE {names} FROM {holder}",
-		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.format('%I.%I', n.nspname, "
-		"c.relname), a.privilege_type FROM pg_catalog.pg_class c "
-		"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-		"CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a "
-		"LEFT JOIN reach r ON r.oid = a.grantee "
-		"WHERE c.relkind = 'S' AND (a.grantee = 0 OR r.oid IS NOT NULL) "
-		"AND a.privilege_type IN ('USAGE', 'UPDATE') "
-		"AND c.relowner NOT IN (SELECT oid FROM reach)"},
-	{"privileges on schemas", PREFLIGHT_FORBIDS, "may create objects in schemas",
-		"REVOKE CREATE ON SCHEMA {names} FROM {holder}",
-		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.quote_ident(n.nspname), "
-		"a.privilege_type FROM pg_catalog.pg_namespace n "
-		"CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) a "
-		"LEFT JOIN reach r ON r.oid = a.grantee "
-		"WHERE (a.grantee = 0 OR r.oid IS NOT NULL) AND a.privilege_type = 'CREATE' "
-		"AND n.nspowner NOT IN (SELECT oid FROM reach)"},
-	{"privileges on the database", PREFLIGHT_FORBIDS, "may create schemas in the database",
-		"REVOKE CREATE ON DATABASE {names} FROM {holder}",
-		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.quote_ident(d.datname), "
-		"a.privilege_type FROM pg_catalog.pg_database d "
-		"CROSS JOIN LATERAL pg_catalog.aclexplode(coalesce(d.datacl, "
-		"pg_catalog.acldefault('d', d.datdba))) a LEFT JOIN reach r ON r.oid = a.grantee "
-		"WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = 'CREATE' "
-		"AND (a.grantee = 0 OR r.oid IS NOT NULL) "
-		"AND d.datdba NOT IN (SELECT oid FROM reach)"},
-	{"temporary tables", PREFLIGHT_WARNING, "may make temporary tables (READ ONLY refuses it)",
-		"REVOKE TEMPORARY ON DATABASE {names} FROM {holder}",
-		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.quote_ident(d.datname), "
-		"a.privilege_type FROM pg_catalog.pg_database d "
-		"CROSS JOIN LATERAL pg_catalog.aclexplode(coalesce(d.datacl, "
-		"pg_catalog.acldefault('d', d.datdba))) a LEFT JOIN reach r ON r.oid = a.grantee "
-		"WHERE d.datname = pg_catalog.current_database() AND a.privilege_type = "
-		"'TEMPORARY' "
-		"AND (a.grantee = 0 OR r.oid IS NOT NULL) "
-		"AND d.datdba NOT IN (SELECT oid FROM reach)"},
-	{"large objects", PREFLIGHT_FORBIDS, "may write large objects",
-		"REVOKE UPDATE ON LARGE OBJECT {names} FROM {holder}, or give them another owner",
-		"SELECT coalesce(r.role, 'PUBLIC'), l.oid::pg_catalog.text, a.privilege_type "
-		"FROM pg_catalog.pg_largeobject_metadata l CROSS JOIN LATERAL "
-		"pg_catalog.aclexplode(coalesce(l.lomacl, pg_catalog.acldefault('L', l.lomowner))) "
-		"a "
-		"LEFT JOIN reach r ON r.oid = a.grantee "
-		"WHERE a.privilege_type = 'UPDATE' AND (a.grantee = 0 OR r.oid IS NOT NULL)"},
-};
-
 static const char object_frame[] =
 	"WITH reach AS (SELECT oid, pg_catalog.quote_ident(rolname) AS role, "
 	"pg_catalog.pg_has_role(session_user, oid, 'USAGE') AS inherited "
@@ -273,10 +173,11 @@ static const char object_frame[] =
 	"pg_catalog.count(DISTINCT name), pg_catalog.array_to_string("
 	"(pg_catalog.array_agg(DISTINCT name))[1:5], ', '), "
 	"pg_catalog.quote_ident(session_user), "
-	"holder IN (SELECT role FROM reach WHERE NOT inherited) "
+	"holder IN (SELECT role FROM reach WHERE NOT inherited), pg_catalog.array_to_string("
+	"(pg_catalog.array_agg(DISTINCT name))[1:100], ', ') "
 	"FROM items GROUP BY holder ORDER BY holder";
 
-enum { HOLDER, PRIVILEGES, COUNT, NAMES, USER, BY_SET_ROLE };
+enum { HOLDER, PRIVILEGES, COUNT, SHOWN, USER, BY_SET_ROLE, NAMES, NAMES_MAX = 100 };
 
 /* Fills {names} and its like. Caller frees; NULL when out of memory. */
 static char *fill_in(const char *template, const PGresult *answer, int row)
@@ -338,7 +239,7 @@ static void add_objects(const struct object_check *check, const PGresult *answer
 	if (count > 5)
 		snprintf(more, sizeof more, " and %ld more", count - 5);
 	if (!what || !mend ||
-		asprintf(&advice, "%s%s%s%s%s%s", mend, *more ? ", ..." : "",
+		asprintf(&advice, "%s%s%s%s%s%s", mend, count > NAMES_MAX ? ", ..." : "",
 			public || self ? "" : "; or REVOKE ", public || self ? "" : holder,
 			public || self ? "" : " FROM ", public || self ? "" : user) < 0) {
 		f->failed = true;
@@ -349,7 +250,7 @@ static void add_objects(const struct object_check *check, const PGresult *answer
 		advice_not_to_inherit(f, &advice, holder, user);
 	preflight_add(f, level_by_set_role(f, taken_on, check->level), where,
 		taken_on || !advice ? "" : advice, "%s%s%s %s: %s%s", public ? "" : "role ", holder,
-		taken_on ? ", which dark reads take on," : "", what, PQgetvalue(answer, row, NAMES),
+		taken_on ? ", which dark reads take on," : "", what, PQgetvalue(answer, row, SHOWN),
 		more);
 done:
 	free(what);
@@ -361,7 +262,7 @@ static void check_objects(PGconn *conn, const struct object_check *check, const 
 	struct preflight_findings *f)
 {
 	PGresult *answer;
-	char sql[3000];
+	char sql[4000];
 
 	snprintf(sql, sizeof sql, object_frame, check->items);
 	answer = ask(conn, sql, check->subject, where, f);
@@ -376,13 +277,10 @@ void preflight_database(PGconn *conn, const char *where, struct preflight_findin
 		cannot_begin(conn, where, f);
 		return;
 	}
-	for (size_t i = 0; i < sizeof object_checks / sizeof *object_checks; i++) {
-		/* On the control, the primary, the applications may need them. */
-		if (f->forbids_as_warnings &&
-			strcmp(object_checks[i].subject, "temporary tables") == 0)
-			continue;
-		check_objects(conn, &object_checks[i], where, f);
-	}
+	for (size_t i = 0; i < object_check_count; i++)
+		if (!(f->of_primary && object_checks[i].candidate_only) &&
+			PQserverVersion(conn) >= object_checks[i].min_version)
+			check_objects(conn, &object_checks[i], where, f);
 	questions_end(conn);
 }
 

@@ -33,6 +33,7 @@ struct preflight_findings {
 	struct preflight_finding *list; /* owned */
 	size_t count;
 	bool impersonates;	  /* see preflight_candidate_role_as; for what looks at roles */
+	bool of_primary;	  /* the control: applications may need what a candidate doesn't */
 	bool failed;		  /* out of memory: the list is not whole, which forbids too */
 	bool forbids_as_warnings; /* lowers what is added from now on */
 	/* Called with each finding when it is added; may be NULL. */
@@ -85,15 +86,23 @@ void preflight_candidate_role_as(
 bool preflight_role(PGconn *conn, const char *where, struct preflight_findings *f);
 void preflight_database(PGconn *conn, const char *where, struct preflight_findings *f);
 
-/* Connects as the mirror will. dbname NULL: the string's own. NULL with *why filled when there is
- * no connection. The caller closes it with PQfinish. */
-PGconn *preflight_connect(const char *conninfo, const char *dbname, char *why, size_t size);
-bool conninfo_has_dbname(const char *conninfo);
-
 /* The whole of one server: connects, then looks at the role and at every database that dark reads
  * can go to (the one of the connection string, or all that the role may connect to). False: it
  * can't be reached, which is a warning in f. */
 bool preflight_server(const char *conninfo, const char *where, struct preflight_findings *f);
+
+/* What the candidate alone says that makes its reads fail or differ, where there is no control to
+ * compare it with: what the role may not read, replication that stands, invalid indexes. */
+void preflight_observe(const char *candidate, const char *where, struct preflight_findings *f);
+
+/* Is the control what stands behind primary.conninfo, and is that a primary? Asked of the primary
+ * as the control's role, unless both name the same address. */
+void preflight_beside_primary(
+	const char *primary, const char *control, const char *where, struct preflight_findings *f);
+
+/* Is a candidate at the primary's own address? control: "" where there is none. */
+void preflight_apart(const char *primary, const char *control, const char *candidate,
+	const char *where, struct preflight_findings *f);
 
 /* What differs between the control and a candidate and may change results (see
  * preflight_compare.h), connecting to both: once for the servers, then for each database that dark

@@ -473,6 +473,16 @@ static void compare_tables(enum comparison_scope scope, PGconn *control, PGconn 
 				compare_one(&tables[i].list[j], control, candidate, where, f);
 }
 
+void observe_alone(PGconn *candidate, const char *where, struct preflight_findings *f)
+{
+	if (!begin(candidate, SCOPE_DATABASE, where, f))
+		return;
+	for (size_t i = 0; i < observation_count; i++)
+		if (!observations[i].needs_control)
+			observe_one(&observations[i], candidate, where, f);
+	questions_end(candidate);
+}
+
 void compare_scope(enum comparison_scope scope, PGconn *control, PGconn *candidate,
 	const char *where, struct preflight_findings *f)
 {

@@ -54,7 +54,8 @@ struct observation {
 	int level; /* enum preflight_level */
 	const char *effect, *sql;
 	int min_version;
-	bool of_control; /* also asked of the control */
+	bool of_control;    /* also asked of the control */
+	bool needs_control; /* says nothing of a candidate alone */
 };
 
 extern const struct observation observations[];
@@ -69,6 +70,9 @@ void compare_one(const struct comparison *c, PGconn *control, PGconn *candidate,
 	struct preflight_findings *f);
 void observe_one(
 	const struct observation *o, PGconn *conn, const char *where, struct preflight_findings *f);
+
+/* Every observation of a candidate alone, transaction included. */
+void observe_alone(PGconn *candidate, const char *where, struct preflight_findings *f);
 
 /* Everything of a scope, transactions included. */
 void compare_scope(enum comparison_scope scope, PGconn *control, PGconn *candidate,

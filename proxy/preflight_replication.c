@@ -29,11 +29,12 @@ static const char standby_system_sql[] =
 /* The candidate's subscriptions say which slots and publications ours are. */
 static const char slots_sql[] =
 	"SELECT slot_name AS key, CASE WHEN NOT active THEN 'inactive' WHEN "
-	"to_jsonb(l)->>'wal_status' IN ('lost', 'unreserved') THEN 'without its WAL' WHEN CASE "
-	"WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_insert_lsn() - confirmed_flush_lsn "
-	"END > 67108864 THEN 'more than 64 MB behind' ELSE 'active' END AS value, 'look at the "
-	"subscriber''s log; a lost slot needs the tables copied anew' AS set "
-	"FROM pg_catalog.pg_replication_slots l WHERE slot_type = 'logical'";
+	"to_jsonb(l)->>'wal_status' IN ('lost', 'unreserved') THEN 'without its WAL' WHEN behind "
+	"> 67108864 THEN 'behind by ' || pg_size_pretty(behind) ELSE 'active' END AS value, 'look "
+	"at the subscriber''s log; a lost slot needs the tables copied anew' AS set "
+	"FROM pg_catalog.pg_replication_slots l, LATERAL (SELECT CASE WHEN pg_is_in_recovery() "
+	"THEN 0 ELSE pg_current_wal_insert_lsn() - confirmed_flush_lsn END) AS d (behind) "
+	"WHERE slot_type = 'logical'";
 static const char wanted_slots_sql[] =
 	"SELECT s.subslotname AS key, 'active' AS value, 'wanted active' AS shown, 'DROP "
 	"SUBSCRIPTION and CREATE SUBSCRIPTION anew' AS remove FROM " SUBSCRIPTIONS " "
@@ -128,43 +129,32 @@ const size_t replication_comparison_count =
 
 /* --- one side --- */
 
+/* Up to five names are shown; more are granted by schema. */
+#define NAMES "array_to_string((array_agg(name ORDER BY name))[1:5], ', ')"
+#define SCHEMAS "string_agg(DISTINCT schema, ', ')"
+#define UNREADABLE(things, grant, keyword, privileges)                                             \
+	"SELECT format('role %I may not read %s " things ": %s%s', session_user, count(*), " NAMES \
+	", CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END), format('GRANT USAGE ON "              \
+	"SCHEMA %s TO %I; ', " SCHEMAS ", session_user) || CASE WHEN count(*) > 5 THEN "           \
+	"format('GRANT SELECT ON ALL " grant " IN SCHEMA %s TO %I', " SCHEMAS ", session_user) "   \
+	"ELSE format('GRANT SELECT ON " keyword "%s TO %I', " NAMES ", session_user) END "         \
+	"FROM (SELECT " CLASS_NAME " AS name, quote_ident(n.nspname) AS schema "                   \
+	"FROM " CLASSES " WHERE c.relpersistence <> 't' AND " OF_USERS " "                         \
+	"AND " privileges ") AS x HAVING count(*) > 0"
+
 const struct observation observations[] = {
 	{"readable", W, "reads of them fail with 42501 and are not compared",
-		.sql = "SELECT format('role %I may not read %s tables or views: %s%s', "
-		       "session_user, "
-		       "count(*), "
-		       "array_to_string((array_agg(name ORDER BY name))[1:5], ', '), "
-		       "CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END), "
-		       "format('GRANT USAGE ON SCHEMA %s TO %I; GRANT SELECT ON %s%s TO %I', "
-		       "string_agg(DISTINCT schema, ', '), session_user, "
-		       "array_to_string((array_agg(name ORDER BY name))[1:5], ', '), "
-		       "CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END, session_user) "
-		       "FROM (SELECT format('%I.%I', n.nspname, c.relname) AS name, "
-		       "quote_ident(n.nspname) "
-		       "AS schema FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
-		       "ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') "
-		       "AND c.relpersistence <> 't' AND " OF_USERS
-		       " AND NOT (has_schema_privilege(session_user, n.oid, 'USAGE') "
-		       "AND (has_table_privilege(session_user, c.oid, 'SELECT') "
-		       "OR has_any_column_privilege(session_user, c.oid, 'SELECT')))) AS x "
-		       "HAVING count(*) > 0",
+		.sql = UNREADABLE("tables or views", "TABLES", "",
+			"c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT (has_schema_privilege("
+			"session_user, n.oid, 'USAGE') AND (has_table_privilege(session_user, "
+			"c.oid, "
+			"'SELECT') OR has_any_column_privilege(session_user, c.oid, 'SELECT')))"),
 		.of_control = true},
 	{"sequence_value", I, "how far they are is not known",
-		.sql = "SELECT format('role %I may not read %s sequences: %s%s', session_user, "
-		       "count(*), "
-		       "array_to_string((array_agg(name ORDER BY name))[1:5], ', '), "
-		       "CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END), "
-		       "format('GRANT SELECT ON SEQUENCE %s%s TO %I', "
-		       "array_to_string((array_agg(name ORDER BY name))[1:5], ', '), "
-		       "CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END, session_user) "
-		       "FROM (SELECT format('%I.%I', n.nspname, c.relname) AS name "
-		       "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
-		       "c.relnamespace "
-		       "WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND " OF_USERS
-		       " AND NOT has_sequence_privilege(session_user, c.oid, 'SELECT, USAGE')) AS "
-		       "x "
-		       "HAVING count(*) > 0",
-		.of_control = true},
+		.sql = UNREADABLE("sequences", "SEQUENCES", "SEQUENCE ",
+			"c.relkind = 'S' AND NOT has_sequence_privilege(session_user, c.oid, "
+			"'SELECT, USAGE')"),
+		.of_control = true, .needs_control = true},
 	{"collation", W,
 		"indexes of texts were built under another order: rows may be missed, on this side",
 		.sql = "SELECT format('database %I was made with collation version %s, the library "

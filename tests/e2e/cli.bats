@@ -72,6 +72,30 @@ prepare() {
 			execute format('create table m%s (i int)', i);
 			execute format('grant delete on m%s to many', i);
 		end loop; end $$;
+		create role ownst login password 'ownst';
+		create domain their_domain as int;
+		alter domain their_domain owner to ownst;
+		create role sets login password 'sets';
+		grant set, alter system on parameter work_mem, log_statement to sets;
+		create role reloads login password 'reloads';
+		grant execute on function pg_reload_conf(), pg_read_file(text) to reloads;
+		create role warned login password 'warned';
+		create function as_super() returns int language sql security definer as 'select 1';
+		revoke execute on function as_super() from public;
+		grant execute on function as_super() to warned;
+		create extension dblink;
+		create foreign data wrapper nothing;
+		create server elsewhere foreign data wrapper nothing;
+		grant usage on foreign server elsewhere to warned;
+		grant create on tablespace pg_default to warned;
+		alter default privileges for role boss in schema app grant insert, select on tables to warned;
+		do $$ declare f regprocedure; begin
+			for f in select oid from pg_proc where proname like 'dblink%' loop
+				execute format('revoke execute on function %s from public', f);
+			end loop;
+		end $$;
+		grant execute on function dblink_exec(text, text) to warned;
+		grant select on all tables in schema public to safe, warned;
 	SQL
 }
 
@@ -174,7 +198,8 @@ said() {
 		check_role "$cluster" safe
 		[ "$status" = 0 ] || { echo "$output"; false; }
 		said "0 that forbid running"
-		run ! grep 'candidate candidate' <<<"$output"
+		said "candidate candidate: is at the primary's own address"
+		[ "$(grep -c 'candidate candidate' <<<"$output")" = 1 ] || { echo "$output"; false; }
 	done
 }
 
@@ -203,13 +228,38 @@ said() {
 		attributes|role attributes may create databases|ALTER ROLE attributes NOCREATEDB
 		attributes|role attributes may create and alter roles|ALTER ROLE attributes NOCREATEROLE
 		attributes|role attributes may create replication slots|ALTER ROLE attributes NOREPLICATION
+		ownst|role ownst owns types, servers, publications or the like: type public.their_domain|REASSIGN OWNED BY ownst TO
+		sets|role sets may change settings of the server (ALTER SYSTEM, SET): log_statement, work_mem|REVOKE ALTER SYSTEM, SET ON PARAMETER log_statement, work_mem FROM sets
+		reloads|role reloads may call functions that initdb withholds: pg_read_file(text), pg_reload_conf()|REVOKE EXECUTE ON FUNCTION pg_read_file(text), pg_reload_conf() FROM reloads
 		many|role many may write tables or views (DELETE): public.m1, public.m2, public.m3, public.m4, public.m5 and 2 more|REVOKE DELETE ON public.m1
 	ROLES
 }
 
+@test "what READ ONLY does not hold is warned of, with what mends it" {
+	for cluster in $(clusters); do
+		check_role "$cluster" warned
+		[ "$status" = 0 ] || { echo "$output"; false; }
+		while IFS='|' read -r finding mend; do
+			said "warning      candidate candidate: role warned $finding"
+			said "mend: $mend"
+		done <<-'RIGHTS'
+			may call SECURITY DEFINER functions of superusers|REVOKE EXECUTE ON FUNCTION public.as_super() FROM warned
+			may call functions of dblink|REVOKE EXECUTE ON FUNCTION public.dblink_exec(text,text) FROM warned
+			may use foreign servers|REVOKE USAGE ON FOREIGN SERVER elsewhere FROM warned
+			may create objects in tablespaces|REVOKE CREATE ON TABLESPACE pg_default FROM warned
+			will be allowed to write what is made from now on (INSERT)|ALTER DEFAULT PRIVILEGES FOR ROLE boss IN SCHEMA app REVOKE INSERT ON TABLES FROM warned
+		RIGHTS
+		sed -n '/^warning      candidate candidate: role warned/{n;s/^ *mend: //;s/, and GRANT.*//;s/$/;/;p}' \
+			<<<"$output" >mend.sql
+		(echo "begin;"; cat mend.sql; echo "commit;") | cluster_psql "$cluster" shop
+		check_role "$cluster" warned
+		[[ "$output" != *"role warned"* ]] || { cat mend.sql; echo "$output"; false; }
+	done
+}
+
 @test "every mend that is a statement mends" {
 	for cluster in $(clusters); do
-		for role in inserts sneaks counts creates founds groups attributes; do
+		for role in inserts sneaks counts creates founds groups attributes sets reloads many; do
 			check_role "$cluster" $role
 			[ "$status" = 1 ]
 			sed -n '/^forbids      candidate/{n;s/^ *mend: //;s/; or .*//;s/$/;/;p}' <<<"$output" >mend.sql
@@ -226,6 +276,8 @@ said() {
 			grant create on database shop to founds;
 			grant pg_write_all_data, pg_signal_backend to groups;
 			alter role attributes createdb createrole replication;
+			grant set, alter system on parameter work_mem, log_statement to sets;
+			grant execute on function pg_reload_conf(), pg_read_file(text) to reloads;
 		SQL
 	done
 }

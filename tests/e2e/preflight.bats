@@ -90,7 +90,7 @@ primary_of() {
 check() {
 	local version=$1 database=${2#all}
 	shift 2
-	run "$PGUMBRA" check --primary "$(primary_of "$version")" --log x \
+	run "$PGUMBRA" check --listen "127.0.0.1:$(free_port)" --primary "$(primary_of "$version")" --log x \
 		--candidate "$(address "$version" candidate "$database")" \
 		--control "$(address "$version" control "$database")" "$@"
 }
@@ -132,7 +132,8 @@ on() { # VERSION SIDE DATABASE, SQL from standard input
 		for database in same all; do
 			check "$version" $database
 			[ "$status" = 0 ] || { echo "$output"; false; }
-			said "0 that forbid running, 0 warnings, 0 for information"
+			said "0 that forbid running, 0 warnings"
+			! grep -E '(candidate|control)' <<<"$output" || { echo "$output"; false; }
 		done
 	done
 }
@@ -155,7 +156,7 @@ on() { # VERSION SIDE DATABASE, SQL from standard input
 		check "$version" same --format json
 		"$PYTHON" - "$output" <<-'PYTHON'
 			import json, sys
-			kinds = {f["kind"] for f in json.loads(sys.argv[1])["findings"]}
+			kinds = {f["kind"] for f in json.loads(sys.argv[1])["findings"]} - {"authentication"}
 			of_servers = {"setting", "planner", "role", "membership", "role_setting"}
 			assert kinds == of_servers, kinds
 		PYTHON
@@ -294,7 +295,7 @@ expected() {
 		expect_finding warning "role half may not read 1 tables or views: app.parts" \
 			"GRANT USAGE ON SCHEMA app TO half; GRANT SELECT ON app.parts TO half"
 		expect_finding information "role half may not read 1 sequences: app.numbers" \
-			"GRANT SELECT ON SEQUENCE app.numbers TO half"
+			"GRANT USAGE ON SCHEMA app TO half; GRANT SELECT ON SEQUENCE app.numbers TO half"
 		sed -n 's/^ *mend: \(GRANT .* TO half\)$/\1;/p' <<<"$output" | on "$version" candidate same
 		run "$PGUMBRA" check --primary "$(primary_of "$version")" --log x \
 			--control "$(address "$version" control same)" --candidate \
@@ -429,12 +430,13 @@ second_start_record() {
 	[ -d "$PF_DIR/18-control" ] || skip "PostgreSQL 18 is not there"
 	reset_servers 15 control
 	reset_servers 18 candidate
-	run "$PGUMBRA" check --primary "$(primary_of 15)" --log x \
+	run "$PGUMBRA" check --listen "127.0.0.1:$(free_port)" --primary "$(primary_of 15)" --log x \
 		--control "$(address 15 control same)" --candidate "$(address 18 candidate same)" \
 		--format json
 	"$PYTHON" - "$output" <<-'PYTHON'
 		import json, sys
-		found = {(f["kind"], f["level"], f["what"].split(" is ")[0]) for f in json.loads(sys.argv[1])["findings"]}
+		found = {(f["kind"], f["level"], f["what"].split(" is ")[0]) for f in json.loads(sys.argv[1])["findings"]
+		         if f["kind"] != "authentication"}
 		print(*sorted(found), sep="\n")
 		assert ("version", "information", "server version") in found
 		# the builds need not have the same ICU
