@@ -8,7 +8,9 @@
  * does it with all its consequences. Dependencies on built-in functions are not in pg_depend, and
  * those of functions' bodies nowhere, so the stored trees are searched for the oids that they call,
  * read and coerce to, and bodies kept as text for words: a name before "(" may be a call, any name
- * a relation or a type, and EXECUTE may run anything. */
+ * a relation or a type, and EXECUTE may run anything. What runs where no text says so is reached
+ * from the columns: a value ('v') is written out, cast implicitly, sorted and hashed by functions
+ * of its type. Implicit casts between built-in types that somebody made may stand anywhere. */
 #define GRAPH                                                                                      \
 	"WITH RECURSIVE tree(kind, id, body) AS MATERIALIZED ("                                    \
 	" SELECT 'r', r.ev_class, r.ev_action::text FROM pg_catalog.pg_rewrite r"                  \
@@ -19,6 +21,8 @@
 	" UNION ALL SELECT 't', contypid, conbin::text FROM pg_catalog.pg_constraint"              \
 	" WHERE contypid <> 0"                                                                     \
 	" UNION ALL SELECT 'f', p.oid, to_jsonb(p)->>'prosqlbody' FROM pg_catalog.pg_proc p"       \
+	" WHERE p.oid >= 16384 AND p.provolatile <> 'v'"                                           \
+	" UNION ALL SELECT 'f', p.oid, p.proargdefaults::text FROM pg_catalog.pg_proc p"           \
 	" WHERE p.oid >= 16384 AND p.provolatile <> 'v'),"                                         \
 	" word(id, word, called) AS MATERIALIZED (SELECT DISTINCT p.oid, m[1], m[2] = '('"         \
 	" FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang,"           \
@@ -54,7 +58,27 @@
 	" UNION SELECT 't', c.casttarget, 'f', c.castfunc FROM pg_catalog.pg_cast c"               \
 	" WHERE c.castfunc <> 0 AND c.castcontext = 'i'"                                           \
 	" UNION SELECT 'r', i.inhparent, 'r', i.inhrelid FROM pg_catalog.pg_inherits i"            \
-	" JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE c.relkind IN ('f', 'p')),"        \
+	" JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE c.relkind IN ('f', 'p')"          \
+	" UNION SELECT 'r', a.attrelid, 'v', a.atttypid FROM pg_catalog.pg_attribute a"            \
+	" WHERE a.attnum > 0 AND a.atttypid >= 16384"                                              \
+	" UNION SELECT 't', t.oid, 'v', t.oid FROM pg_catalog.pg_type t WHERE t.oid >= 16384"      \
+	" UNION SELECT 'v', t.oid, 'v', e FROM pg_catalog.pg_type t"                               \
+	" LEFT JOIN pg_catalog.pg_range g ON g.rngtypid = t.oid,"                                  \
+	" unnest(array[t.typbasetype, t.typelem, g.rngsubtype]) e WHERE e >= 16384"                \
+	" UNION SELECT 'v', t.oid, 'v', a.atttypid FROM pg_catalog.pg_type t"                      \
+	" JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid"                               \
+	" WHERE a.attnum > 0 AND a.atttypid >= 16384"                                              \
+	" UNION SELECT 'v', t.oid, 'f', f FROM pg_catalog.pg_type t,"                              \
+	" unnest(array[t.typoutput, t.typsend]::oid[]) f WHERE t.oid >= 16384"                     \
+	" UNION SELECT 'v', c.castsource, 'f', c.castfunc FROM pg_catalog.pg_cast c"               \
+	" WHERE c.castfunc <> 0 AND c.castcontext = 'i'"                                           \
+	" UNION SELECT 'v', m.amproclefttype, 'f', m.amproc::oid FROM pg_catalog.pg_amproc m"      \
+	" UNION SELECT 'v', m.amoplefttype, 'f', o.oprcode::oid FROM pg_catalog.pg_amop m"         \
+	" JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr"                                      \
+	" UNION SELECT 'r', c.oid, 'f', k.castfunc FROM pg_catalog.pg_class c, "                   \
+	"pg_catalog.pg_cast k"                                                                     \
+	" WHERE k.castcontext = 'i' AND k.castfunc >= 16384 AND k.castsource < 16384"              \
+	" AND k.casttarget < 16384 AND c.oid >= 16384),"                                           \
 	" act(kind, id) AS ("                                                                      \
 	" SELECT 'f', p.oid FROM pg_catalog.pg_proc p WHERE p.provolatile = 'v'"                   \
 	" OR p.proname IN ('txid_current', 'pg_current_xact_id') OR p.proname LIKE 'dblink%'"      \

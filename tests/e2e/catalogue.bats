@@ -71,6 +71,18 @@ expect_answers() {
 	done <"$SERVERS"
 }
 
+@test "an implicit cast between built-in types that acts makes every table act" {
+	while read -r bin port dir; do
+		psql -qX -v ON_ERROR_STOP=1 -d "$(conninfo "$port")" -c "create database anywhere"
+		psql -qX -v ON_ERROR_STOP=1 -d "$(conninfo "$port") dbname=anywhere" -c "create table t (a text)" \
+			-c "create function acts(text) returns int language sql volatile as 'select 1'"
+		[ "$("$PROBE" "$(conninfo "$port") dbname=anywhere" <<<"sql select abs(a) from t")" = read ]
+		psql -qX -v ON_ERROR_STOP=1 -d "$(conninfo "$port") dbname=anywhere" \
+			-c "create cast (text as int) with function acts(text) as implicit"
+		[ "$("$PROBE" "$(conninfo "$port") dbname=anywhere" <<<"sql select abs(a) from t")" = volatile_function ]
+	done <"$SERVERS"
+}
+
 @test "no volatile built-in of the server is ever a read" {
 	while read -r bin port dir; do
 		psql -qAtX -d "$(conninfo "$port")" -c "select distinct 'sql select 1 where pg_catalog.\"' ||

@@ -65,6 +65,24 @@ create domain checked as int check (acts(value) > 0);
 create domain unchecked as int check (value > 0);
 create domain app.named as text;
 
+-- what runs though no text names it
+create function defaulted(int default acts(1)) returns int language sql stable as 'select $1';
+create type fickle as (x int);
+create function from_fickle(fickle) returns circle language sql volatile as $$select circle '1,2,3'$$;
+create cast (fickle as circle) with function from_fickle(fickle) as implicit;
+create table with_fickle (a fickle);
+create table with_fickles (a fickle[]);
+create view over_fickle as select a from with_fickle;
+create type steadfast as (x int);
+create function from_steadfast(steadfast) returns box language sql immutable as $$select box '1,2,3,4'$$;
+create cast (steadfast as box) with function from_steadfast(steadfast) as implicit;
+create table with_steadfast (a steadfast);
+create type sorted as (x int);
+create function sorted_compare(sorted, sorted) returns int language sql volatile as 'select $1.x - $2.x';
+create operator class sorted_ops default for type sorted using btree as function 1 sorted_compare(sorted, sorted);
+create table with_sorted (a sorted);
+create function of_fickle() returns fickle language sql stable as 'select row(1)::fickle';
+
 -- Unique keys, and what looks like one.
 create table keyed (id int primary key, a int not null, b int not null, n int unique, v text);
 create unique index on keyed (a, b) include (v);

@@ -78,6 +78,8 @@ static struct catalogue *fake_catalogue(void)
 	assert_true(catalogue_add_generated(c, "public", "computed"));
 	assert_true(catalogue_add_relation(c, "public", "secured", RELATION_ROW_SECURITY));
 	assert_true(catalogue_add_relation(c, "public", "acting_view", RELATION_VOLATILE));
+	assert_true(catalogue_add_relation(c, "public", "acting_policy", RELATION_VOLATILE));
+	assert_true(catalogue_add_relation(c, "public", "acting_columns", RELATION_VOLATILE));
 	assert_true(catalogue_add_relation(c, "public", "catalog_view", RELATION_SYSTEM));
 	assert_true(catalogue_add_relation(c, "public", "user_view", RELATION_SERVER_SPECIFIC));
 	assert_true(catalogue_add_relation(c, "public", "role_view", RELATION_USER));
@@ -97,6 +99,7 @@ static struct catalogue *fake_catalogue(void)
 	assert_true(catalogue_add_set_function(c, "pg_catalog", "generate_series"));
 	assert_true(catalogue_add_volatile_operator(c, "@@@"));
 	assert_true(catalogue_add_volatile_type(c, "acting_type"));
+	assert_true(catalogue_add_volatile_type(c, "acting_domain"));
 	catalogue_seal(c);
 
 	return c;

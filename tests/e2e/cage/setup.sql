@@ -73,6 +73,32 @@ create domain calm_int as int check (value > 0);
 create function takes_acting(acting_int) returns int language sql stable as $$ select 1 $$;
 create type has_acting as (a acting_int);
 
+-- what runs though no text names it: defaults of arguments, implicit casts, comparisons to sort by
+create function defaulted(int default acts(1)) returns int language sql stable as $$ select $1 $$;
+create function calm_defaulted(int default calm(1)) returns int language sql stable as $$ select $1 $$;
+create type fickle as (x int);
+create function from_fickle(fickle) returns circle language plpgsql volatile as
+	$$ begin insert into trace values ('implicit cast'); return circle '1,2,3'; end $$;
+create cast (fickle as circle) with function from_fickle(fickle) as implicit;
+create table fickles (a fickle);
+insert into fickles values (row(1)), (row(2));
+create type steady as (x int);
+create function from_steady(steady) returns box language sql immutable as $$ select box '1,2,3,4' $$;
+create cast (steady as box) with function from_steady(steady) as implicit;
+create table steadies (a steady);
+insert into steadies values (row(1)), (row(2));
+create type sorted as (x int);
+create function sorted_compare(sorted, sorted) returns int language plpgsql volatile as
+	$$ begin insert into trace values ('compared'); return $1.x - $2.x; end $$;
+create function sorted_less(sorted, sorted) returns boolean language sql immutable as $$ select $1.x < $2.x $$;
+create function sorted_same(sorted, sorted) returns boolean language sql immutable as $$ select $1.x = $2.x $$;
+create operator <<< (leftarg = sorted, rightarg = sorted, function = sorted_less);
+create operator ==== (leftarg = sorted, rightarg = sorted, function = sorted_same);
+create operator class sorted_ops default for type sorted using btree as operator 1 <<<, operator 3 ====,
+	function 1 sorted_compare(sorted, sorted);
+create table sorteds (a sorted);
+insert into sorteds values (row(1)), (row(2));
+
 -- views, policies, foreign tables, partitions
 create view v_next as select nextval('cage_seq') as id;
 create view v_acts as select acts(id) as id, name from cage where id < 3;
