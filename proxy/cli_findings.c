@@ -81,7 +81,8 @@ static void look_at_listen(const struct config *c, struct preflight_findings *f)
 	struct listeners listeners;
 	struct error error;
 
-	if (!listeners_init(&listeners, config_text(c, "pgumbra", NULL, "listen"), &error))
+	if (!listeners_init(
+		    &listeners, config_text(c, "pgumbra", NULL, "listen"), 1, 1, NULL, 0, &error))
 		preflight_say(f, &taken, "listen", "%s", error.text);
 	listeners_release(&listeners);
 }
