@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -29,6 +30,8 @@ void end_open(struct end *e, int fd, struct event_base *base, event_callback_fn 
 
 static void drop_pending(struct end *e)
 {
+	if (e->pending) /* it may be of a login */
+		OPENSSL_cleanse(e->pending, e->pending_at + e->pending_len);
 	free(e->pending);
 	e->pending = NULL;
 	e->pending_len = e->pending_at = 0;

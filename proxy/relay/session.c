@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -241,6 +242,8 @@ void session_record(struct session *s, const struct end *from, struct span bytes
 		event_del(&s->timer);
 		s->login_timer = false;
 		session_logged_in(s);
+		if (s->client.ssl)
+			tls_end_login(s->client.ssl);
 	}
 }
 
@@ -315,13 +318,12 @@ static bool relay_edited(struct session *s, struct span bytes)
 	return sent;
 }
 
-/* One chunk; false when there is nothing more to read for now. */
-static bool relay_chunk(struct end *from)
+/* One chunk was read: as recv says. False when there is nothing more to read for now. */
+static bool relay_read(struct end *from, ssize_t n)
 {
 	struct session *s = from->session;
 	struct relay_thread *t = s->thread;
 	struct span bytes;
-	ssize_t n = end_read(from, t->chunk, CHUNK_BYTES);
 
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return false;
@@ -343,6 +345,21 @@ static bool relay_chunk(struct end *from)
 	session_record(s, from, bytes);
 
 	return end_has_more(from, (size_t)n, CHUNK_BYTES);
+}
+
+/* What a client says before it is authenticated may be its password: no copy stays. */
+static bool relay_chunk(struct end *from)
+{
+	struct session *s = from->session;
+	uint8_t *chunk = s->thread->chunk;
+	const bool secret = s->login_timer && from == &s->client;
+	const ssize_t n = end_read(from, chunk, CHUNK_BYTES);
+	const bool more = relay_read(from, n);
+
+	if (secret && n > 0)
+		OPENSSL_cleanse(chunk, (size_t)n);
+
+	return more;
 }
 
 static void relay_from(struct end *from)

@@ -261,10 +261,17 @@ SSL *tls_accept_on(SSL_CTX *context, int fd)
 {
 	SSL *ssl = tls_on(context, fd);
 
-	if (ssl)
+	if (ssl) {
 		SSL_set_accept_state(ssl);
+		SSL_set_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
+	}
 
 	return ssl;
+}
+
+void tls_end_login(SSL *ssl)
+{
+	SSL_clear_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
 SSL *tls_connect_on(SSL_CTX *context, int fd, const char *host)

@@ -58,6 +58,8 @@ void tls_default_files(struct tls_client_files *files);
  * connection string. */
 SSL *tls_accept_on(SSL_CTX *context, int fd);
 SSL *tls_connect_on(SSL_CTX *context, int fd, const char *host);
+/* Until this is said, what was read from a client is wiped where OpenSSL held it. */
+void tls_end_login(SSL *ssl);
 /* One step; on TLS_FAILED `why` says it in words of ours and OpenSSL's, none of the peer's. */
 enum tls_step tls_handshake(SSL *ssl, char why[TLS_WHY_MAX]);
 

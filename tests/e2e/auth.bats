@@ -417,3 +417,70 @@ drivers() {
 		done
 	done
 }
+
+# --- secrets ---
+
+# random words, so that a search for them finds nothing else
+word() {
+	openssl rand -hex 12
+}
+
+# look_for_secrets SETTING...: runs pgumbra itself with these, logs in by every way there is, and
+# searches the tapes, both processes and all that was written.
+look_for_secrets() {
+	local clear md5 scram wrong canary
+	clear=$(word) md5=$(word) scram=$(word) canary=$(word)
+	wrong=$(openssl rand -hex 2000) # its end is not overwritten by the next message
+	PGPORT=$PRIMARY_PORT sql <<-SQL
+		set password_encryption = 'scram-sha-256';
+		alter role by_clear password '$clear';
+		alter role by_scram password '$scram';
+		set password_encryption = 'md5';
+		alter role by_md5 password '$md5';
+	SQL
+	secrets "$PRIMARY_PORT" >"$CERTS/secret-run"
+	chmod 600 "$CERTS/secret-run"
+	cd "$BATS_TEST_TMPDIR"
+	PORT_OF_IT=$((PRIMARY_PORT + 20))
+	rm -f run.log run.jsonl
+	PGPASSFILE=$CERTS/passfile "$PGUMBRA" run --listen "127.0.0.1:$PORT_OF_IT" --log run.jsonl \
+		--primary "host=127.0.0.1 port=$PRIMARY_PORT sslmode=require" \
+		--candidate "host=127.0.0.1 port=$PRIMARY_PORT user=asked password=secret-asked dbname=postgres" \
+		--control "host=127.0.0.1 port=$PRIMARY_PORT user=asked password=secret-asked dbname=postgres" \
+		--allow-unsafe-role --set client_tls.sslmode=allow --set client_tls.cert_file="$CERTS/primary.crt" \
+		--set client_tls.key_file="$CERTS/primary.key" --set pgumbra.log_level=debug \
+		--set discrepancies.values=full --set discrepancies.books_interval=200ms --set shadow.tape_size=2MB \
+		--set shadow.max_message_bytes=128kB "${@/#/--set=}" >run.log 2>&1 3>&- &
+	RELAY=$!
+	LOG=$BATS_TEST_TMPDIR/run.log
+	wait_for "pgumbra listens" grep -q "listening on" run.log
+	export PGPORT=$PORT_OF_IT
+	for mode in disable require; do
+		for role in by_clear=$clear by_md5=$md5 by_scram=$scram by_clear=$wrong by_md5=$wrong by_scram=$wrong; do
+			PGPASSWORD=${role#*=} psql_15 "user=${role%=*} sslmode=$mode" -c "select '$canary'" || true
+		done >>out 2>&1
+	done
+	# what a login leaves behind must not be gone only because others came after it
+	coproc HELD_SESSION { PGPASSWORD=$scram psql_15 "user=by_scram sslmode=require" 2>&1; }
+	echo "select '$canary';" >&"${HELD_SESSION[1]}"
+	read -r -u "${HELD_SESSION[0]}" line
+	[ "$line" = "$canary" ]
+	unset PGPORT
+	wait_for "the shadow has seen it" grep -Eq '"observed": ?[1-9]' run.jsonl
+	"$PYTHON" "$TOOLS/secret_list.py" "$PRIMARY_PORT" "$CERTS/primary.key" "$canary" by_clear="$clear" \
+		by_md5="$md5" by_scram="$scram" wrong="${wrong: -24}" >list
+	"$PYTHON" "$TOOLS/secret_scan.py" "$RELAY" list run.log run.jsonl out
+	echo '\q' >&"${HELD_SESSION[1]}"
+	stop_relay
+	for secret in "$clear" "$md5" "$scram" "$wrong"; do
+		! grep -rF "$secret" run.log run.jsonl out
+	done
+}
+
+@test "no password and no key on a tape, in the shadow process, in what is written, or left in the relay" {
+	if [ ! -r /proc/1/mem ]; then skip "reading another process's memory needs root"; fi
+	look_for_secrets
+	look_for_secrets primary.auth=scram primary.auth_file="$CERTS/secret-run"
+	look_for_secrets primary.auth=scram primary.auth_user=lookup \
+		'primary.auth_query=select secret from keys.secret_of($1)'
+}

@@ -79,15 +79,6 @@ case_wire() {
 	done
 }
 
-@test "case 18: ten thousand half-open connections leave sessions, the primary and memory alone" {
-	start_tls_relay proxy allow "sslmode=disable" pgumbra.max_sessions=12000
-	before=$(peak_kib)
-	case_wire half_open 10000
-	# README: what a connection before its login may hold
-	[ $(($(peak_kib) - before)) -lt $((10000 * 16)) ]
-	books_balance
-}
-
 @test "case 22: OAUTHBEARER in both of its connections, the token nowhere" {
 	start_tls_relay proxy allow "port=$FAKE_PORT sslmode=disable" pgumbra.log_level=debug
 	case_wire oauth "$FAKE_PORT" unique-token-of-case-22-

@@ -5,8 +5,6 @@ usage: case_wire.py CASE PORT [ARGUMENT...]      says "ok" or fails with what it
 """
 
 import random
-import resource
-import socket
 import struct
 import sys
 import threading
@@ -258,39 +256,7 @@ def cancel_storm(port, each, workers="4"):
     expect("who ended", len(done), int(workers))
 
 
-def half_open(port, count):
-    """Case 18: connections that never finish their startup packet; a session that is there goes on,
-    and a new one is let in when they have gone."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    s, m = login(port)
-    held = []
-    for n in range(int(count)):
-        try:
-            c = socket.create_connection(("127.0.0.1", port))
-            c.send(b"\0\0\0"[:n % 4])
-            held.append(c)
-        except OSError:  # past the limit it is closed at once
-            pass
-        if n % 100 == 0:
-            s.sendall(query("select 1"))
-            expect("the session goes on", kinds(m.until("Z")), "TDCZ")
-    s.sendall(query("select count(*) from pg_stat_activity where backend_type = 'client backend'"))
-    rows = [body for kind, body in m.until("Z") if kind == "D"]
-    expect("connections to the primary", rows[0][6:], b"1")
-    for c in held:
-        c.close()
-    until = time.monotonic() + 60
-    while True:
-        try:
-            login(port)
-            return
-        except (AssertionError, OSError):
-            if time.monotonic() > until:
-                raise
-
-
-CASES = {f.__name__: f for f in (keyless, long_keys, oauth, early, walsender, cancel_storm, half_open)}
+CASES = {f.__name__: f for f in (keyless, long_keys, oauth, early, walsender, cancel_storm)}
 
 if __name__ == "__main__":
     CASES[sys.argv[1]](int(sys.argv[2]), *sys.argv[3:])
