@@ -83,6 +83,8 @@
 	X(UNDECIDABLE, "undecidable", UNVERIFIABLE,                                                \
 		"an answer could not be read, or memory was short")                                \
 	X(MOVING, "moving", UNVERIFIABLE, "the data kept changing")                                \
+	X(QUIET_QUEUE, "quiet_queue", UNVERIFIABLE,                                                \
+		"the data kept changing, and too many waited for it to rest")                      \
 	X(FENCE_TIMEOUT, "fence_timeout", UNVERIFIABLE, "the candidate did not catch up in time")  \
 	X(VERIFY_RATE, "rate", UNVERIFIABLE, "over the verifier's own limits")                     \
 	X(NOT_REPRODUCED, "not_reproduced", UNVERIFIABLE,                                          \

@@ -173,6 +173,11 @@ static const struct setting_definition table[] = {
 		"unverifiable(rate)", NULL},
 	{"verify", "queue_reads", SETTING_INTEGER, "10000", 1, 1e7, "", RESTART, false, "reads",
 		"differences that may wait for a re-check", NULL},
+	{"verify", "quiet_wait", SETTING_DURATION, "60s", 0, DAY, "", RESTART, false, "",
+		"how long a difference may wait for a moment in which its data does not change; then it is "
+		"unverifiable(moving)", NULL},
+	{"verify", "quiet_reads", SETTING_INTEGER, "1000", 0, 1e7, "", RESTART, false, "reads",
+		"differences that may wait so; further ones are unverifiable(quiet_queue)", NULL},
 	{"verify", "noise_sample", SETTING_REAL, "0", 0, 1, "", RESTART, true, "share",
 		"share of matched reads that the control is asked too", NULL},
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
-enum { REREADS_LEAST = 10, HEARD = 64, INNER_PAUSE = 10 };
+enum { REREADS_LEAST = 10, HEARD = 64, INNER_PAUSE = 4 };
 static const uint64_t nondeterministic_us = 600000000;
 
 struct shape_counts {

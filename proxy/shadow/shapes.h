@@ -45,7 +45,7 @@ bool shape_heard(struct shape *shape, unsigned candidate, const struct digest *a
  * is read again, and that is mostly what was just changed. */
 bool shape_reproducible(const struct shape *shape, unsigned candidate);
 /* Re-reads of inner rows may cost the primary much more than the statement does, so each shape may
- * spend a tenth of the time on them: when the next may begin (monotonic), and how long one took. */
+ * spend a fifth of the time on them: when the next may begin (monotonic), and how long one took. */
 uint64_t shape_inner_turn(struct shape *shape, uint64_t now_us);
 void shape_inner_took(struct shape *shape, uint64_t now_us, uint64_t elapsed_us);
 /* The primary was asked twice in one snapshot and differed from itself. Remembered for ten minutes.

@@ -152,6 +152,7 @@ void verifier_stop(struct verifier *v)
 	struct trial *t;
 
 	v->stopping = true;
+	verifier_quiet_stop(v);
 	while ((t = v->held)) {
 		v->held = t->next_held;
 		v->nheld--;

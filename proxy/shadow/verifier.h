@@ -32,10 +32,12 @@ struct verifier_candidate {
 };
 
 struct verifier_options {
-	unsigned attempts;   /* equal sandwiches that make a mismatch */
-	uint64_t backoff_us; /* before the first; doubles up to 5 s */
-	double max_rate;     /* verifications begun per second, 0: no limit */
-	size_t queue_reads;  /* verifications at once */
+	unsigned attempts;	/* equal sandwiches that make a mismatch */
+	uint64_t backoff_us;	/* before the first; doubles up to 5 s */
+	double max_rate;	/* verifications begun per second, 0: no limit */
+	size_t queue_reads;	/* verifications at once */
+	uint64_t quiet_wait_us; /* how long a read may wait until the data rests */
+	size_t quiet_reads;	/* that wait so */
 	size_t diff_limit_bytes;
 	const struct waivers *waivers; /* borrowed; NULL: none */
 	struct error_kinds *errors;    /* borrowed: what books->errors counts */

@@ -46,7 +46,7 @@ void trial_set_order(struct trial *t, const struct order_rule *order)
 
 /* --- inner rows ------------------------------------------------------------------------------- */
 
-static const uint64_t inner_horizon_us = 10000000;
+static const uint64_t inner_horizon_us = 2000000;
 
 /* Decides a text; a reference to the statement if it may run, and no order is free in it. */
 static const struct statement *clean(struct classifier *c, const char *sql)

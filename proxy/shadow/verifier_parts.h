@@ -2,6 +2,7 @@
  *
  * verifier.c        beginnings: which reads are tried, which wait for a catalogue
  * verifier_trial.c  one read on one candidate, from the first look to its end
+ * verifier_quiet.c  trials that wait until the data rests
  * verifier_order.c  what a free order explains: the read again in a form that none can change
  */
 #ifndef PGUMBRA_SHADOW_VERIFIER_PARTS_H
@@ -10,6 +11,19 @@
 #include "proxy/shadow/verifier.h"
 
 #include <time.h>
+#include <uthash.h>
+
+/* The trials of one shape on one candidate that wait for a quiet moment. */
+struct quiet_key {
+	struct shape *shape;
+	uint64_t candidate;
+};
+struct quiet {
+	struct quiet_key key;
+	struct trial *prober;	    /* the one that tries on; NULL for no longer than a call */
+	struct trial *first, *last; /* the others, by when they came */
+	UT_hash_handle hh;
+};
 
 struct verifier {
 	struct verifier_options options;
@@ -26,6 +40,8 @@ struct verifier {
 	uint64_t next_slot_us;
 	struct trial *held; /* list: wait for a catalogue */
 	size_t nheld;
+	struct quiet *quiet; /* table */
+	size_t waiting;	     /* trials in it, probers apart */
 	bool stopping;
 	void (*on_end)(void *self, unsigned candidate, const struct dark_read *read,
 		enum outcome outcome, enum reason reason);
@@ -68,6 +84,9 @@ struct trial {
 	struct result before, answer, after; /* P1, C, P2 of this attempt */
 	struct result last, last_answer;     /* P2 and C of the attempt before */
 	bool have_last;
+	uint64_t moving_since_us; /* when they first did */
+	struct quiet *probing;	  /* it tries for the others of its shape */
+	struct trial *next_waiting;
 	unsigned moved;	  /* attempts in which P1 and P2 differed */
 	bool asked_twice; /* a difference that survived: the last look */
 	bool concluding;  /* that look is under way */
@@ -82,6 +101,15 @@ uint64_t verifier_clock_us(clockid_t clock);
 /* The next step: on_answer follows, or the trial has ended. */
 void trial_ask(struct trial *t, enum step step, uint64_t not_before_us);
 void trial_end(struct trial *t, enum outcome outcome, enum reason reason);
+/* The next attempt, after the back-off. */
+void trial_attempt(struct trial *t);
+/* The data moved once more. TRY: go on, others wait for this one; WAIT: it was put among those;
+ * OVER: that took too long; FULL: too many wait. */
+enum quiet_turn { QUIET_TRY, QUIET_WAIT, QUIET_OVER, QUIET_FULL };
+enum quiet_turn trial_wait_for_quiet(struct trial *t);
+void trial_is_calm(struct trial *t);	      /* P1 and P2 were equal: the others may go on */
+void trial_leaves_quiet(struct trial *t);     /* it ends: another one tries */
+void verifier_quiet_stop(struct verifier *v); /* ends those that wait as dropped(shutdown) */
 /* An end without a trial. */
 void trial_book(struct verifier *v, unsigned candidate, const struct dark_read *read,
 	struct shape *shape, enum outcome outcome, enum reason reason);

@@ -43,16 +43,22 @@ static void keep_digest(struct trial *t, struct result *to, struct result *from)
 	keep_result(t, to, from);
 }
 
-static void trial_free(struct trial *t)
+static void drop_answers(struct trial *t)
 {
-	t->verifier->open--;
-	if (t->verifying)
-		t->verifier->verifying--;
 	drop_result(t, &t->before);
 	drop_result(t, &t->answer);
 	drop_result(t, &t->after);
 	drop_result(t, &t->last);
 	drop_result(t, &t->last_answer);
+}
+
+static void trial_free(struct trial *t)
+{
+	trial_leaves_quiet(t);
+	t->verifier->open--;
+	if (t->verifying)
+		t->verifier->verifying--;
+	drop_answers(t);
 	dark_read_unref(t->inner);
 	dark_read_unref(t->read);
 	free(t);
@@ -270,7 +276,7 @@ static bool next_slot(struct trial *t, uint64_t *when)
 	return true;
 }
 
-static void attempt(struct trial *t)
+void trial_attempt(struct trial *t)
 {
 	struct verifier *v = t->verifier;
 	uint64_t when;
@@ -314,7 +320,7 @@ static void verify(struct trial *t)
 	t->verifying = true;
 	t->alone = !control_may_be_asked(t);
 	v->verifying++;
-	attempt(t);
+	trial_attempt(t);
 }
 
 static enum reason undecided_reason(
@@ -364,7 +370,7 @@ static void conclude(struct trial *t, const struct comparison *c, const struct r
 static void undecided(struct trial *t, enum outcome outcome, enum reason reason)
 {
 	if (t->attempts < ATTEMPTS_MAX)
-		attempt(t);
+		trial_attempt(t);
 	else
 		trial_end(t, outcome, reason);
 }
@@ -376,11 +382,7 @@ static bool ask_inner(struct trial *t)
 
 	if (!trial_turn_inner(t, &when))
 		return false;
-	drop_result(t, &t->before);
-	drop_result(t, &t->answer);
-	drop_result(t, &t->after);
-	drop_result(t, &t->last);
-	drop_result(t, &t->last_answer);
+	drop_answers(t);
 	t->have_last = false;
 	t->stable = t->doublings = 0;
 	trial_ask(t, STEP_P1, when);
@@ -443,20 +445,40 @@ static bool ask_twice(struct trial *t)
 	return taken;
 }
 
+static void wait_for_quiet(struct trial *t)
+{
+	switch (trial_wait_for_quiet(t)) {
+	case QUIET_TRY:
+		t->attempts--; /* the time is limited instead */
+		trial_attempt(t);
+		break;
+	case QUIET_WAIT: drop_answers(t); break;
+	case QUIET_OVER: trial_end(t, OUTCOME_UNVERIFIABLE, REASON_MOVING); break;
+	case QUIET_FULL: trial_end(t, OUTCOME_UNVERIFIABLE, REASON_QUIET_QUEUE); break;
+	}
+}
+
 /* P1 and P2 differ: the data moved, or the statement has no one answer. */
 static void moved(struct trial *t)
 {
-	enum { FIRST_LOOK = 2, LATER_LOOKS = 6 };
+	enum { FIRST_LOOK = 2, LATER_LOOKS = 6, TRIES = 3 };
+	uint64_t now = verifier_clock_us(CLOCK_MONOTONIC);
 
 	shape_reread(t->shape, t->candidate, REREAD_MOVED);
 	t->stable = 0;
 	t->doublings++;
 	t->have_last = false;
 	t->moved++;
-	if (shape_nondeterministic(t->shape, verifier_clock_us(CLOCK_MONOTONIC)))
+	if (t->moving_since_us == 0)
+		t->moving_since_us = now;
+	if (shape_nondeterministic(t->shape, now))
 		trial_end(t, OUTCOME_NONDETERMINISTIC, REASON_NONE);
-	else if ((t->moved != FIRST_LOOK && t->moved % LATER_LOOKS != 0) || !ask_twice(t))
+	else if ((t->moved == FIRST_LOOK || t->moved % LATER_LOOKS == 0) && ask_twice(t))
+		return;
+	else if (t->moved < TRIES)
 		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
+	else
+		wait_for_quiet(t);
 }
 
 /* The difference survived all attempts. */
@@ -487,6 +509,9 @@ static void weigh_twice(struct trial *t, const struct mirror_answer *answer)
 		trial_end(t, OUTCOME_NONDETERMINISTIC, REASON_NONE);
 	} else if (t->concluding) {
 		believe(t);
+	} else if (t->probing) {
+		t->attempts--;
+		trial_attempt(t);
 	} else {
 		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
 	}
@@ -507,6 +532,7 @@ static void weigh_sandwich(struct trial *t)
 		moved(t);
 		return;
 	}
+	trial_is_calm(t);
 	rules_of(t, &rules);
 	compare_results(&t->after, &t->answer, &rules, &c);
 	reproduced = same_server(t, &t->read->primary, &t->after, false);

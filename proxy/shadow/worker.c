@@ -631,6 +631,8 @@ static bool make_verdicts(struct worker *w)
 		.backoff_us = (uint64_t)config_integer(w->config, "verify", NULL, "backoff"),
 		.max_rate = (double)config_integer(w->config, "verify", NULL, "max_rate"),
 		.queue_reads = (size_t)config_integer(w->config, "verify", NULL, "queue_reads"),
+		.quiet_wait_us = (uint64_t)config_integer(w->config, "verify", NULL, "quiet_wait"),
+		.quiet_reads = (size_t)config_integer(w->config, "verify", NULL, "quiet_reads"),
 		.diff_limit_bytes = DIFF_LIMIT_BYTES,
 		.waivers = &w->waivers,
 		.errors = &w->page->errors,

@@ -1,6 +1,7 @@
 # Verdicts: what free order explains is no mismatch, and what it does not is one.
 
 load lib
+load verdicts_lib
 
 setup_file() {
 	export CANDIDATE_VERSION=15
@@ -12,6 +13,19 @@ setup_file() {
 	# The same rows, in another place each.
 	on_primary "insert into heap select g % 5, 'row ' || g from generate_series(1, 100) g"
 	on_candidate "insert into heap select g % 5, 'row ' || g from generate_series(100, 1, -1) g"
+	make_load_tables
+	cluster_psql "$PRIMARY" "$DATABASE" -c "create publication load for table pgbench_accounts, pgbench_tellers,
+		pgbench_branches, pgbench_history, toggle"
+	(cd / && as_postgres "$DEBIAN_PG_BIN/pg_dump" -s -x -t 'pgbench_*' -t toggle -h "$PRIMARY" \
+		-p "$(cluster_port "$PRIMARY")" -U postgres "$DATABASE") | cluster_psql "$CANDIDATE" "$DATABASE" >/dev/null
+	on_candidate "grant select on all tables in schema public to pgumbra_ro"
+	on_candidate "create subscription load connection 'host=$PRIMARY port=$(cluster_port "$PRIMARY") user=postgres
+		dbname=$DATABASE' publication load"
+	wait_for "$DEADLINE" "the tables to be copied" tables_are_copied
+}
+
+tables_are_copied() {
+	[ "$(on_candidate "select bool_and(srsubstate = 'r') and count(*) = 5 from pg_subscription_rel")" = t ]
 }
 
 teardown_file() {
@@ -120,4 +134,41 @@ print(*sorted(json.loads(line)["query"] for line in sys.stdin), sep="\n")' >"$BA
 	psql_pgumbra -c "select noise()" -c "select noise()" -c "select turn()" >/dev/null
 	expect_outcome nondeterministic 3
 	expect_no_discrepancy
+}
+
+@test "case 60: TPC-B at full speed with logical replication raises no false alarm" {
+	start_pgumbra verify.backoff=100ms verify.max_rate=1000
+	load_both "${LOAD_SECONDS:-10}"
+	no_false_alarm
+}
+
+read_moving_row() {
+	for _ in {1..20}; do echo "select n from toggle where id = 1;"; done >"$BATS_TEST_TMPDIR/hot.sql"
+	psql_pgumbra -f "$BATS_TEST_TMPDIR/hot.sql" >/dev/null
+}
+
+@test "reads of a row that never rests are decided once it does" {
+	start_pgumbra verify.backoff=5ms
+	write_load_scripts "$BATS_TEST_TMPDIR"
+	toggle_row 4
+	read_moving_row
+	wait "$TOGGLE_PID"
+	DEADLINE=30 expect_outcome unverifiable 0
+	expect_outcome mismatch 0
+	[ "$(facts count matched_after_change)" -gt 0 ]
+}
+
+@test "no more reads wait for a quiet moment than may, nor longer" {
+	start_pgumbra verify.backoff=5ms verify.quiet_reads=3 verify.quiet_wait=2s
+	write_load_scripts "$BATS_TEST_TMPDIR"
+	toggle_row 8
+	read_moving_row
+	wait_for "$DEADLINE" "reads for which there is no place" some_unverifiable quiet_queue
+	wait_for "$DEADLINE" "reads that waited too long" some_unverifiable moving
+	expect_outcome mismatch 0
+	wait "$TOGGLE_PID"
+}
+
+some_unverifiable() {
+	[ "$(facts count unverifiable "$1")" -gt 0 ]
 }
