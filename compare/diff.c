@@ -18,11 +18,21 @@ struct span diff_value(struct span data_row, uint16_t column)
 	return r.bad ? (struct span){0} : value;
 }
 
+bool diff_cells_alike(const struct result *primary, const struct result *candidate,
+	const struct compare_rules *rules, uint16_t column, struct span a, struct span b)
+{
+	return cells_alike(primary, candidate, rules, column, a, b);
+}
+
 /* Lists one row, as long as the byte limit allows. */
 static void list_row(struct diff *d, size_t *left_bytes, struct diff_row row)
 {
 	size_t cost = sizeof row + row.primary.len + row.candidate.len;
 
+	if (cost > *left_bytes && *left_bytes > 0 && d->nrows == 0 && !d->truncated) {
+		row.cut = true;
+		d->rows[d->nrows++] = row;
+	}
 	if (d->truncated || cost > *left_bytes) {
 		d->truncated = true;
 		return;
@@ -54,17 +64,18 @@ static bool list_rows(struct diff *out, const struct row_difference *d, size_t l
 
 		if (row->partner != ROW_ALONE)
 			list_row(out, &left,
-				(struct diff_row){
-					DIFF_CHANGED, row->body, d->extra.row[row->partner].body});
+				(struct diff_row){DIFF_CHANGED, row->body,
+					d->extra.row[row->partner].body, false});
 	}
 	for (size_t i = 0; i < d->missing.count; i++)
 		if (d->missing.row[i].partner == ROW_ALONE)
 			list_row(out, &left,
-				(struct diff_row){DIFF_MISSING, d->missing.row[i].body, {0}});
+				(struct diff_row){
+					DIFF_MISSING, d->missing.row[i].body, {0}, false});
 	for (size_t i = 0; i < d->extra.count; i++)
 		if (d->extra.row[i].partner == ROW_ALONE)
 			list_row(out, &left,
-				(struct diff_row){DIFF_EXTRA, {0}, d->extra.row[i].body});
+				(struct diff_row){DIFF_EXTRA, {0}, d->extra.row[i].body, false});
 
 	return true;
 }

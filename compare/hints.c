@@ -294,7 +294,7 @@ static const char *built_hint(const struct type_names *names, uint32_t type)
 	return "";
 }
 
-static const char *column_hint(
+const char *column_hint(
 	const struct hint_sides *sides, uint16_t column, struct span a, struct span b)
 {
 	const struct result *p = sides->primary;

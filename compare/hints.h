@@ -13,6 +13,9 @@ struct hint_sides {
 	const struct compare_rules *rules;
 };
 
+/* Why two values of one column differ. */
+const char *column_hint(
+	const struct hint_sides *sides, uint16_t column, struct span a, struct span b);
 /* The one cause that all cells have in common that differ in rows with a partner. */
 const char *changed_rows_hint(const struct hint_sides *sides, const struct row_difference *d);
 /* Why one side has more rows: the other has none (`empty`), or rows it has too stand there more

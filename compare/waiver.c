@@ -1,7 +1,7 @@
 #include "compare/waiver.h"
 
-#include "compare/cells.h"
 #include "compare/diff.h"
+#include "compare/hints.h"
 #include <ctype.h>
 
 /* Kept rows of both answers fit in. */
@@ -116,21 +116,20 @@ static bool accepts_column(const struct waiver *w, const struct result *r, unsig
 	return r->described && column < r->ncolumns && listed(w->columns, r->columns[column].name);
 }
 
-static bool accepts_cell(const struct waiver *w, const struct result *primary, unsigned column,
+static bool accepts_cell(const struct waiver *w, const struct hint_sides *sides, uint16_t column,
 	struct span a, struct span b)
 {
-	const struct result_column *type =
-		primary->described && column < primary->ncolumns ? &primary->columns[column] : NULL;
-
-	if (!accepts_column(w, primary, column))
+	if (cells_alike(sides->primary, sides->candidate, sides->rules, column, a, b))
+		return true;
+	if (!accepts_column(w, sides->primary, column))
 		return false;
 
 	return accepts_class(w, CLASS_VALUES) ||
-	       (type && listed(w->accept, cell_hint(type->type_oid, type->format, a, b)));
+	       listed(w->accept, column_hint(sides, column, a, b));
 }
 
 static bool accepts_changed_row(
-	const struct waiver *w, const struct result *primary, const struct diff_row *row)
+	const struct waiver *w, const struct hint_sides *sides, const struct diff_row *row)
 {
 	struct reader left, right;
 	uint16_t n, m;
@@ -141,7 +140,7 @@ static bool accepts_changed_row(
 	for (uint16_t i = 0; i < n; i++) {
 		struct span a = read_value(&left), b = read_value(&right);
 
-		if (!span_equal(a, b) && !accepts_cell(w, primary, i, a, b))
+		if (!accepts_cell(w, sides, i, a, b))
 			return false;
 	}
 
@@ -150,12 +149,12 @@ static bool accepts_changed_row(
 
 /* Rows without a partner differ in every column. */
 static bool accepts_row(
-	const struct waiver *w, const struct result *primary, const struct diff_row *row)
+	const struct waiver *w, const struct hint_sides *sides, const struct diff_row *row)
 {
 	switch (row->kind) {
 	case DIFF_MISSING: return !*w->columns && accepts_class(w, CLASS_MISSING_ROWS);
 	case DIFF_EXTRA: return !*w->columns && accepts_class(w, CLASS_EXTRA_ROWS);
-	case DIFF_CHANGED: return accepts_changed_row(w, primary, row);
+	case DIFF_CHANGED: return accepts_changed_row(w, sides, row);
 	}
 
 	return false;
@@ -164,6 +163,7 @@ static bool accepts_row(
 static bool accepts_rows(const struct waiver *w, const struct result *primary,
 	const struct result *candidate, const struct compare_rules *rules)
 {
+	const struct hint_sides sides = {primary, candidate, rules};
 	struct diff diff;
 	bool accepted;
 
@@ -171,7 +171,7 @@ static bool accepts_rows(const struct waiver *w, const struct result *primary,
 		return false;
 	accepted = !diff.truncated && diff.nrows > 0;
 	for (size_t i = 0; accepted && i < diff.nrows; i++)
-		accepted = accepts_row(w, primary, &diff.rows[i]);
+		accepted = accepts_row(w, &sides, &diff.rows[i]);
 	diff_release(&diff);
 
 	return accepted;

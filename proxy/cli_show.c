@@ -335,8 +335,9 @@ static void print_row(const json_t *row, const json_t *names, size_t number)
 		const char *name = json_string_value(json_array_get(names, i));
 		char label[100], *safe = printable(name ? name : "?", 60);
 
-		snprintf(label, sizeof label, "%s%s", safe ? safe : "?",
-			has_index(changed, i) ? " *" : "");
+		snprintf(label, sizeof label, "%s%s%s", safe ? safe : "?",
+			has_index(changed, i) ? " *" : "",
+			has_index(json_object_get(row, "cut"), i) ? " (part)" : "");
 		print_members(label, json_array_get(a, i), json_array_get(b, i));
 		free(safe);
 	}

@@ -70,6 +70,7 @@ struct journal_discrepancy {
 					 O is superseded) */
 	const struct result *answer;  /* the candidate's */
 	const struct diff *diff;      /* may be NULL */
+	const struct compare_rules *rules; /* tell which cells differ; NULL: their bytes do */
 	unsigned attempts;
 	const char *fence;  /* "none" */
 	const char *waiver; /* its name, with outcome waived; else NULL */

@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+enum { CUT_BYTES = 512, CUT_BEFORE = 64 }; /* of a long value: shown, of it before what differs */
+
 static uint64_t wall_now_us(void)
 {
 	struct timespec now;
@@ -131,7 +133,49 @@ static const struct result_column *column_of(const struct result *r, uint16_t i)
 	return r && r->described && i < r->ncolumns ? &r->columns[i] : NULL;
 }
 
-static json_t *row_record(const struct journal_privacy *p, const struct result *r, struct span row)
+/* Of a long value what stands around the first byte that differs from the other side's. */
+static struct span window(struct span value, struct span other)
+{
+	size_t at = 0, limit = value.len < other.len ? value.len : other.len;
+
+	if (value.len <= CUT_BYTES)
+		return value;
+	while (at < limit && value.data[at] == other.data[at])
+		at++;
+	at = at < CUT_BEFORE ? 0 : at - CUT_BEFORE;
+	if (at > value.len - CUT_BYTES)
+		at = value.len - CUT_BYTES;
+	limit = at + CUT_BYTES;
+	while (at > 0 && at < limit && (value.data[at] & 0xc0) == 0x80) /* within a character */
+		at++;
+	while (limit > at && limit < value.len && (value.data[limit] & 0xc0) == 0x80)
+		limit--;
+
+	return span_of(value.data + at, limit - at);
+}
+
+/* Indexes of the cells of which only a window is shown. */
+static json_t *cut_columns(const struct diff_row *row)
+{
+	struct reader a = reader_over(row->primary), b = reader_over(row->candidate);
+	uint16_t na = read_u16(&a), nb = read_u16(&b);
+	json_t *indexes = json_array();
+
+	for (uint16_t i = 0; i < na || i < nb; i++) {
+		size_t left = i < na ? read_value(&a).len : 0,
+		       right = i < nb ? read_value(&b).len : 0;
+
+		if (left > CUT_BYTES || right > CUT_BYTES)
+			json_array_append_new(indexes, json_integer(i));
+	}
+
+	return indexes;
+}
+
+/* `other`, of a row to be cut, is the other side's: absent, or a row that may have other columns.
+ */
+static json_t *row_record(const struct journal_privacy *p, const struct result *r, struct span row,
+	bool cut, struct span other)
 {
 	json_t *cells = json_array();
 	struct reader at = reader_over(row);
@@ -141,6 +185,8 @@ static json_t *row_record(const struct journal_privacy *p, const struct result *
 		const struct result_column *c = column_of(r, i);
 		struct span value = read_value(&at);
 
+		if (cut && p->values == VALUES_FULL && value.data)
+			value = window(value, diff_value(other, i));
 		if (!at.bad)
 			json_array_append_new(cells,
 				journal_value(p, value, c ? c->type_oid : 25, c ? c->format : 0));
@@ -149,8 +195,18 @@ static json_t *row_record(const struct journal_privacy *p, const struct result *
 	return cells;
 }
 
+static bool cell_changed(
+	const struct journal_discrepancy *d, uint16_t column, struct span a, struct span b)
+{
+	if (!d->rules || !d->primary || !d->answer)
+		return !span_equal(a, b);
+
+	return !diff_cells_alike(d->primary, d->answer, d->rules, column, a, b);
+}
+
 /* Indexes of the cells that differ. */
-static json_t *changed_columns(struct span primary, struct span candidate)
+static json_t *changed_columns(
+	const struct journal_discrepancy *d, struct span primary, struct span candidate)
 {
 	struct reader a = reader_over(primary), b = reader_over(candidate);
 	uint16_t na = read_u16(&a), nb = read_u16(&b);
@@ -161,7 +217,7 @@ static json_t *changed_columns(struct span primary, struct span candidate)
 
 		if (a.bad || b.bad)
 			break;
-		if (!span_equal(left, right))
+		if (cell_changed(d, i, left, right))
 			json_array_append_new(indexes, json_integer(i));
 	}
 
@@ -175,11 +231,16 @@ static json_t *diff_row_record(const struct journal_privacy *p, const struct jou
 	json_t *out = json_pack("{s:s}", "kind", kinds[row->kind]);
 
 	if (row->kind != DIFF_EXTRA)
-		json_object_set_new(out, "primary", row_record(p, d->primary, row->primary));
+		json_object_set_new(out, "primary",
+			row_record(p, d->primary, row->primary, row->cut, row->candidate));
 	if (row->kind != DIFF_MISSING)
-		json_object_set_new(out, "candidate", row_record(p, d->answer, row->candidate));
+		json_object_set_new(out, "candidate",
+			row_record(p, d->answer, row->candidate, row->cut, row->primary));
 	if (row->kind == DIFF_CHANGED)
-		json_object_set_new(out, "columns", changed_columns(row->primary, row->candidate));
+		json_object_set_new(
+			out, "columns", changed_columns(d, row->primary, row->candidate));
+	if (row->cut && p->values == VALUES_FULL)
+		json_object_set_new(out, "cut", cut_columns(row));
 
 	return out;
 }

@@ -153,6 +153,7 @@ static void log_difference(struct trial *t, enum outcome outcome, enum reason re
 	};
 
 	rules_of(t, &rules);
+	d.rules = &rules;
 	if (diff_results(primary, answer, &rules, t->verifier->options.diff_limit_bytes, &diff))
 		d.diff = &diff;
 	if (outcome == OUTCOME_MISMATCH)

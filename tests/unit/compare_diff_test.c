@@ -175,6 +175,28 @@ static void the_byte_limit_cuts_the_list_but_not_the_counts(void **state)
 	done();
 }
 
+static void a_row_longer_than_the_limit_is_listed_alone_to_be_cut(void **state)
+{
+	char text[1000];
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	text[sizeof text - 1] = '\0';
+	both("id:23 t:25");
+	for (int i = 0; i < 3; i++) {
+		char id[12];
+
+		snprintf(id, sizeof id, "%d", i);
+		fixture_row(&p, id, text, END);
+		fixture_row(&c, id, "short", END);
+	}
+	check(500, 0, 0, 3);
+	assert_int_equal(d.nrows, 1);
+	assert_true(d.rows[0].cut);
+	assert_true(d.truncated);
+	done();
+}
+
 static void rows_that_were_not_kept_are_marked(void **state)
 {
 	(void)state;
@@ -228,6 +250,7 @@ int main(void)
 		cmocka_unit_test(single_rows_belong_together_whatever_they_hold),
 		cmocka_unit_test(repeated_rows_are_counted_as_often_as_they_are_missing),
 		cmocka_unit_test(the_byte_limit_cuts_the_list_but_not_the_counts),
+		cmocka_unit_test(a_row_longer_than_the_limit_is_listed_alone_to_be_cut),
 		cmocka_unit_test(rows_that_were_not_kept_are_marked),
 		cmocka_unit_test(many_differing_rows_without_a_key_are_left_unaligned_past_a_bound),
 		cmocka_unit_test(equal_results_have_no_diff),

@@ -517,6 +517,121 @@ static void examples_per_shape_bounds_records_of_one_kind(void **state)
 	json_decref(records);
 }
 
+/* DataRow of a number and a long text that ends as told. */
+static void long_row(struct buffer *b, const char *end)
+{
+	buffer_init(b, 1 << 16);
+	buffer_add_u16(b, 2);
+	buffer_add_u32(b, 1);
+	buffer_add_u8(b, '7');
+	buffer_add_u32(b, (uint32_t)(2 * 5000 + strlen(end)));
+	for (int i = 0; i < 5000; i++)
+		buffer_add(b, "\xc3\xa9", 2);
+	buffer_add(b, end, strlen(end));
+}
+
+static void a_row_to_be_cut_shows_what_stands_around_the_difference(void **state)
+{
+	json_t *records, *r;
+	struct buffer one, other;
+	struct sample s;
+	size_t length;
+
+	(void)state;
+	sample_fill(&s);
+	long_row(&one, "one");
+	long_row(&other, "other");
+	s.rows[0] = (struct diff_row){DIFF_CHANGED, buffer_span(&one), buffer_span(&other), true};
+	s.diff.nrows = 1;
+	r = write_one(VALUES_FULL, &s.d, &records);
+	length = json_string_length(at(r, "diff.rows.0.primary.1"));
+	assert_true(length > 100 && length <= 512);
+	assert_string_equal(
+		json_string_value(at(r, "diff.rows.0.primary.1")) + length - 5, "\xc3\xa9one");
+	length = json_string_length(at(r, "diff.rows.0.candidate.1"));
+	assert_string_equal(
+		json_string_value(at(r, "diff.rows.0.candidate.1")) + length - 7, "\xc3\xa9other");
+	assert_text(r, "diff.rows.0.primary.0", "7");
+	assert_int_equal(json_array_size(at(r, "diff.rows.0.cut")), 1);
+	assert_number(r, "diff.rows.0.cut.0", 1);
+	json_decref(records);
+	buffer_release(&one);
+	buffer_release(&other);
+}
+
+static void a_row_to_be_cut_is_hashed_whole(void **state)
+{
+	json_t *records, *r;
+	struct buffer one, other;
+	struct sample s;
+
+	(void)state;
+	sample_fill(&s);
+	long_row(&one, "one");
+	long_row(&other, "other");
+	s.rows[0] = (struct diff_row){DIFF_CHANGED, buffer_span(&one), buffer_span(&other), true};
+	s.rows[1] = (struct diff_row){DIFF_MISSING, buffer_span(&one), {0}, true};
+	r = write_one(VALUES_HASHED, &s.d, &records);
+	assert_null(at(r, "diff.rows.0.cut"));
+	/* a window would stand elsewhere without the other side */
+	assert_true(json_equal(at(r, "diff.rows.0.primary.1"), at(r, "diff.rows.1.primary.1")));
+	assert_non_null(at(r, "diff.rows.0.primary.1"));
+	json_decref(records);
+	buffer_release(&one);
+	buffer_release(&other);
+}
+
+static uint32_t mood_type;
+
+static const char *mood_name(void *self, uint32_t oid)
+{
+	(void)self;
+	return oid == mood_type || oid == mood_type + 10000 ? "shop.mood" : NULL;
+}
+
+/* {mood} in binary: the type's number is that of the server. */
+static void mood_row(struct buffer *b, uint32_t type, const char *text)
+{
+	buffer_init(b, 1 << 16);
+	buffer_add_u16(b, 2);
+	buffer_add_u32(b, 27);
+	buffer_add_u32(b, 1);
+	buffer_add_u32(b, 0);
+	buffer_add_u32(b, type);
+	buffer_add_u32(b, 1);
+	buffer_add_u32(b, 1);
+	buffer_add_u32(b, 3);
+	buffer_add(b, "sad", 3);
+	buffer_add_u32(b, (uint32_t)strlen(text));
+	buffer_add(b, text, strlen(text));
+}
+
+static void cells_that_are_equal_by_name_of_type_are_not_called_changed(void **state)
+{
+	struct compare_rules rules = {
+		.primary_types.name = mood_name, .candidate_types.name = mood_name};
+	json_t *records, *r;
+	struct buffer one, other;
+	struct sample s;
+
+	(void)state;
+	mood_type = 20001;
+	sample_fill(&s);
+	s.columns[0].type_oid = 20000;
+	s.columns[0].format = 1;
+	mood_row(&one, 20001, "a");
+	mood_row(&other, 30001, "b");
+	s.rows[0] = (struct diff_row){DIFF_CHANGED, buffer_span(&one), buffer_span(&other), false};
+	s.diff.nrows = 1;
+	s.d.rules = &rules;
+	r = write_one(VALUES_FULL, &s.d, &records);
+	assert_int_equal(json_array_size(at(r, "diff.rows.0.columns")), 1);
+	assert_number(r, "diff.rows.0.columns.0", 1);
+	json_decref(records);
+	buffer_release(&one);
+	buffer_release(&other);
+}
+
 static void past_max_bytes_only_books_are_written(void **state)
 {
 	static const struct books none;
@@ -1005,6 +1120,9 @@ int main(void)
 		TEST(differing_columns_are_named_with_their_types),
 		TEST(a_row_that_lies_about_its_cells_is_cut),
 		TEST(examples_per_shape_bounds_records_of_one_kind),
+		TEST(a_row_to_be_cut_shows_what_stands_around_the_difference),
+		TEST(a_row_to_be_cut_is_hashed_whole),
+		TEST(cells_that_are_equal_by_name_of_type_are_not_called_changed),
 		TEST(past_max_bytes_only_books_are_written),
 		TEST(without_a_path_nothing_is_written),
 		TEST(a_full_disk_keeps_whole_lines_and_counts_what_is_lost),
