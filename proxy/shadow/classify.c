@@ -118,11 +118,12 @@ static void overrule(struct statement *s)
 {
 	const char *unsafe = getenv("PGUMBRA_UNSAFE_CLASSIFIER");
 
-	if (!unsafe || strcmp(unsafe, "1") != 0)
+	if (!unsafe || (strcmp(unsafe, "1") != 0 && strcmp(unsafe, "2") != 0))
 		return;
 	s->skip = REASON_NONE;
 	s->effect = EFFECT_NONE;
 	s->creates_temporary = false;
+	statement_names_release(s);
 	s->harmless_only = true;
 	s->unknown_function = false;
 }

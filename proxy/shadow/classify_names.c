@@ -93,4 +93,7 @@ void statement_names_release(struct statement *s)
 		free(s->temporaries[i].to);
 	}
 	free(s->temporaries);
+	s->mentions = NULL;
+	s->temporaries = NULL;
+	s->nmentions = s->ntemporaries = 0;
 }

@@ -144,20 +144,21 @@ has_switch() {
 	grep -qa PGUMBRA_UNSAFE_CLASSIFIER "$1"
 }
 
-# Case 55: without the classifier most of the corpus reaches the candidate, and changes nothing. What
-# does not answer as a SELECT does is still kept back.
+# Case 55: without the classifier, and without the look at the tag that the primary answered with, the corpus
+# reaches the candidate and changes nothing. Only what is no text (FunctionCall), what never completes on the
+# primary, and COPY TO STDOUT, whose query would be read in its place, are not sent.
 expect_harmless() { # TAG
 	has_switch "$PGUMBRA" || skip "this build has no switch to turn the classifier off"
 	documented 'Stricter still' >"$BATS_TEST_TMPDIR/stricter.sql"
 	grep -q revoke "$BATS_TEST_TMPDIR/stricter.sql"
 	cluster_psql "$CANDIDATE" "$DATABASE" -f "$BATS_TEST_TMPDIR/stricter.sql"
 	begin_watch
-	PGUMBRA_UNSAFE_CLASSIFIER=1 start_pgumbra verify.queue_reads=1 verify.backoff=1ms
+	PGUMBRA_UNSAFE_CLASSIFIER=2 start_pgumbra verify.queue_reads=1 verify.backoff=1ms
 	send "$1"
 	wait_for "$DEADLINE" "the reads to end" facts settled
 	seen "$1" >"$BATS_TEST_TMPDIR/seen"
 	echo "of $(marks d "$1" | wc -l) dangerous statements, $(grep -c ^d "$BATS_TEST_TMPDIR/seen") were sent"
-	[ "$(grep -c ^d "$BATS_TEST_TMPDIR/seen")" -gt 300 ]
+	[ "$(grep -c ^d "$BATS_TEST_TMPDIR/seen")" -ge 430 ]
 	# A foreign table reached through a view had the same server write, and roll back: it counts that.
 	expect_unchanged 'rows written:'
 }
@@ -174,17 +175,22 @@ expect_harmless() { # TAG
 }
 
 @test "the switch that turns the classifier off is not in a release" {
-	local object=proxy/CMakeFiles/shadow.dir/shadow/classify.c.o
+	local object of=proxy/CMakeFiles/shadow.dir/shadow
 	(cd "$REPOSITORY" && cmake --preset release -B "$BATS_TEST_TMPDIR/release") >/dev/null
 	grep -q '^PGUMBRA_TEST_HOOKS:.*=OFF$' "$BATS_TEST_TMPDIR/release/CMakeCache.txt"
-	cmake --build "$BATS_TEST_TMPDIR/release" --target "$object" >/dev/null
-	nm "$BATS_TEST_TMPDIR/release/$object" | grep -q ' T classify_text'
-	run has_switch "$BATS_TEST_TMPDIR/release/$object"
-	[ "$status" = 1 ]
+	cmake --build "$BATS_TEST_TMPDIR/release" --target "$of/classify.c.o" "$of/execution.c.o" >/dev/null
+	nm "$BATS_TEST_TMPDIR/release/$of/classify.c.o" | grep -q ' T classify_text'
+	nm "$BATS_TEST_TMPDIR/release/$of/execution.c.o" | grep -q ' T execution_complete'
+	for object in classify execution; do
+		run has_switch "$BATS_TEST_TMPDIR/release/$of/$object.c.o"
+		[ "$status" = 1 ]
+	done
 	# The same look finds it where it is.
 	cmake -S "$REPOSITORY" -B "$BATS_TEST_TMPDIR/release" -DPGUMBRA_TEST_HOOKS=ON >/dev/null
-	cmake --build "$BATS_TEST_TMPDIR/release" --target "$object" >/dev/null
-	has_switch "$BATS_TEST_TMPDIR/release/$object"
+	cmake --build "$BATS_TEST_TMPDIR/release" --target "$of/classify.c.o" "$of/execution.c.o" >/dev/null
+	for object in classify execution; do
+		has_switch "$BATS_TEST_TMPDIR/release/$of/$object.c.o"
+	done
 	if [ -x "$REPOSITORY/build/release/pgumbra" ]; then
 		run has_switch "$REPOSITORY/build/release/pgumbra"
 		[ "$status" = 1 ]
