@@ -24,7 +24,15 @@ static void name_setting(
 		conf_message(m, "%s.%s", d->section, d->key);
 }
 
-static void take_group(struct config_group *running, struct config_group *now,
+static bool is_held(const struct setting_definition *d, const char *held)
+{
+	const size_t len = strlen(d->section);
+
+	return held && strncmp(held, d->section, len) == 0 && held[len] == '.' &&
+	       strcmp(held + len + 1, d->key) == 0;
+}
+
+static void take_group(struct config_group *running, struct config_group *now, const char *held,
 	struct conf_messages *taken, struct conf_messages *kept)
 {
 	size_t count;
@@ -33,11 +41,13 @@ static void take_group(struct config_group *running, struct config_group *now,
 	for (size_t i = 0; i < count; i++) {
 		struct setting_value *old = &running->values[i], *new = &now->values[i];
 		const struct setting_value swap = *old;
+		bool live;
 
 		if (!old->text || strcmp(old->text, new->text) == 0)
 			continue; /* another section's, or as it was */
-		name_setting(t[i].reload == RELOAD_LIVE ? taken : kept, &t[i], running);
-		if (t[i].reload == RELOAD_LIVE) {
+		live = t[i].reload == RELOAD_LIVE && !is_held(&t[i], held);
+		name_setting(live ? taken : kept, &t[i], running);
+		if (live) {
 			*old = *new;
 			*new = swap;
 		}
@@ -54,15 +64,15 @@ static void name_missing(const struct config *in, struct config *from, struct co
 	}
 }
 
-void config_take_live(struct config *running, struct config *now, struct conf_messages *taken,
-	struct conf_messages *kept)
+void config_take_live(struct config *running, struct config *now, const char *held,
+	struct conf_messages *taken, struct conf_messages *kept)
 {
-	take_group(&running->base, &now->base, taken, kept);
+	take_group(&running->base, &now->base, held, taken, kept);
 	for (size_t i = 0; i < running->nnamed; i++) {
 		struct config_group *g = same_group(now, &running->named[i]);
 
 		if (g)
-			take_group(&running->named[i], g, taken, kept);
+			take_group(&running->named[i], g, held, taken, kept);
 	}
 	name_missing(running, now, kept);
 	name_missing(now, running, kept);

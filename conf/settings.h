@@ -58,9 +58,9 @@ struct conf_messages;
 struct config *config_reload(const struct config *old, const char *path, struct conf_messages *m);
 /* Takes over from `now` (a config_reload of `running`) what may change live; only the owner of
  * `running` may then be reading it. The names of settings that differ are appended: `taken`, and
- * `kept`, which need a restart. */
-void config_take_live(struct config *running, struct config *now, struct conf_messages *taken,
-	struct conf_messages *kept);
+ * `kept`, which need a restart; so does `held` ("section.key"; NULL: none) this time. */
+void config_take_live(struct config *running, struct config *now, const char *held,
+	struct conf_messages *taken, struct conf_messages *kept);
 
 /* Messages about a configuration: each one line for a person, naming file, line, key, what is
  * allowed, and the nearest known key for an unknown one. Collected, so that all mistakes of a file

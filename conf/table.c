@@ -66,17 +66,18 @@ static const struct setting_definition table[] = {
 	{"client_tls", "min_protocol_version", SETTING_ENUM, "TLSv1.2", 0, 0, "TLSv1.2|TLSv1.3",
 		RESTART, false, "", "oldest TLS version accepted", NULL},
 
-	{"primary", "conninfo", SETTING_CONNINFO, "", 0, 0, "", RESTART, false, "connection string",
+	{"primary", "conninfo", SETTING_CONNINFO, "", 0, 0, "", LIVE, false, "connection string",
 		"the primary: host, hostaddr, port, sslmode, sslrootcert, sslcert, sslkey, connect_timeout, "
 		"keepalives*, tcp_user_timeout, target_session_attrs; several hosts are tried in order, those that did not "
-		"answer lately last. sslmode is libpq's, prefer when not given: TLS if the primary has it, otherwise none",
+		"answer lately last. sslmode is libpq's, prefer when not given: TLS if the primary has it, otherwise none. "
+		"host, hostaddr, port and target_session_attrs may change live (not with auth_query), for new sessions",
 		NULL},
-	{"primary", "resolve_interval", SETTING_DURATION, "10s", SEC, DAY, "", RESTART, false, "",
+	{"primary", "resolve_interval", SETTING_DURATION, "10s", SEC, DAY, "", LIVE, false, "",
 		"how often names in conninfo are resolved again, for new sessions; sooner after a failed connection", NULL},
-	{"primary", "monitor", SETTING_CONNINFO, "", 0, 0, "", RESTART, false, "connection string",
+	{"primary", "monitor", SETTING_CONNINFO, "", 0, 0, "", LIVE, false, "connection string",
 		"user, password or passfile, dbname (postgres when not given) with which each host of conninfo is asked "
 		"whether it is what target_session_attrs wants; empty: those of control.conninfo", NULL},
-	{"primary", "monitor_interval", SETTING_DURATION, "1s", 100 * MS, 3600 * SEC, "", RESTART, false, "",
+	{"primary", "monitor_interval", SETTING_DURATION, "1s", 100 * MS, 3600 * SEC, "", LIVE, false, "",
 		"how often it is asked", NULL},
 	{"primary", "auth", SETTING_ENUM, "relay", 0, 0, "relay|scram", RESTART, false, "",
 		"relay: authentication passes to the primary untouched; scram: clients prove their password here by "

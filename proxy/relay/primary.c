@@ -130,7 +130,7 @@ static bool read_attrs(struct primary *p, const PQconninfoOption *options, struc
 		return true;
 	for (size_t i = 0; i < sizeof attrs_names / sizeof attrs_names[0]; i++) {
 		if (strcmp(attrs, attrs_names[i]) == 0) {
-			p->attrs = (enum session_attrs)i;
+			atomic_store(&p->attrs, (unsigned)i);
 			return true;
 		}
 	}
@@ -285,6 +285,47 @@ bool primary_resolve(struct primary *p, struct error *error)
 	return ok;
 }
 
+bool primary_alike_but_hosts(const struct primary *a, const struct primary *b)
+{
+	return a->sslmode == b->sslmode && strcmp(a->tls.root, b->tls.root) == 0 &&
+	       strcmp(a->tls.cert, b->tls.cert) == 0 && strcmp(a->tls.key, b->tls.key) == 0 &&
+	       a->connect_timeout_s == b->connect_timeout_s && a->keepalives == b->keepalives &&
+	       a->keepalives_idle == b->keepalives_idle &&
+	       a->keepalives_interval == b->keepalives_interval &&
+	       a->keepalives_count == b->keepalives_count &&
+	       a->tcp_user_timeout_ms == b->tcp_user_timeout_ms;
+}
+
+static void copy_knowledge(const struct endpoint_list *from, struct endpoint *to)
+{
+	for (size_t i = 0; i < from->count; i++) {
+		struct endpoint *e = from->endpoint[i];
+
+		if (!address_equal(&e->address, &to->address))
+			continue;
+		atomic_store(&to->role, atomic_load(&e->role));
+		atomic_store(&to->failed_us, atomic_load(&e->failed_us));
+	}
+}
+
+void primary_take_hosts(struct primary *p, struct primary *now)
+{
+	struct endpoint_list old;
+
+	for (size_t i = 0; i < now->list.count; i++)
+		copy_knowledge(&p->list, now->list.endpoint[i]);
+	memcpy(p->host, now->host, sizeof p->host);
+	p->hosts = now->hosts;
+	p->names = now->names;
+	pthread_mutex_lock(&p->lock);
+	old = p->list;
+	p->list = now->list;
+	atomic_store(&p->attrs, atomic_load(&now->attrs));
+	pthread_mutex_unlock(&p->lock);
+	now->list.count = 0;
+	endpoint_list_clear(&old);
+}
+
 struct endpoint_list *primary_addresses(struct primary *p)
 {
 	struct endpoint_list *all;
@@ -321,6 +362,7 @@ static bool failed_lately(const struct endpoint *e, uint64_t now_us)
 struct endpoint_list *primary_choose(struct primary *p, uint64_t now_us)
 {
 	struct endpoint_list *all = primary_addresses(p);
+	const enum session_attrs attrs = (enum session_attrs)atomic_load(&p->attrs);
 	struct endpoint_list order = {0};
 	struct endpoint_list *chosen;
 
@@ -333,7 +375,7 @@ struct endpoint_list *primary_choose(struct primary *p, uint64_t now_us)
 		for (size_t i = 0; i < all->count; i++) {
 			struct endpoint *e = all->endpoint[i];
 
-			if (preference(p->attrs, atomic_load(&e->role)) == wanted &&
+			if (preference(attrs, atomic_load(&e->role)) == wanted &&
 				failed_lately(e, now_us) == failed)
 				order.endpoint[order.count++] = e; /* held by `all` */
 		}

@@ -1,9 +1,10 @@
 /* Where the primary is, and how it is spoken to: the hosts that its connection string names, their
  * addresses as they are known now, and its TLS settings, which mean what they mean to libpq.
  *
- * The hosts and settings are immutable after primary_init(). The list of addresses is replaced as a
- * whole (primary_resolve, by the resolver's thread); everybody else takes what stands there at that
- * moment, under a lock that nobody holds while waiting for anything.
+ * The settings are immutable after primary_init(). The list of addresses is replaced as a whole
+ * (primary_resolve, by the resolver's thread); everybody else takes what stands there at that
+ * moment, under a lock that nobody holds while waiting for anything. The hosts are the resolver's
+ * and the monitor's: a reload stops both, changes them and target_session_attrs, and starts both.
  */
 #ifndef PGUMBRA_PROXY_RELAY_PRIMARY_H
 #define PGUMBRA_PROXY_RELAY_PRIMARY_H
@@ -33,8 +34,8 @@ struct primary_host {
 struct primary {
 	struct primary_host host[PRIMARY_HOSTS_MAX];
 	size_t hosts;
-	bool names; /* some host is a name, whose addresses may change */
-	enum session_attrs attrs;
+	bool names;	   /* some host is a name, whose addresses may change */
+	atomic_uint attrs; /* enum session_attrs */
 	enum tls_mode sslmode;
 	struct tls_client_files tls;
 	unsigned connect_timeout_s;
@@ -56,6 +57,12 @@ void primary_release(struct primary *p);
 /* Resolves all names again. A name that doesn't resolve keeps its addresses, and `error` says why
  * (false then). May block for as long as the system's resolver does. */
 bool primary_resolve(struct primary *p, struct error *error) __attribute__((warn_unused_result));
+
+/* Do two connection strings differ in nothing but host, hostaddr, port, target_session_attrs? */
+bool primary_alike_but_hosts(const struct primary *a, const struct primary *b);
+/* Takes these over from `now`, with its addresses; what is known of those that are in both stays
+ * known. Sessions stay where they are. Neither resolver nor monitor may run. */
+void primary_take_hosts(struct primary *p, struct primary *now);
 
 /* All addresses, in the order of the connection string; NULL when out of memory. Owned by the
  * caller. */

@@ -266,7 +266,7 @@ static const char *monitor_login(const struct config *c)
 	return *own ? own : config_text(c, "control", NULL, "conninfo");
 }
 
-static bool start_primary(struct relay *r, struct error *error)
+bool relay_start_primary(struct relay *r, int first_ms, struct error *error)
 {
 	const struct config *c = r->config;
 	struct primary *p = &r->shared.primary;
@@ -277,7 +277,7 @@ static bool start_primary(struct relay *r, struct error *error)
 	       monitor_start(&r->monitor, p, config_text(c, "primary", NULL, "conninfo"),
 		       monitor_login(c),
 		       (unsigned)(config_integer(c, "primary", NULL, "monitor_interval") / 1000),
-		       FIRST_ROLE_MS, error);
+		       first_ms, error);
 }
 
 /* The shadow process first, so that nothing passes unseen from the first client on. */
@@ -301,7 +301,8 @@ static bool start_all(struct relay *r, struct error *error)
 			return error_set(error, "out of memory");
 	}
 
-	return start_primary(r, error) && start_threads(r, error) && relay_settle(r, error);
+	return relay_start_primary(r, FIRST_ROLE_MS, error) && start_threads(r, error) &&
+	       relay_settle(r, error);
 }
 
 static void tell_counters(const struct relay *r)

@@ -30,6 +30,7 @@ struct relay {
 	struct supervisor supervisor;
 	struct shedding *shedding; /* owned; NULL: shadowing is off, or not begun */
 	struct resolver resolver;
+	bool hosts_stale; /* a reload could not take the new ones over */
 	struct monitor monitor;
 	struct event *signal_term, *signal_int, *signal_hup, *drain_over, *thread_done;
 	uint64_t drain_us;
@@ -40,6 +41,10 @@ void relay_wake_all(struct relay *r);
 void relay_enter_phase(struct relay *r, enum relay_phase phase);
 /* What is to happen when drain_timeout has passed from now on. */
 void relay_start_drain_timer(struct relay *r);
+/* Resolver and monitor, by r->config. first_ms: how long a first host that may be used is waited
+ * for. */
+bool relay_start_primary(struct relay *r, int first_ms, struct error *error)
+	__attribute__((warn_unused_result));
 
 /* --- relay_sockets.c --- */
 bool relay_open_listeners(struct relay *r, const struct relay_origin *o, struct error *error)

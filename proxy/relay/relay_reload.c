@@ -100,12 +100,55 @@ static void tell_names(const char *what, const struct conf_messages *names)
 			"SIGHUP: %s: %s", what, list);
 }
 
-static void take_over(struct relay *r, struct config *now)
+/* --- the primary's hosts --- */
+
+enum { FIRST_ROLE_MS = 1000 };
+
+static bool same_text(const struct relay *r, const struct config *now, const char *key)
+{
+	return strcmp(config_text(r->config, "primary", NULL, key),
+		       config_text(now, "primary", NULL, key)) == 0;
+}
+
+static bool primary_changes(const struct relay *r, const struct config *now)
+{
+	return !same_text(r, now, "conninfo") || !same_text(r, now, "monitor") ||
+	       !same_text(r, now, "resolve_interval") || !same_text(r, now, "monitor_interval");
+}
+
+/* r->config is the new one already. fresh: the hosts, NULL: as they are. */
+static void restart_primary(struct relay *r, struct primary *fresh)
+{
+	struct error error;
+
+	r->hosts_stale = !resolver_stop(&r->resolver);
+	if (r->hosts_stale) {
+		log_error(
+			"the system's resolver hangs: the hosts of the primary stay as they were, "
+			"until the next SIGHUP");
+		return;
+	}
+	monitor_stop(&r->monitor);
+	if (fresh)
+		primary_take_hosts(&r->shared.primary, fresh);
+	if (!relay_start_primary(r, FIRST_ROLE_MS, &error))
+		log_error("%s; the addresses of the primary stay as they are now", error.text);
+}
+
+/* --- all of it --- */
+
+static void take_over(struct relay *r, struct config *now, struct primary *fresh)
 {
 	struct conf_messages taken = {0}, kept = {0};
+	const bool changes = r->hosts_stale || primary_changes(r, now);
+	/* auth_query has its connection to the old ones */
+	const bool held = !primary_alike_but_hosts(&r->shared.primary, fresh) ||
+			  *config_text(r->config, "primary", NULL, "auth_query");
 
-	config_take_live(r->config, now, &taken, &kept);
+	config_take_live(r->config, now, held ? "primary.conninfo" : NULL, &taken, &kept);
 	relay_read_live(r);
+	if (changes)
+		restart_primary(r, held ? NULL : fresh);
 	tell_names("taken over", &taken);
 	tell_names("changed, but needs a restart", &kept);
 	conf_messages_release(&taken);
@@ -126,6 +169,7 @@ static void reload_configuration(struct relay *r)
 	struct conf_messages messages = {0};
 	struct config *now = config_reload(r->config, r->config_path, &messages);
 	struct auth_file *secrets = NULL;
+	struct primary fresh = {.failed_fd = -1};
 	struct error error;
 	bool ok = false;
 
@@ -133,6 +177,8 @@ static void reload_configuration(struct relay *r)
 	if (!now)
 		log_error("SIGHUP: the configuration can't be taken over: it and the certificates "
 			  "stay as they were");
+	else if (!primary_init(&fresh, config_text(now, "primary", NULL, "conninfo"), &error))
+		log_error("%s; SIGHUP: the configuration stays as it was", error.text);
 	else if (r->shared.auth && !auth_read_again(r->shared.auth, now, &secrets, &error))
 		log_error("%s; SIGHUP: the configuration and the SCRAM secrets stay as they were",
 			error.text);
@@ -144,13 +190,15 @@ static void reload_configuration(struct relay *r)
 	if (ok) {
 		if (r->shared.auth)
 			auth_take(r->shared.auth, secrets);
-		take_over(r, now);
+		take_over(r, now, &fresh);
 		if (with_tls)
 			log_info("SIGHUP: certificates are read again, for new sessions");
 	} else {
 		auth_file_free(secrets);
 	}
 	relay_wake_all(r);
+	if (now)
+		primary_release(&fresh);
 	conf_messages_release(&messages);
 	config_free(now);
 }

@@ -120,6 +120,51 @@ sleeping_once() {
 	books_balance # it ends, too
 }
 
+# conninfo_is STRING: in the file that the relay was started with
+conninfo_is() {
+	cat >"$BATS_TEST_TMPDIR/pgumbra.conf" <<-EOT
+		[pgumbra]
+		listen = 127.0.0.1:$RELAY_PORT
+		drain_timeout = 1s
+		[primary]
+		conninfo = $1 port=$PRIMARY_PORT
+		monitor = user=postgres
+		[shadow]
+		enabled = off
+	EOT
+}
+
+@test "SIGHUP: other hosts for new sessions, old sessions stay; what can't change is named, or refused" {
+	LOG=$BATS_TEST_TMPDIR/run.log
+	conninfo_is "host=127.0.0.1"
+	"${PGUMBRA:-$BUILD/pgumbra}" run -c "$BATS_TEST_TMPDIR/pgumbra.conf" >"$LOG" 2>&1 3>&- &
+	RELAY=$!
+	wait_for "it listens" grep -q "listening on" "$LOG"
+	coproc SESSION { PGPORT=$RELAY_PORT psql -XAtq 2>&1; }
+	HELD=$SESSION_PID
+	echo "select host(inet_server_addr());" >&"${SESSION[1]}"
+	read -r -u "${SESSION[0]}" line
+	[ "$line" = 127.0.0.1 ]
+	conninfo_is "host=127.0.0.1,127.0.0.2 target_session_attrs=standby"
+	kill -HUP "$RELAY"
+	wait_for "they are taken over" grep -q "taken over: primary.conninfo" "$LOG"
+	served_by 127.0.0.2
+	echo "select host(inet_server_addr());" >&"${SESSION[1]}"
+	read -r -u "${SESSION[0]}" line
+	[ "$line" = 127.0.0.1 ]
+	conninfo_is "host=127.0.0.1 sslmode=disable"
+	kill -HUP "$RELAY"
+	wait_for "it is named" grep -q "needs a restart: primary.conninfo" "$LOG"
+	served_by 127.0.0.2
+	conninfo_is "host=nowhere.invalid"
+	kill -HUP "$RELAY"
+	wait_for "it is refused" grep -q "could not resolve \"nowhere.invalid\".*stays as it was" "$LOG"
+	served_by 127.0.0.2
+	HELD=
+	echo '\q' >&"${SESSION[1]}"
+	stop_relay
+}
+
 # Last: the servers change their parts.
 @test "failover: new sessions go to the promoted standby, a host that is down is passed over" {
 	start_hosts 127.0.0.1,127.0.0.2 read-write

@@ -513,7 +513,7 @@ static void a_reload_takes_what_may_change_live_and_names_the_rest(void **state)
 		PRIMARY "[pgumbra]\nlogin_timeout=7s\nlisten=:1\n[shadow]\nnice=2\n"
 			"[candidate both]\npool_size=2\n",
 		&f->messages));
-	config_take_live(f->config, now, &taken, &kept);
+	config_take_live(f->config, now, NULL, &taken, &kept);
 	assert_int_equal(config_integer(f->config, "pgumbra", NULL, "login_timeout"), 7000000);
 	assert_int_equal(config_integer(f->config, "shadow", NULL, "nice"), 1);
 	assert_int_equal(taken.count, 1);
@@ -523,6 +523,11 @@ static void a_reload_takes_what_may_change_live_and_names_the_rest(void **state)
 	assert_string_equal(kept.text[1], "shadow.nice");
 	assert_string_equal(kept.text[2], "candidate.both.pool_size");
 	assert_string_equal(kept.text[3], "[candidate old]");
+	assert_true(config_set(now, "pgumbra.login_timeout=8s", &f->messages));
+	config_take_live(f->config, now, "pgumbra.login_timeout", &taken, &kept);
+	assert_int_equal(config_integer(f->config, "pgumbra", NULL, "login_timeout"), 7000000);
+	assert_int_equal(taken.count, 1);
+	assert_string_equal(kept.text[5], "pgumbra.login_timeout"); /* behind listen, again */
 	conf_messages_release(&taken);
 	conf_messages_release(&kept);
 	config_free(now);
