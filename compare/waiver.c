@@ -116,20 +116,21 @@ static bool accepts_column(const struct waiver *w, const struct result *r, unsig
 	return r->described && column < r->ncolumns && listed(w->columns, r->columns[column].name);
 }
 
-static bool accepts_cell(const struct waiver *w, const struct hint_sides *sides, uint16_t column,
-	struct span a, struct span b)
-{
-	if (cells_alike(sides->primary, sides->candidate, sides->rules, column, a, b))
-		return true;
-	if (!accepts_column(w, sides->primary, column))
-		return false;
+/* What the difference is between, and by which rules. */
+struct sides {
+	const struct waiver *waiver;
+	const struct comparison *comparison;
+	struct hint_sides of;
+};
 
-	return accepts_class(w, CLASS_VALUES) ||
-	       listed(w->accept, column_hint(sides, column, a, b));
+static bool accepts_cell(const struct sides *s, uint16_t column, struct span a, struct span b)
+{
+	return accepts_column(s->waiver, s->of.primary, column) &&
+	       (accepts_class(s->waiver, CLASS_VALUES) ||
+		       listed(s->waiver->accept, column_hint(&s->of, column, a, b)));
 }
 
-static bool accepts_changed_row(
-	const struct waiver *w, const struct hint_sides *sides, const struct diff_row *row)
+static bool accepts_changed_row(const struct sides *s, const struct diff_row *row)
 {
 	struct reader left, right;
 	uint16_t n, m;
@@ -140,38 +141,45 @@ static bool accepts_changed_row(
 	for (uint16_t i = 0; i < n; i++) {
 		struct span a = read_value(&left), b = read_value(&right);
 
-		if (!accepts_cell(w, sides, i, a, b))
+		if (!cells_alike(s->of.primary, s->of.candidate, s->of.rules, i, a, b) &&
+			!accepts_cell(s, i, a, b))
 			return false;
 	}
 
 	return true;
 }
 
-/* Rows without a partner differ in every column. */
-static bool accepts_row(
-	const struct waiver *w, const struct hint_sides *sides, const struct diff_row *row)
+/* Rows without a partner differ in every column; a hint about them is the whole answer's. */
+static bool accepts_lone_row(const struct sides *s, enum difference_class class)
+{
+	const struct waiver *w = s->waiver;
+
+	return !*w->columns &&
+	       (accepts_class(w, class) ||
+		       (s->comparison->class == class && listed(w->accept, s->comparison->hint)));
+}
+
+static bool accepts_row(const struct sides *s, const struct diff_row *row)
 {
 	switch (row->kind) {
-	case DIFF_MISSING: return !*w->columns && accepts_class(w, CLASS_MISSING_ROWS);
-	case DIFF_EXTRA: return !*w->columns && accepts_class(w, CLASS_EXTRA_ROWS);
-	case DIFF_CHANGED: return accepts_changed_row(w, sides, row);
+	case DIFF_MISSING: return accepts_lone_row(s, CLASS_MISSING_ROWS);
+	case DIFF_EXTRA: return accepts_lone_row(s, CLASS_EXTRA_ROWS);
+	case DIFF_CHANGED: return accepts_changed_row(s, row);
 	}
 
 	return false;
 }
 
-static bool accepts_rows(const struct waiver *w, const struct result *primary,
-	const struct result *candidate, const struct compare_rules *rules)
+static bool accepts_rows(const struct sides *s)
 {
-	const struct hint_sides sides = {primary, candidate, rules};
 	struct diff diff;
 	bool accepted;
 
-	if (!diff_results(primary, candidate, rules, diff_limit_bytes, &diff))
+	if (!diff_results(s->of.primary, s->of.candidate, s->of.rules, diff_limit_bytes, &diff))
 		return false;
 	accepted = !diff.truncated && diff.nrows > 0;
 	for (size_t i = 0; accepted && i < diff.nrows; i++)
-		accepted = accepts_row(w, &sides, &diff.rows[i]);
+		accepted = accepts_row(s, &diff.rows[i]);
 	diff_release(&diff);
 
 	return accepted;
@@ -212,6 +220,8 @@ bool waiver_accepts(const struct waiver *w, const struct comparison *c,
 	const struct result *primary, const struct result *candidate,
 	const struct compare_rules *rules)
 {
+	const struct sides sides = {w, c, {primary, candidate, rules}};
+
 	if (c->equal || c->undecidable)
 		return false;
 	switch (c->class) {
@@ -231,5 +241,5 @@ bool waiver_accepts(const struct waiver *w, const struct comparison *c,
 	case CLASS_EXTRA_ROWS: break;
 	}
 
-	return accepts_rows(w, primary, candidate, rules);
+	return accepts_rows(&sides);
 }

@@ -41,6 +41,7 @@ waive() { # NAME EXPIRES [KEY=VALUE]...: the settings of a waiver
 	done
 }
 
+# bats test_tags=short
 @test "a waiver accepts what it names and nothing else, and its hits are counted" {
 	mapfile -t scale < <(waive scale 2999-12-31 columns=amount accept=numeric_scale)
 	start_pgumbra "${scale[@]}"
@@ -97,6 +98,7 @@ recheck() { # [ID]...
 		--set verify.backoff=20ms "$LOG" "$@"
 }
 
+# bats test_tags=short
 @test "recheck closes what is mended and nothing else; the report counts it as closed" {
 	local id
 	on_both "create table mended as select g as id, 'v' || g as v, '\x00ff'::bytea as raw
@@ -217,6 +219,7 @@ for e in json.load(sys.stdin)["errors"]:
     print(e["count"], e["primary"] or "-", e["sqlstate"] or "-", e["group"], e["outcome"])'
 }
 
+# bats test_tags=short
 @test "errors are counted by SQLSTATE; timeouts, conflicts, resources and losses are candidate_failed" {
 	# what a server says when it cancels for recovery, lacks memory and so on, at will
 	on_primary "create function says(code text) returns int stable language sql as 'select 1'"

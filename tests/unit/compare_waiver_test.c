@@ -80,6 +80,42 @@ static void columns_bound_what_may_differ(void **state)
 	assert_false(accepted_row("name", "values,missing_rows", NULL, NULL, NULL));
 }
 
+static void what_a_setting_makes_equal_needs_no_waiver(void **state)
+{
+	static const struct value_rules values = {.numeric_scale = true};
+	const struct compare_rules wide = {.values = &values};
+	struct waiver w = waiver("name", "values");
+	struct comparison c;
+	struct result p, q;
+
+	(void)state;
+	fixture_result(&p, "id:23 amount:1700 name:25");
+	fixture_row(&p, "1", "1.5", "x", END);
+	fixture_result(&q, "id:23 amount:1700 name:25");
+	fixture_row(&q, "1", "1.50", "z", END);
+	compare_results(&p, &q, &wide, &c);
+	assert_false(c.equal);
+	assert_true(waiver_accepts(&w, &c, &p, &q, &wide));
+	assert_false(waiver_accepts(&w, &c, &p, &q, &rules));
+	result_release(&p);
+	result_release(&q);
+}
+
+static void a_hint_about_rows_accepts_them(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct result p, c;
+
+		fixture_result(&p, "id:23");
+		fixture_row(&p, "1", END);
+		fixture_result(&c, "id:23");
+		fixture_row(&c, "1", END);
+		fixture_row(&c, i ? "2" : "1", END);
+		assert_true(accepted("", "duplicate", &p, &c) == (i == 0));
+	}
+}
+
 static void missing_rows_accept_nothing_else(void **state)
 {
 	struct result p, c;
@@ -193,6 +229,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hint_must_explain_every_cell_that_differs),
 		cmocka_unit_test(columns_bound_what_may_differ),
+		cmocka_unit_test(what_a_setting_makes_equal_needs_no_waiver),
+		cmocka_unit_test(a_hint_about_rows_accepts_them),
 		cmocka_unit_test(missing_rows_accept_nothing_else),
 		cmocka_unit_test(errors_are_accepted_by_sqlstate_class_or_group),
 		cmocka_unit_test(another_type_is_accepted_for_the_named_column),
