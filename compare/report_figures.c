@@ -345,7 +345,7 @@ uint64_t report_recurred_mismatches(const struct report *r)
 		json_t *key = shape_key(s->candidate, s->shape, s->normalized);
 		const json_t *at = key ? json_object_get(closed, json_string_value(key)) : NULL;
 
-		if (at && json_integer_value(at) >= 0 && s->mismatches_from_us > 0 &&
+		if (at && json_integer_value(at) > 0 && s->mismatches_from_us > 0 &&
 			s->mismatches_from_us >= json_integer_value(at))
 			sum = add_counts(sum, s->mismatches_latest);
 		json_decref(key);

@@ -1,0 +1,241 @@
+/* What the report makes of waivers, errors, re-checks and latencies. */
+#include "compare/report.h"
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct report *r;
+
+static int begin(void **state)
+{
+	(void)state;
+	r = report_new();
+	report_begin_input(r, "a.log");
+
+	return r ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	report_free(r);
+	return 0;
+}
+
+static void add(const char *line)
+{
+	struct error error = {""};
+
+	if (!report_add_line(r, span_cstr(line), &error))
+		fail_msg("%s", error.text);
+}
+
+static json_t *render(void)
+{
+	struct buffer out;
+	json_t *all;
+
+	buffer_init(&out, 1 << 22);
+	assert_true(report_json(r, &out));
+	all = json_loadb((const char *)out.data, out.len, 0, NULL);
+	assert_non_null(all);
+	buffer_release(&out);
+
+	return all;
+}
+
+static bool gate(const char *expression)
+{
+	struct error error = {""};
+	bool passed;
+
+	if (!report_gate(r, expression, &passed, &error))
+		fail_msg("%s", error.text);
+
+	return passed;
+}
+
+static const char *text(const json_t *object, const char *name)
+{
+	return json_string_value(json_object_get(object, name));
+}
+
+static json_int_t number(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+#define START(ts, waiver)                                                                        \
+	"{\"v\":1,\"kind\":\"start\",\"ts\":\"" ts "\",\"run\":\"r1\",\"version\":\"1\","        \
+	"\"waivers\":[{\"name\":\"scale\",\"match\":\"*\",\"candidate\":\"\",\"columns\":\"a\"," \
+	"\"accept\":\"values\",\"reason\":\"why\",\"owner\":\"ann\",\"expires\":\"" waiver "\"}]}"
+#define BOOKS(ts, members)                                                                \
+	"{\"v\":1,\"kind\":\"books\",\"ts\":\"" ts "\",\"run\":\"r1\",\"relayed\":0,"     \
+	"\"observed\":0,\"frames\":{},\"on_tape\":0,\"candidates\":{\"new\":{\"seen\":4," \
+	"\"matched\":3,\"mismatch\":1,\"pending\":0}}," members "}"
+
+static void waivers_add_up_and_expire_with_the_latest_record(void **state)
+{
+	json_t *all, *waiver;
+
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2026-03-31"));
+	add(BOOKS("2026-03-31T23:59:59Z", "\"waivers\":{\"scale\":{\"hits\":3}}"));
+	assert_true(gate("expired_waivers=0"));
+	add(BOOKS("2026-04-01T00:00:00Z", "\"waivers\":{\"scale\":{\"hits\":2,\"expired\":5}}"));
+	assert_false(gate("expired_waivers=0"));
+	all = render();
+	waiver = json_array_get(json_object_get(all, "waivers"), 0);
+	assert_string_equal(text(waiver, "name"), "scale");
+	assert_string_equal(text(waiver, "owner"), "ann");
+	assert_int_equal(number(waiver, "hits"), 5);
+	assert_int_equal(number(waiver, "expired_hits"), 5);
+	assert_true(json_is_true(json_object_get(waiver, "expired")));
+	json_decref(all);
+}
+
+static void errors_add_up_by_kind_most_frequent_first(void **state)
+{
+	json_t *all, *errors;
+
+	(void)state;
+	add(BOOKS("2026-03-01T00:00:01Z",
+		"\"errors\":[{\"candidate\":\"new\",\"outcome\":\"mismatch\",\"primary\":\"\","
+		"\"sqlstate\":\"42883\",\"count\":2},{\"candidate\":\"new\","
+		"\"outcome\":\"candidate_failed\",\"primary\":\"\",\"sqlstate\":\"\",\"count\":3}"
+		"]"));
+	add(BOOKS("2026-03-01T00:00:02Z",
+		"\"errors\":[{\"candidate\":\"new\",\"outcome\":\"mismatch\",\"primary\":\"\","
+		"\"sqlstate\":\"42883\",\"count\":2},{\"candidate\":\"new\","
+		"\"outcome\":\"mismatch\",\"primary\":\"42883\",\"sqlstate\":\"\",\"count\":1}]"));
+	all = render();
+	errors = json_object_get(all, "errors");
+	assert_int_equal(json_array_size(errors), 3);
+	assert_int_equal(number(json_array_get(errors, 0), "count"), 4);
+	assert_string_equal(text(json_array_get(errors, 0), "group"), "missing_object");
+	assert_string_equal(text(json_array_get(errors, 1), "group"), "connection");
+	assert_string_equal(text(json_array_get(errors, 2), "primary"), "42883");
+	json_decref(all);
+}
+
+#define SHAPE                                                                             \
+	"\"shapes\":[{\"shape\":\"f\",\"normalized\":\"select 1\",\"candidate\":\"new\"," \
+	"\"executions\":4,\"outcomes\":{\"matched\":3,\"mismatch\":1}}]"
+#define DISCREPANCY(id)                                                                          \
+	"{\"v\":1,\"kind\":\"discrepancy\",\"ts\":\"2026-03-01T00:00:00Z\",\"run\":\"r1\","      \
+	"\"id\":\"" id "\",\"candidate\":\"new\",\"outcome\":\"mismatch\",\"class\":\"values\"," \
+	"\"shape\":\"f\",\"normalized\":\"select 1\"}"
+#define RESOLVED(id, ts) "{\"v\":1,\"kind\":\"resolved\",\"ts\":\"" ts "\",\"id\":\"" id "\"}"
+
+static void what_differs_after_its_records_were_closed_is_open(void **state)
+{
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add(DISCREPANCY("one"));
+	add(DISCREPANCY("two"));
+	add(BOOKS("2026-03-01T00:00:10Z", SHAPE));
+	assert_int_equal(report_open_mismatches(r), 2);
+	add(RESOLVED("one", "2026-03-01T00:00:15Z"));
+	assert_int_equal(report_open_mismatches(r), 1);
+	add(RESOLVED("two", "2026-03-01T00:00:16Z"));
+	assert_int_equal(report_open_mismatches(r), 0);
+	/* what this one tells of may have been before the re-check */
+	add(BOOKS("2026-03-01T00:00:20Z", SHAPE));
+	assert_int_equal(report_open_mismatches(r), 0);
+	/* this one not: it begins at 20 */
+	add(BOOKS("2026-03-01T00:00:30Z", SHAPE));
+	assert_int_equal(report_open_mismatches(r), 1);
+	add(DISCREPANCY("three"));
+	assert_int_equal(report_open_mismatches(r), 1);
+	add(RESOLVED("three", "2026-03-01T00:00:40Z"));
+	assert_int_equal(report_open_mismatches(r), 0);
+}
+
+/* Bucket 40 is 128 us, 41 is 144, ...; eight to an octave. */
+#define LATENCY(primary, candidate)                                                           \
+	"\"shapes\":[{\"shape\":\"f\",\"normalized\":\"select 1\",\"candidate\":\"new\","     \
+	"\"executions\":4,\"outcomes\":{\"matched\":3,\"mismatch\":1},\"latency_us\":{"       \
+	"\"primary\":{\"counts\":" primary ",\"sum\":1},\"candidate\":{\"counts\":" candidate \
+	",\"sum\":1},\"warmup\":{\"counts\":{\"90\":3},\"sum\":1}}}]"
+
+static bool regressed(void)
+{
+	json_t *all = render();
+	json_t *latency =
+		json_object_get(json_array_get(json_object_get(all, "shapes"), 0), "latency_ms");
+	bool yes = json_is_true(json_object_get(latency, "regression"));
+
+	assert_int_equal(number(json_object_get(latency, "warmup"), "count"), 3);
+	assert_true(gate("regressions=1") == yes);
+	json_decref(all);
+
+	return yes;
+}
+
+static void a_regression_must_matter_and_be_certain(void **state)
+{
+	static const struct {
+		const char *books;
+		bool yes;
+	} cases[] = {
+		/* 4 ms against 2 ms, a hundred times */
+		{BOOKS("2026-03-01T00:00:01Z", LATENCY("{\"72\":100}", "{\"80\":100}")), true},
+		/* the same, five times */
+		{BOOKS("2026-03-01T00:00:01Z", LATENCY("{\"72\":5}", "{\"80\":5}")), false},
+		/* certain, but an eighth slower only */
+		{BOOKS("2026-03-01T00:00:01Z", LATENCY("{\"72\":1000}", "{\"73\":1000}")), false},
+		/* certain, twice as slow, by 0.1 ms */
+		{BOOKS("2026-03-01T00:00:01Z", LATENCY("{\"40\":1000}", "{\"48\":1000}")), false},
+		/* faster */
+		{BOOKS("2026-03-01T00:00:01Z", LATENCY("{\"80\":100}", "{\"72\":100}")), false},
+		/* one in ten is much slower */
+		{BOOKS("2026-03-01T00:00:01Z",
+			 LATENCY("{\"72\":2000}", "{\"72\":1800,\"100\":200}")),
+			true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		report_free(r);
+		r = report_new();
+		report_begin_input(r, "a.log");
+		add(cases[i].books);
+		if (regressed() != cases[i].yes)
+			fail_msg("case %zu", i);
+	}
+}
+
+static void executions_whose_shape_died_with_the_shadow_are_counted(void **state)
+{
+	json_t *all;
+
+	(void)state;
+	add(BOOKS("2026-03-01T00:00:01Z", SHAPE));
+	add(BOOKS("2026-03-01T00:00:02Z", "\"shapes\":[]"));
+	all = render();
+	assert_int_equal(number(json_object_get(all, "input"), "without_shape"), 4);
+	json_decref(all);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			waivers_add_up_and_expire_with_the_latest_record, begin, end),
+		cmocka_unit_test_setup_teardown(
+			errors_add_up_by_kind_most_frequent_first, begin, end),
+		cmocka_unit_test_setup_teardown(
+			what_differs_after_its_records_were_closed_is_open, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_regression_must_matter_and_be_certain, begin, end),
+		cmocka_unit_test_setup_teardown(
+			executions_whose_shape_died_with_the_shadow_are_counted, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
