@@ -253,6 +253,23 @@ void trial_ask(struct trial *t, enum step step, uint64_t not_before_us)
 			control ? REASON_CONTROL_FAILED : REASON_VERIFY_RATE);
 }
 
+/* Whenever the control is asked for two answers, that takes a slot of the verifier's own rate: the
+ * next free one from `earliest` on, or never: UINT64_MAX when it is later than `latest`. */
+static uint64_t take_slot(struct verifier *v, uint64_t earliest, uint64_t latest)
+{
+	uint64_t when = earliest;
+
+	if (v->options.max_rate <= 0)
+		return when;
+	if (when < v->next_slot_us)
+		when = v->next_slot_us;
+	if (when > latest)
+		return UINT64_MAX;
+	v->next_slot_us = when + (uint64_t)(1e6 / v->options.max_rate);
+
+	return when;
+}
+
 /* When the next attempt may begin: after the back-off (doubling, jittered), and within the
  * verifier's own rate. False: too far away. */
 static bool next_slot(struct trial *t, uint64_t *when)
@@ -265,16 +282,9 @@ static bool next_slot(struct trial *t, uint64_t *when)
 	if (wait > backoff_limit_us)
 		wait = backoff_limit_us;
 	wait += wait / 4 * (XXH3_64bits(&t, sizeof t) % 256) / 256;
-	*when = now + wait;
-	if (v->options.max_rate <= 0)
-		return true;
-	if (*when < v->next_slot_us)
-		*when = v->next_slot_us;
-	if (*when > now + rate_horizon_us)
-		return false;
-	v->next_slot_us = *when + (uint64_t)(1e6 / v->options.max_rate);
+	*when = take_slot(v, now + wait, now + rate_horizon_us);
 
-	return true;
+	return *when != UINT64_MAX;
 }
 
 void trial_attempt(struct trial *t)
@@ -435,12 +445,14 @@ static bool ask_twice(struct trial *t)
 {
 	struct dark_read *read = dark_read_twice(t->inner ? t->inner : t->read);
 	enum reason reason;
+	uint64_t when;
 	bool taken;
 
 	if (!read)
 		return false;
 	t->step = STEP_TWICE;
-	taken = mirror_submit(t->verifier->control, read, 0, on_answer, t, &reason);
+	when = take_slot(t->verifier, verifier_clock_us(CLOCK_MONOTONIC), UINT64_MAX);
+	taken = mirror_submit(t->verifier->control, read, when, on_answer, t, &reason);
 	dark_read_unref(read);
 
 	return taken;
