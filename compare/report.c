@@ -333,6 +333,7 @@ static bool add_shape(struct report *r, const json_t *from, int64_t since_us)
 {
 	const json_t *latency = json_object_get(from, "latency_us");
 	const json_t *outcomes = json_object_get(from, "outcomes");
+	const json_t *noise = json_object_get(from, "noise");
 	uint64_t mismatches = member_count(outcomes, outcome_name(OUTCOME_MISMATCH));
 	struct report_shape *s;
 	bool full;
@@ -349,6 +350,8 @@ static bool add_shape(struct report *r, const json_t *from, int64_t since_us)
 		s->mismatches_latest = mismatches;
 	}
 	add_widened(s->widened, json_object_get(from, "widened"));
+	s->noise_asked = add_counts(s->noise_asked, member_count(noise, "asked"));
+	s->noise_differed = add_counts(s->noise_differed, member_count(noise, "differed"));
 
 	return tally_add(&s->tally, outcomes) &&
 	       add_histogram(&s->primary, json_object_get(latency, "primary")) &&

@@ -148,6 +148,9 @@ static json_t *shape_json(const struct report *r, const struct report_shape *s)
 	json_object_set_new(out, "normalized", json_string(s->normalized));
 	json_object_set_new(out, "candidate", json_string(s->candidate));
 	json_object_set_new(out, "outcomes", outcomes);
+	json_object_set_new(out, "noise",
+		json_pack("{s:o, s:o}", "asked", count(s->noise_asked), "differed",
+			count(s->noise_differed)));
 	json_object_set_new(out, "widened", widened_json(s->widened));
 	json_object_set_new(out, "executions", count(s->executions));
 	json_object_set_new(out, "compared", count(tally_compared(&s->tally)));

@@ -41,6 +41,7 @@ struct report_shape {
 	/* owned, NULL until something is known */
 	struct histogram *primary, *candidate_us, *warmup;
 	uint64_t widened[WIDENING_COUNT];
+	uint64_t noise_asked, noise_differed; /* matched reads that the control was asked too */
 	char *first_seen, *last_seen;
 	/* The latest books record that counts mismatches of it: how many, and what it tells of
 	 * begins here (0: not known). */

@@ -231,6 +231,25 @@ static void widened_text(struct buffer *b, const struct report *r, const struct 
 	}
 }
 
+/* How often the primary itself answers otherwise soon after. */
+static void noise_text(struct buffer *b, const struct report *r, const struct report_candidate *c)
+{
+	uint64_t asked = 0, differed = 0;
+	char n[32], m[32];
+
+	for (size_t i = 0; i < r->nshapes; i++) {
+		if (strcmp(r->shape[i].candidate, c->name) != 0)
+			continue;
+		asked += r->shape[i].noise_asked;
+		differed += r->shape[i].noise_differed;
+	}
+	if (asked > 0)
+		buffer_printf(b,
+			"%12s  of %s matched reads had another answer when the control was asked "
+			"too (noise)\n",
+			view_count(differed, n), view_count(asked, m));
+}
+
 static void books_text(struct buffer *b, const struct report *r)
 {
 	heading(b, "Books");
@@ -250,6 +269,7 @@ static void books_text(struct buffer *b, const struct report *r)
 			if (f.tally.count[o] > 0)
 				outcome_text(b, &f.tally, (enum outcome)o, c->seen);
 		widened_text(b, r, c);
+		noise_text(b, r, c);
 		candidate_figures_release(&f);
 	}
 }

@@ -179,8 +179,9 @@ static const struct setting_definition table[] = {
 		"unverifiable(moving)", NULL},
 	{"verify", "quiet_reads", SETTING_INTEGER, "1000", 0, 1e7, "", RESTART, false, "reads",
 		"differences that may wait so; further ones are unverifiable(quiet_queue)", NULL},
-	{"verify", "noise_sample", SETTING_REAL, "0", 0, 1, "", RESTART, true, "share",
-		"share of matched reads that the control is asked too", NULL},
+	{"verify", "noise_sample", SETTING_REAL, "0.001", 0, 1, "", RESTART, false, "share",
+		"share of matched reads that the control is asked too, within max_rate: how often it differs is the noise of "
+		"the shape, in which a difference of the candidate must be seen", NULL},
 
 	{"compare", "float_tolerance", SETTING_REAL, "0", 0, 1, "", RESTART, false, "relative",
 		"difference of floating-point values that is still equal", NULL},

@@ -87,6 +87,7 @@ struct shape_delta {
 	const char *shape, *normalized, *candidate;
 	const uint64_t (*count)[REASON_COUNT]; /* [OUTCOME_COUNT][REASON_COUNT] */
 	const uint64_t *widened;	       /* [WIDENING_COUNT], or NULL */
+	uint64_t noise_asked, noise_differed;  /* matched reads that the control was asked too */
 	uint64_t executions;
 	const struct hll *params; /* registers so far (mergeable) */
 	/* deltas; warmup: the candidate's first reads on a new connection, which are not among its

@@ -515,6 +515,16 @@ static void add_registers(json_t *object, const struct hll *h)
 		json_object_set_new(object, "params_hll", json_string(hex));
 }
 
+static json_t *noise_record(const struct shape_delta *s)
+{
+	json_t *out = json_object();
+
+	set_count(out, "asked", s->noise_asked);
+	set_count(out, "differed", s->noise_differed);
+
+	return out;
+}
+
 static json_t *shape_record(const struct shape_delta *s)
 {
 	json_t *out = json_object(), *outcomes = json_object(), *latency = json_object();
@@ -526,6 +536,7 @@ static json_t *shape_record(const struct shape_delta *s)
 	add_outcomes(outcomes, s->count);
 	set_object(out, "outcomes", outcomes);
 	set_object(out, "widened", widened_record(s->widened));
+	set_object(out, "noise", noise_record(s));
 	add_registers(out, s->params);
 	json_object_set_new(out, "first_seen", journal_time(s->first_seen_us));
 	json_object_set_new(out, "last_seen", journal_time(s->last_seen_us));

@@ -11,6 +11,7 @@ struct shape_counts {
 	uint64_t executions;
 	uint64_t count[OUTCOME_COUNT][REASON_COUNT];
 	uint64_t widened[WIDENING_COUNT];
+	uint64_t noise_asked, noise_differed;
 	struct histogram primary_us, candidate_us, warmup_us;
 	struct hll params;
 	uint64_t first_seen_us, last_seen_us;
@@ -142,6 +143,16 @@ bool shape_nondeterministic(const struct shape *shape, uint64_t now_us)
 	return now_us < shape->nondeterministic_until_us;
 }
 
+void shape_noise(struct shape *shape, unsigned candidate, bool differed)
+{
+	struct shape_counts *c = counts_of(shape, candidate);
+
+	if (!c)
+		return;
+	c->noise_asked++;
+	c->noise_differed += differed;
+}
+
 uint64_t shape_inner_turn(struct shape *shape, uint64_t now_us)
 {
 	uint64_t turn = shape->inner_next_us > now_us ? shape->inner_next_us : now_us;
@@ -250,6 +261,8 @@ static void add_deltas(struct shapes *s, struct shape *shape, size_t *count)
 			.candidate = s->candidates[i],
 			.count = (const uint64_t(*)[REASON_COUNT])c->count,
 			.widened = c->widened,
+			.noise_asked = c->noise_asked,
+			.noise_differed = c->noise_differed,
 			.executions = c->executions,
 			.params = &c->params,
 			.primary_us = &c->primary_us,
@@ -294,6 +307,7 @@ static void settle(struct shape *shape)
 		c->executions = 0;
 		memset(c->count, 0, sizeof c->count);
 		memset(c->widened, 0, sizeof c->widened);
+		c->noise_asked = c->noise_differed = 0;
 		memset(&c->primary_us, 0, sizeof c->primary_us);
 		memset(&c->candidate_us, 0, sizeof c->candidate_us);
 		memset(&c->warmup_us, 0, sizeof c->warmup_us);

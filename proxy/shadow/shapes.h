@@ -27,6 +27,8 @@ void shape_latency(
 /* A first read on a new connection: kept apart. */
 void shape_warmup(struct shape *shape, unsigned candidate, uint64_t candidate_us);
 void shape_parameters(struct shape *shape, unsigned candidate, uint64_t hash);
+/* A matched read that the control was asked too. */
+void shape_noise(struct shape *shape, unsigned candidate, bool differed);
 /* The control was asked again: it gave the primary's answer, another one (both its answers being
  * the same), or two different ones because the data moved. */
 enum reread { REREAD_REPRODUCED, REREAD_OTHER, REREAD_MOVED, REREAD_KINDS };

@@ -24,6 +24,7 @@ struct verifier *verifier_new(const struct verifier_options *options,
 		return NULL;
 	v->options = *options;
 	v->candidates = candidates;
+	v->random = verifier_clock_us(CLOCK_REALTIME);
 	v->databases = databases;
 	v->ncandidates = ncandidates;
 	v->control = control;

@@ -38,6 +38,7 @@ struct verifier_options {
 	size_t queue_reads;	/* verifications at once */
 	uint64_t quiet_wait_us; /* how long a read may wait until the data rests */
 	size_t quiet_reads;	/* that wait so */
+	double noise_sample;	/* share of matched reads that the control is asked too */
 	size_t diff_limit_bytes;
 	const struct waivers *waivers; /* borrowed; NULL: none */
 	struct error_kinds *errors;    /* borrowed: what books->errors counts */

@@ -38,6 +38,7 @@ struct verifier {
 	size_t kept_bytes; /* of rows in results of trials */
 	size_t verifying;  /* of those: past the first look */
 	uint64_t next_slot_us;
+	uint64_t random;    /* of noise_sample */
 	struct trial *held; /* list: wait for a catalogue */
 	size_t nheld;
 	struct quiet *quiet; /* table */
@@ -51,6 +52,7 @@ struct verifier {
 /* One read on one candidate.
  *
  *   (held -->) FIRST --differs--> P1 --> CANDIDATE --> P2 --undecided--> P1 ...
+ *                      --equal, in noise_sample--> NOISE (the control, whatever it says: matched)
  *                      (without a control: CANDIDATE --undecided--> CANDIDATE ...)
  *
  * When P1 and P2 differ, and before a mismatch is believed, the control is asked TWICE in one
@@ -59,7 +61,7 @@ struct verifier {
  * When the free order of the statement may be the cause, the steps from P1 on begin anew with its
  * inner rows.
  */
-enum step { STEP_FIRST, STEP_P1, STEP_CANDIDATE, STEP_P2, STEP_TWICE };
+enum step { STEP_FIRST, STEP_P1, STEP_CANDIDATE, STEP_P2, STEP_TWICE, STEP_NOISE };
 
 struct trial {
 	struct verifier *verifier;

@@ -248,6 +248,8 @@ void trial_ask(struct trial *t, enum step step, uint64_t not_before_us)
 		return;
 	if (step == STEP_FIRST)
 		trial_end(t, reason_outcome(reason), reason);
+	else if (step == STEP_NOISE)
+		trial_end(t, OUTCOME_MATCHED, REASON_NONE);
 	else
 		trial_end(t, OUTCOME_UNVERIFIABLE,
 			control ? REASON_CONTROL_FAILED : REASON_VERIFY_RATE);
@@ -596,6 +598,35 @@ static void weigh_alone(struct trial *t)
 	undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
 }
 
+/* Is this matched read in the sample, and is there room for it within the rate? */
+static bool noise_wanted(struct trial *t)
+{
+	struct verifier *v = t->verifier;
+	const struct verifier_options *o = &v->options;
+	uint64_t now = verifier_clock_us(CLOCK_MONOTONIC);
+
+	if (o->noise_sample <= 0 || v->stopping || !v->control)
+		return false;
+	v->random = v->random * 6364136223846793005u + 1442695040888963407u;
+	if ((double)(v->random >> 11) * 0x1p-53 >= o->noise_sample || v->next_slot_us > now)
+		return false;
+	if (o->max_rate > 0)
+		v->next_slot_us = now + (uint64_t)(1e6 / o->max_rate);
+
+	return control_may_be_asked(t);
+}
+
+/* The primary asked again, soon after: what differs now differs without any candidate. */
+static void weigh_noise(struct trial *t, const struct result *again)
+{
+	struct comparison c;
+
+	compare_same_server(t, &t->read->primary, again, false, &c);
+	if (!c.undecidable)
+		shape_noise(t->shape, t->candidate, !c.equal);
+	trial_end(t, OUTCOME_MATCHED, REASON_NONE);
+}
+
 static void first_look(struct trial *t, struct mirror_answer *answer)
 {
 	struct compare_rules rules;
@@ -608,7 +639,10 @@ static void first_look(struct trial *t, struct mirror_answer *answer)
 	t->widened = c.widened;
 	if (c.equal) {
 		count_error(t, OUTCOME_MATCHED, &t->read->primary, &answer->result);
-		trial_end(t, OUTCOME_MATCHED, REASON_NONE);
+		if (noise_wanted(t))
+			trial_ask(t, STEP_NOISE, 0);
+		else
+			trial_end(t, OUTCOME_MATCHED, REASON_NONE);
 	} else if (!waived(t, &c, &t->read->primary, &answer->result)) {
 		verify(t);
 	}
@@ -618,6 +652,10 @@ static void no_answer(struct trial *t, struct mirror_answer *answer)
 {
 	bool control = t->step != STEP_FIRST && t->step != STEP_CANDIDATE;
 
+	if (t->step == STEP_NOISE) {
+		trial_end(t, OUTCOME_MATCHED, REASON_NONE);
+		return;
+	}
 	if (t->concluding) { /* the last look failed: what was seen before stands */
 		believe(t);
 		return;
@@ -692,6 +730,7 @@ static void on_answer(void *self, struct mirror_answer *answer)
 		else
 			weigh_alone(t);
 		break;
+	case STEP_NOISE: weigh_noise(t, &answer->result); break;
 	case STEP_TWICE: weigh_twice(t, answer); break;
 	case STEP_P2:
 		keep_result(t, &t->after, &answer->result);

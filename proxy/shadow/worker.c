@@ -633,6 +633,7 @@ static bool make_verdicts(struct worker *w)
 		.queue_reads = (size_t)config_integer(w->config, "verify", NULL, "queue_reads"),
 		.quiet_wait_us = (uint64_t)config_integer(w->config, "verify", NULL, "quiet_wait"),
 		.quiet_reads = (size_t)config_integer(w->config, "verify", NULL, "quiet_reads"),
+		.noise_sample = config_real(w->config, "verify", NULL, "noise_sample"),
 		.diff_limit_bytes = DIFF_LIMIT_BYTES,
 		.waivers = &w->waivers,
 		.errors = &w->page->errors,

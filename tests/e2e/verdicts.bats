@@ -172,3 +172,25 @@ read_moving_row() {
 some_unverifiable() {
 	[ "$(facts count unverifiable "$1")" -gt 0 ]
 }
+
+noise_of() { # MEMBER
+	report | "$PYTHON" -c 'import json, sys; print(sum(s["noise"][sys.argv[1]] for s in json.load(sys.stdin)["shapes"]))' "$1"
+}
+
+@test "matched reads in the sample are asked of the control too" {
+	start_pgumbra verify.noise_sample=1 verify.max_rate=100000
+	psql_pgumbra -c "select kind from item where id = 2" -c "select name from item where id = 1" >/dev/null
+	expect_outcome matched 2
+	[ "$(noise_of asked)" = 2 ]
+	[ "$(noise_of differed)" = 0 ]
+	"$PGUMBRA" report "$LOG" | grep '0  of 2 matched reads'
+}
+
+@test "a matched read of which the control says something else is noise, and matched" {
+	start_pgumbra verify.noise_sample=1 shadow.allow_functions=who verify.max_rate=100000
+	on_both "create or replace function who() returns bool language sql volatile as
+		\$\$ select current_user = 'pgumbra_control' \$\$"
+	psql_pgumbra -c "select who()" >/dev/null
+	expect_outcome matched 1
+	[ "$(noise_of differed)" = 1 ]
+}
