@@ -129,3 +129,12 @@ sleeping_18() {
 	[ "$(PGPORT=$PORT_18 sql -c "select count(*) from pg_stat_activity
 		where query like 'select pg_sleep(%' and state = 'active'")" = "$1" ]
 }
+
+@test "case 25: libpq in pipeline mode writes the same trace directly and through pgumbra" {
+	for server in $SERVERS; do
+		start_tls_relay proxy allow "port=$server sslmode=disable"
+		"$PYTHON" "$BATS_TEST_DIRNAME/clients/pipeline_traces.py" "$server" "$RELAY_PORT" "$BATS_TEST_TMPDIR"
+		books_balance
+		[ "$(told read)" = "$(told relayed)" ]
+	done
+}
