@@ -248,8 +248,9 @@ static void add_objects(const struct object_check *check, const PGresult *answer
 	taken_on &= f->impersonates;
 	if (f->impersonates && !taken_on && !public && !self)
 		advice_not_to_inherit(f, &advice, holder, user);
-	preflight_add(f, level_by_set_role(f, taken_on, check->level), where,
-		taken_on || !advice ? "" : advice, "%s%s%s %s: %s%s", public ? "" : "role ", holder,
+	preflight_add(f, level_by_set_role(f, taken_on && !check->beyond_read_only, check->level),
+		where, (taken_on && !check->beyond_read_only) || !advice ? "" : advice,
+		"%s%s%s %s: %s%s", public ? "" : "role ", holder,
 		taken_on ? ", which dark reads take on," : "", what, PQgetvalue(answer, row, SHOWN),
 		more);
 done:

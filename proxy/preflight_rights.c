@@ -126,7 +126,8 @@ const struct object_check object_checks[] = {
 		"(a.grantee = 0 OR r.oid IS NOT NULL) AND NOT EXISTS (SELECT FROM "
 		"pg_catalog.aclexplode(i.initprivs) b WHERE b.grantee = a.grantee AND "
 		"b.privilege_type = a.privilege_type) AND p.proowner NOT IN (SELECT oid FROM "
-		"reach)"},
+		"reach)",
+		.beyond_read_only = true},
 	{"functions with a superuser's rights", PREFLIGHT_WARNING,
 		"may call SECURITY DEFINER functions of superusers (READ ONLY holds what they "
 		"write, not what else they do)",

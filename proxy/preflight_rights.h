@@ -17,7 +17,8 @@ struct object_check {
 	const char *mend;
 	const char *items;
 	int min_version;
-	bool candidate_only; /* on the primary the applications may need it */
+	bool beyond_read_only; /* READ ONLY and ROLLBACK don't hold it: forbids by SET ROLE, too */
+	bool candidate_only;   /* on the primary the applications may need it */
 };
 
 extern const struct object_check object_checks[];
