@@ -136,17 +136,17 @@ ssize_t end_read(struct end *e, void *into, size_t size)
 	return n;
 }
 
-ssize_t end_peek(struct end *e, uint8_t *byte, char why[TLS_WHY_MAX])
+ssize_t end_peek(struct end *e, void *into, size_t size, char why[TLS_WHY_MAX])
 {
 	enum tls_step step = TLS_WANTS_READ;
 	ssize_t n;
 
 	if (e->ssl) {
-		n = tls_peek(e->ssl, byte, &step, why);
+		n = tls_peek(e->ssl, into, size, &step, why);
 		return after_read(e, n, step);
 	}
 	do
-		n = recv(e->fd, byte, 1, MSG_PEEK);
+		n = recv(e->fd, into, size, MSG_PEEK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		snprintf(why, TLS_WHY_MAX, "%s", strerror(errno));

@@ -57,9 +57,9 @@ void end_unpause(struct end *e, enum pause_reason reason);
 
 /* As recv on a non-blocking socket. */
 ssize_t end_read(struct end *e, void *into, size_t size);
-/* The next byte, which stays: -1 with errno EAGAIN when there is none yet; `why` is filled when the
- * connection is lost. */
-ssize_t end_peek(struct end *e, uint8_t *byte, char why[TLS_WHY_MAX]);
+/* The next bytes, at least one, which stay: -1 with errno EAGAIN when there is none yet; `why` is
+ * filled when the connection is lost. */
+ssize_t end_peek(struct end *e, void *into, size_t size, char why[TLS_WHY_MAX]);
 /* Is more likely to be there at once, after a read of n bytes for `size`? */
 bool end_has_more(const struct end *e, size_t n, size_t size);
 

@@ -33,9 +33,10 @@ enum session_state {
  *
  *   TCP -> [SSL_ANSWER -> HANDSHAKE ->] startup packet sent [-> FIRST_ANSWER] -> DONE
  *
- * FIRST_ANSWER only with TLS, and where sslmode (allow, prefer) leaves another way: when the
- * primary's first word is an error, the way is tried that is left. The next address begins at TCP
- * again. */
+ * FIRST_ANSWER only with TLS, where sslmode (allow, prefer) leaves another way, and while other
+ * addresses are left: when the primary's first word is an error, the way is tried that is left;
+ * when it lets nobody in now (57P03), or says nothing within connect_timeout, the next address,
+ * which begins at TCP again. */
 enum connect_step {
 	CONNECT_TCP,
 	CONNECT_SSL_ANSWER,

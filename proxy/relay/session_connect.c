@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 static struct primary *primary_of(const struct session *s)
@@ -24,6 +25,20 @@ static struct endpoint *endpoint_of(const struct session *s)
 static bool is_left(const struct session *s)
 {
 	return s->endpoints && s->at < s->endpoints->count;
+}
+
+static bool others_are_left(const struct session *s)
+{
+	return s->endpoints && s->at + 1 < s->endpoints->count;
+}
+
+/* What one server may take of the login's time. */
+static uint64_t connect_ms(const struct session *s)
+{
+	const uint64_t most = (uint64_t)primary_of(s)->connect_timeout_s * 1000;
+	const uint64_t left = session_login_ms_left(s);
+
+	return most < left ? most : left;
 }
 
 static void try_connect(struct session *s);
@@ -146,9 +161,10 @@ static void send_startup(struct session *s)
 		s->thread->recording.counters.bytes_front += packet.len;
 	else
 		s->primary.deaf = true; /* why, it may have said already */
-	if (s->other_way || s->primary.ssl) {
+	if (s->other_way || s->primary.ssl || others_are_left(s)) {
 		s->step = CONNECT_FIRST_ANSWER;
-		session_start_timer(s, session_login_ms_left(s));
+		session_start_timer(
+			s, others_are_left(s) ? connect_ms(s) : session_login_ms_left(s));
 		end_unpause(&s->primary, PAUSE_CONNECTING);
 		end_watch(&s->primary);
 	} else {
@@ -156,23 +172,41 @@ static void send_startup(struct session *s)
 	}
 }
 
-/* The first byte that the primary says decides whether another way is tried. In TLS 1.3 it may also
- * be only now that the primary refuses our certificate. */
+/* Does the server start or end just now, or is it a standby that lets nobody in? What libpq goes on
+ * to the next host for. An error that didn't come in one piece isn't looked at. */
+static bool cannot_connect_now(struct span bytes)
+{
+	struct reader r = reader_over(bytes);
+	struct error_fields fields;
+	const uint8_t type = read_u8(&r);
+	const uint32_t len = read_u32(&r);
+	char sqlstate[6];
+
+	return type == BACK_ERROR && len >= 4 && len - 4 <= reader_left(&r) &&
+	       parse_error_fields(read_bytes(&r, len - 4), &fields) &&
+	       copy_sqlstate(fields.sqlstate, sqlstate) && strcmp(sqlstate, "57P03") == 0;
+}
+
+/* The first thing that the primary says decides whether another way is tried, or another server. In
+ * TLS 1.3 it may also be only now that the primary refuses our certificate. */
 static void await_first_answer(struct session *s)
 {
 	char why[TLS_WHY_MAX] = "the connection was lost";
-	uint8_t type = 0;
+	uint8_t first[OWN_MESSAGE_MAX];
 	ssize_t n;
 
 	if (s->primary.pending_len > 0 && !end_send_pending(&s->primary)) {
 		try_otherwise(s, why);
 		return;
 	}
-	n = end_peek(&s->primary, &type, why);
+	n = end_peek(&s->primary, first, sizeof first, why);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return;
-	if (n < 0 || (n == 0 && s->primary.deaf) || (n > 0 && type == BACK_ERROR && s->other_way))
+	if (n < 0 || (n == 0 && s->primary.deaf) ||
+		(n > 0 && first[0] == BACK_ERROR && s->other_way))
 		try_otherwise(s, why);
+	else if (others_are_left(s) && cannot_connect_now(span_of(first, (size_t)n)))
+		try_next_server(s, "it lets nobody in now");
 	else
 		finish_connecting(s);
 }
@@ -199,7 +233,7 @@ static void begin_tls(struct session *s)
 	uint8_t more;
 
 	/* nothing may follow the answer before we have said hello: somebody slipped it in */
-	if (end_peek(&s->primary, &more, why) > 0) {
+	if (end_peek(&s->primary, &more, 1, why) > 0) {
 		try_next_address(s,
 			"bytes behind the answer to the TLS request, which no server sends: "
 			"somebody may be in between");
@@ -298,7 +332,6 @@ static void try_connect(struct session *s)
 {
 	struct primary *p = primary_of(s);
 	const char *why = "no address is left";
-	uint64_t wait_ms;
 	int fd = -1;
 
 	while (is_left(s)) {
@@ -314,9 +347,6 @@ static void try_connect(struct session *s)
 		session_end(s);
 		return;
 	}
-	wait_ms = (uint64_t)p->connect_timeout_s * 1000;
-	if (wait_ms > session_login_ms_left(s))
-		wait_ms = session_login_ms_left(s);
 	if (fd < 0) {
 		unreachable(s, why);
 		return;
@@ -326,7 +356,7 @@ static void try_connect(struct session *s)
 	s->primary.paused = PAUSE_CONNECTING;
 	s->primary.wants_write = true;
 	end_watch(&s->primary);
-	session_start_timer(s, wait_ms);
+	session_start_timer(s, connect_ms(s));
 }
 
 /* Code, process number, secret. */

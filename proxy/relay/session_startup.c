@@ -74,7 +74,7 @@ static bool know_kind(struct session *s)
 		s->peeked = true;
 		return true;
 	}
-	n = end_peek(&s->client, &first, why);
+	n = end_peek(&s->client, &first, 1, why);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return false;
 	if (n <= 0) {

@@ -360,14 +360,14 @@ ssize_t tls_read(SSL *ssl, void *into, size_t size, enum tls_step *step)
 	return outcome(ssl, rc, n, step, NULL);
 }
 
-ssize_t tls_peek(SSL *ssl, uint8_t *byte, enum tls_step *step, char why[TLS_WHY_MAX])
+ssize_t tls_peek(SSL *ssl, void *into, size_t size, enum tls_step *step, char why[TLS_WHY_MAX])
 {
 	size_t n = 0;
 	int rc;
 
 	ERR_clear_error();
 	errno = 0;
-	rc = SSL_peek_ex(ssl, byte, 1, &n);
+	rc = SSL_peek_ex(ssl, into, size, &n);
 
 	return outcome(ssl, rc, n, step, why);
 }

@@ -68,9 +68,10 @@ enum tls_step tls_handshake(SSL *ssl, char why[TLS_WHY_MAX]);
  * close_notify; any other errno: the connection is lost. tls_write takes at most one record. */
 ssize_t tls_read(SSL *ssl, void *into, size_t size, enum tls_step *step);
 ssize_t tls_write(SSL *ssl, struct span bytes, enum tls_step *step);
-/* The next byte without taking it; otherwise as tls_read. Fills `why` when the connection is lost.
+/* The next bytes without taking them; otherwise as tls_read. Fills `why` when the connection is
+ * lost.
  */
-ssize_t tls_peek(SSL *ssl, uint8_t *byte, enum tls_step *step, char why[TLS_WHY_MAX]);
+ssize_t tls_peek(SSL *ssl, void *into, size_t size, enum tls_step *step, char why[TLS_WHY_MAX]);
 /* Does the peer wait for an answer to its KeyUpdate, which goes out with the next write? While such
  * an answer is owed and a write is blocked, OpenSSL 3.0 can't read another KeyUpdate: nothing must
  * be read then. tls_read comes back (as if nothing had come) after each, so that this can be asked.

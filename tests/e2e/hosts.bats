@@ -120,6 +120,45 @@ sleeping_once() {
 	books_balance # it ends, too
 }
 
+# start_server PORT MODE: see lifecycle.py
+start_server() {
+	python3 "$TOOLS/lifecycle.py" server "$1" "$2" >"$BATS_TEST_TMPDIR/$2" 3>&- &
+	HELD=$!
+	wait_for "it listens" grep -q ready "$BATS_TEST_TMPDIR/$2"
+}
+
+@test "a host that is starting up, or says nothing, is passed over; the last one's words are passed on" {
+	local mode
+	for mode in starting silent; do
+		start_server "$CHOP_FRONT" "$mode"
+		start_relay "primary.conninfo=host=127.0.0.1,127.0.0.1 port=$CHOP_FRONT,$PRIMARY_PORT \
+connect_timeout=1 sslmode=disable"
+		served_by 127.0.0.1
+		books_balance
+		if [ "$mode" = starting ]; then
+			start_relay "primary.conninfo=host=127.0.0.1 port=$CHOP_FRONT sslmode=disable"
+			run -2 through sql -c "select 1"
+			[[ "$output" == *"the database system is starting up"* ]]
+			books_balance
+		fi
+		kill "$HELD"
+		HELD=
+	done
+}
+
+@test "a primary that says nothing: 08006 after connect_timeout with TLS, the end at login_timeout without" {
+	start_server "$CHOP_FRONT" silent
+	start_relay "primary.conninfo=host=127.0.0.1 port=$CHOP_FRONT connect_timeout=1 sslmode=require"
+	run -2 through sql -c "select 1"
+	[[ "$output" == *"could not connect to the primary: connection timed out"* ]]
+	books_balance
+	start_relay "primary.conninfo=host=127.0.0.1 port=$CHOP_FRONT sslmode=disable" pgumbra.login_timeout=1s
+	run -2 through sql -c "select 1"
+	[[ "$output" == *"server closed the connection unexpectedly"* ]]
+	grep -q "login_timeout passed: closed 127.0.0.1:[0-9]* before it was authenticated" "$LOG"
+	books_balance
+}
+
 # conninfo_is STRING: in the file that the relay was started with
 conninfo_is() {
 	cat >"$BATS_TEST_TMPDIR/pgumbra.conf" <<-EOT

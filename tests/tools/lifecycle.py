@@ -13,6 +13,8 @@ announced_tls PORT      the same before a TLS handshake's request
 options PID PORT BACKLOG IDLE INTERVAL COUNT USER_TIMEOUT
                         the listening socket's backlog, and the TCP options of the one client's
                         socket, as the process has them
+server PORT MODE        a server that is no help: `starting` answers a startup packet with 57P03,
+                        `silent` says nothing
 plain_header PORT       a header from who may not send one: as garbage, no answer
 slow COUNT PORT READY_FILE
                         so many connections that stall, each at another point before it is
@@ -30,7 +32,7 @@ import sys
 import threading
 import time
 
-from relay_wire import DEADLINE, Messages, query, startup
+from relay_wire import DEADLINE, Messages, message, query, startup
 
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 STORM_THREADS = 4
@@ -166,6 +168,24 @@ def options(pid, port, backlog, *wanted):
             raise AssertionError(f"options {found}")
     if clients != 1:
         raise AssertionError(f"{clients} clients")
+
+
+def starting(s):
+    s.recv(10000)
+    fields = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
+    s.sendall(message(b"E", fields))
+
+
+def server(port, mode):
+    listener = socket.create_server(("127.0.0.1", int(port)))
+    print("ready", flush=True)
+    held = []
+    while True:
+        s, _ = listener.accept()
+        if mode == "starting":
+            starting(s)
+            s.close()
+        held.append(s)
 
 
 STALLS = [b"", b"\0", b"\0\0\x03", startup()[:20], startup()[:-1], SSL_REQUEST, SSL_REQUEST[:5]]
