@@ -56,7 +56,7 @@ struct tape_record {
 enum tape_gap_flags {
 	GAP_PARSE = 1,	       /* a Parse passed: statements may exist or be replaced */
 	GAP_CLOSE = 2,	       /* a Close */
-	GAP_QUERY = 4,	       /* a simple Query */
+	GAP_QUERY = 4,	       /* a simple Query, or a FunctionCall */
 	GAP_OTHER_COMMAND = 8, /* a CommandComplete other than plain SELECT, INSERT, UPDATE, DELETE,
 				  MERGE, BEGIN, COMMIT, ROLLBACK: settings may have changed */
 	GAP_UNKNOWN = 16,      /* anything may have happened */

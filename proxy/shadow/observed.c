@@ -324,12 +324,13 @@ bool observed_start(
 void observed_resume(struct observed *s, uint32_t flags, struct span reported)
 {
 	bool changed = observed_gap_may_change(s, flags);
+	bool defined = observed_gap_may_define(s, flags);
 
 	observed_abandon(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
 	assembler_reset(&s->front);
 	assembler_reset(&s->back);
 	pairing_reset(s->pairing);
-	if (flags & (GAP_PARSE | GAP_CLOSE | GAP_OTHER_COMMAND | GAP_UNKNOWN)) {
+	if (defined) {
 		observed_forget_statements(s);
 		s->statements_unknown = true;
 	}

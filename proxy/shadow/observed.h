@@ -222,6 +222,8 @@ bool observed_calls_calm(const struct observed *s, const struct statement *state
 /* What passed unseen, with tags that tell of nothing but reads, writes and transactions, may have
  * changed the session all the same. */
 bool observed_gap_may_change(struct observed *s, uint32_t flags);
+/* ... may have made, replaced or closed named statements. */
+bool observed_gap_may_define(struct observed *s, uint32_t flags);
 
 /* observed_config.c */
 /* SELECT set_config() takes effect. False: an argument is not known. */

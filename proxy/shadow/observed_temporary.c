@@ -200,6 +200,29 @@ static bool request_changes_silently(struct observed *s, const struct request *r
 	return !parse_query(span_of(r->body, r->len), &sql) || text_changes_silently(s, sql);
 }
 
+/* A Parse or Close of a named statement, whose answer the gap hid. */
+static bool request_defines(const struct request *r)
+{
+	struct parse_message parse;
+
+	if (r->type == FRONT_CLOSE)
+		return r->sub != 'P';
+
+	return r->type == FRONT_PARSE &&
+	       (r->too_long || !parse_parse(span_of(r->body, r->len), &parse) ||
+		       parse.statement.len > 0);
+}
+
+bool observed_gap_may_define(struct observed *s, uint32_t flags)
+{
+	bool defines = flags & (GAP_PARSE | GAP_CLOSE | GAP_OTHER_COMMAND | GAP_UNKNOWN);
+
+	for (uint32_t n = s->first; n != s->next; n++)
+		defines |= request_defines(&s->requests[n % s->capacity]);
+
+	return defines;
+}
+
 bool observed_gap_may_change(struct observed *s, uint32_t flags)
 {
 	if (flags & (GAP_PARSE | GAP_QUERY | GAP_OTHER_COMMAND | GAP_UNKNOWN) ||
