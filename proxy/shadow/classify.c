@@ -24,6 +24,7 @@ struct entry {
 	char *text; /* owned: equal hashes are not equal texts */
 	size_t len;
 	uint32_t generation;
+	bool blanked;  /* the text is one with blanked literals */
 	bool used;     /* asked for since the hand last passed */
 	bool homeless; /* the table had no memory for it */
 	struct text_parts parts;
@@ -159,20 +160,25 @@ static bool opaque(
 	return true;
 }
 
-/* Where statement `raw` stands in the text, without white space around it. */
-static struct text_part place(const PgQuery__RawStmt *raw, const char *text, size_t len)
+/* What stands in the text from start to end, without white space around it. */
+static struct text_part trimmed(const char *text, size_t start, size_t end)
 {
-	size_t start = raw->stmt_location > 0 ? (size_t)raw->stmt_location : 0;
-	size_t end = raw->stmt_len > 0 ? start + (size_t)raw->stmt_len : len;
-
-	end = end > len ? len : end;
-	start = start > end ? end : start;
 	while (start < end && isspace((unsigned char)text[start]))
 		start++;
 	while (end > start && isspace((unsigned char)text[end - 1]))
 		end--;
 
 	return (struct text_part){.offset = start, .len = end - start};
+}
+
+static struct text_part place(const PgQuery__RawStmt *raw, const char *text, size_t len)
+{
+	size_t start = raw->stmt_location > 0 ? (size_t)raw->stmt_location : 0;
+	size_t end = raw->stmt_len > 0 ? start + (size_t)raw->stmt_len : len;
+
+	end = end > len ? len : end;
+
+	return trimmed(text, start > end ? end : start, end);
 }
 
 static const struct statement *decide(
@@ -233,41 +239,6 @@ static PgQuery__ParseResult *unpack(const char *text, bool *too_deep)
 	return tree;
 }
 
-static bool parse(const struct classifier *c, const char *text, size_t len, struct text_parts *out)
-{
-	bool ok, too_deep = false;
-	PgQuery__ParseResult *tree = unpack(text, &too_deep);
-	enum reason failure = too_deep ? REASON_TOO_LONG : REASON_UNPARSED;
-
-	ok = tree ? decide_all(c, tree, text, len, out) : opaque(c, len, failure, out);
-	if (tree)
-		pg_query__parse_result__free_unpacked(tree, NULL);
-
-	return ok;
-}
-
-static bool parse_watched(
-	const struct classifier *c, struct span sql, struct key key, struct text_parts *out)
-{
-	const struct classifier_options *o = &c->options;
-	char *text;
-	bool ok;
-
-	if (memchr(sql.data, '\0', sql.len))
-		return opaque(c, sql.len, REASON_UNPARSED, out);
-	text = strndup((const char *)sql.data, sql.len);
-	if (!text)
-		return false;
-	if (o->on_parse)
-		o->on_parse(o->self, key.low, key.high);
-	ok = parse(c, text, sql.len, out);
-	if (o->on_parse)
-		o->on_parse(o->self, 0, 0);
-	free(text);
-
-	return ok;
-}
-
 /* ---- cache: a clock over the order of arrival ---- */
 
 static void entry_drop(struct classifier *c, struct entry *e)
@@ -296,14 +267,14 @@ static void evict_one(struct classifier *c)
 	}
 }
 
-static struct entry *cache_find(struct classifier *c, struct span sql, struct key key)
+static struct entry *cache_find(struct classifier *c, struct span sql, struct key key, bool blanked)
 {
 	struct entry *e;
 
 	HASH_FIND(hh, c->table, &key, sizeof key, e);
 	if (!e)
 		return NULL;
-	if (e->generation == c->generation && e->len == sql.len &&
+	if (e->generation == c->generation && e->len == sql.len && e->blanked == blanked &&
 		memcmp(e->text, sql.data, sql.len) == 0) {
 		e->used = true;
 		return e;
@@ -314,8 +285,8 @@ static struct entry *cache_find(struct classifier *c, struct span sql, struct ke
 }
 
 /* Failing to keep an entry costs time later, nothing else. */
-static void cache_add(
-	struct classifier *c, struct span sql, struct key key, const struct text_parts *parts)
+static void cache_add(struct classifier *c, struct span sql, struct key key, bool blanked,
+	const struct text_parts *parts)
 {
 	size_t limit = c->options.cache_entries, bytes = limit * CACHE_BYTES_PER_ENTRY;
 	struct entry *e;
@@ -337,6 +308,7 @@ static void cache_add(
 	e->len = sql.len;
 	e->key = key;
 	e->generation = c->generation;
+	e->blanked = blanked;
 	HASH_ADD(hh, c->table, key, sizeof e->key, e);
 	if (e->homeless) {
 		text_parts_release(&e->parts);
@@ -345,6 +317,83 @@ static void cache_add(
 		return;
 	}
 	c->bytes += e->len;
+}
+
+static struct key key_of(struct span text, bool blanked)
+{
+	XXH128_hash_t hash = XXH3_128bits_withSeed(text.data, text.len, blanked);
+
+	return (struct key){.low = hash.low64, .high = hash.high64};
+}
+
+/* ---- texts that no cache knows ---- */
+
+/* One statement, which is all of the text. */
+static bool is_whole(const struct text_parts *parts, const char *text)
+{
+	struct text_part all = trimmed(text, 0, strlen(text));
+
+	return parts->count == 1 && parts->part[0].offset == all.offset &&
+	       parts->part[0].len == all.len;
+}
+
+static bool parse(struct classifier *c, const char *text, struct blanked *b, struct text_parts *out)
+{
+	bool ok, too_deep = false;
+	PgQuery__ParseResult *tree = unpack(text, &too_deep);
+	struct span blanked = span_of(b->key, b->len);
+
+	if (!tree)
+		return opaque(c, strlen(text), too_deep ? REASON_TOO_LONG : REASON_UNPARSED, out);
+	ok = decide_all(c, tree, text, strlen(text), out);
+	if (ok && b->key && is_whole(out, text) && literals_free(b, tree, text, out))
+		cache_add(c, blanked, key_of(blanked, true), true, out);
+	pg_query__parse_result__free_unpacked(tree, NULL);
+
+	return ok;
+}
+
+/* The decision on a text of the same key, at this one's place. False: there is none, or no memory.
+ */
+static bool find_blanked(
+	struct classifier *c, const char *text, const struct blanked *b, struct text_parts *out)
+{
+	struct span blanked = span_of(b->key, b->len);
+	struct entry *e = b->key ? cache_find(c, blanked, key_of(blanked, true), true) : NULL;
+	const struct statement *statement;
+
+	if (!e || !text_parts_copy(&e->parts, out))
+		return false;
+	statement = out->part[0].statement;
+	out->part[0] = trimmed(text, 0, strlen(text));
+	out->part[0].statement = statement;
+
+	return true;
+}
+
+static bool parse_watched(
+	struct classifier *c, struct span sql, struct key key, struct text_parts *out)
+{
+	const struct classifier_options *o = &c->options;
+	struct blanked blanked = {0};
+	char *text;
+	bool ok;
+
+	if (memchr(sql.data, '\0', sql.len))
+		return opaque(c, sql.len, REASON_UNPARSED, out);
+	text = strndup((const char *)sql.data, sql.len);
+	if (!text)
+		return false;
+	if (o->on_parse)
+		o->on_parse(o->self, key.low, key.high);
+	(void)blank_literals(text, &blanked);
+	ok = find_blanked(c, text, &blanked, out) || parse(c, text, &blanked, out);
+	if (o->on_parse)
+		o->on_parse(o->self, 0, 0);
+	blanked_release(&blanked);
+	free(text);
+
+	return ok;
 }
 
 /* ---- the classifier ---- */
@@ -408,7 +457,6 @@ char *classify_inner_rows(struct classifier *c, struct span sql, int64_t limit_r
 bool classify_text(struct classifier *c, struct span sql, struct text_parts *out)
 {
 	struct entry *e;
-	XXH128_hash_t hash;
 	struct key key;
 
 	*out = (struct text_parts){0};
@@ -416,16 +464,15 @@ bool classify_text(struct classifier *c, struct span sql, struct text_parts *out
 		sql = span_cstr("");
 	if (sql.len > c->options.max_sql_bytes)
 		return opaque(c, sql.len, REASON_TOO_LONG, out);
-	hash = XXH3_128bits(sql.data, sql.len);
-	key = (struct key){.low = hash.low64, .high = hash.high64};
-	e = cache_find(c, sql, key);
+	key = key_of(sql, false);
+	e = cache_find(c, sql, key, false);
 	if (e)
 		return text_parts_copy(&e->parts, out);
 	if (c->options.is_poison && c->options.is_poison(c->options.self, key.low, key.high))
 		return opaque(c, sql.len, REASON_POISON, out);
 	if (!parse_watched(c, sql, key, out))
 		return false;
-	cache_add(c, sql, key, out);
+	cache_add(c, sql, key, false, out);
 
 	return true;
 }

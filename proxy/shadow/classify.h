@@ -1,6 +1,8 @@
 /* What is this statement, may it run in the dark, and what does it do to the session? Decided on
- * libpg_query's tree, cached by exact text (bounded). Worker thread only: parsing needs a large
- * stack (64 MB thread for texts up to 64 KB; trees nested deeper than that allows are too_long).
+ * libpg_query's tree, cached by exact text and, where it is proven that no literal decides, by the
+ * text without its literals' values (classify_literals.c); bounded. Worker thread only: parsing
+ * needs a large stack (64 MB thread for texts up to 64 KB; trees nested deeper than that allows are
+ * too_long).
  *
  * Fails closed: what the walker does not know is not a read (L3).
  */

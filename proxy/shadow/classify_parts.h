@@ -12,6 +12,7 @@
  * classify_total.c  orders that leave nothing free: proofs by unique keys
  * classify_sums.c   float aggregates mapped to output columns
  * classify_names.c  names that the catalogue or the session gives a meaning
+ * classify_literals.c  texts that differ in literals alone: when they have one decision
  * classify_shape.c  normalised text, fingerprint
  * classify_depth.c  how deep a packed tree is, before anything recurses into it
  *
@@ -118,6 +119,23 @@ void walk_note_ctes(struct walk *w, const PgQuery__WithClause *with);
 bool walk_names_cte(const struct walk *w, const char *name); /* or may */
 /* Fills normalized, fingerprint and shape_hash. False: out of memory. */
 bool shape_of(const char *text, struct statement *out);
+
+/* A text with its literals' values blanked out, and where they stand in it. */
+struct literal_place {
+	uint32_t start, sign; /* sign: the minus before it, or start */
+	bool found;
+};
+struct blanked {
+	char *key; /* owned; not NUL-terminated */
+	size_t len, count;
+	struct literal_place *places; /* owned */
+};
+/* False: not a text whose literals may be left aside (then *out is empty). */
+bool blank_literals(const char *text, struct blanked *out);
+void blanked_release(struct blanked *b);
+/* Does the decision on `text`, one of them, hold for all texts of its key? */
+bool literals_free(struct blanked *b, const PgQuery__ParseResult *tree, const char *text,
+	const struct text_parts *parts);
 
 /* Two messages per nested expression. A deeper tree would take more stack than the worker has:
  * about 1 KB a level to unpack. A server of default settings (max_stack_depth) refuses far flatter
