@@ -133,15 +133,19 @@ static bool row_is_whole(const struct result *r, struct span row)
 static void keep_row(struct result *r, struct span row)
 {
 	uint32_t length = (uint32_t)row.len;
+	uint8_t *to;
 
 	if (sizeof length + row.len > r->kept.limit - r->kept.len) {
 		r->kept_all = false;
 		return;
 	}
-	buffer_add(&r->kept, &length, sizeof length);
-	buffer_add(&r->kept, row.data, row.len);
-	if (r->kept.failed)
+	to = buffer_extend(&r->kept, sizeof length + row.len);
+	if (!to) {
 		r->kept_all = false;
+		return;
+	}
+	memcpy(to, &length, sizeof length);
+	memcpy(to + sizeof length, row.data, row.len);
 }
 
 /* The row with what counts as NULL made NULL, in `out`; a row of values that is whole. */

@@ -62,6 +62,15 @@ static bool reserve(struct buffer *b, size_t more)
 	return true;
 }
 
+uint8_t *buffer_extend(struct buffer *b, size_t len)
+{
+	if (!reserve(b, len))
+		return NULL;
+	b->len += len;
+
+	return b->data + b->len - len;
+}
+
 void buffer_add(struct buffer *b, const void *data, size_t len)
 {
 	if (!reserve(b, len) || len == 0)

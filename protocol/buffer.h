@@ -23,6 +23,8 @@ void buffer_clear(struct buffer *b);		 /* len = 0, failed = false, keeps the mem
 void buffer_consume(struct buffer *b, size_t n); /* drops the first n bytes (n <= len) */
 
 void buffer_add(struct buffer *b, const void *data, size_t len);
+/* Room for `len` bytes, which the caller writes at once; NULL and failed when there is none. */
+uint8_t *buffer_extend(struct buffer *b, size_t len);
 void buffer_add_span(struct buffer *b, struct span s); /* NULL adds nothing */
 void buffer_add_u8(struct buffer *b, uint8_t v);
 void buffer_add_u16(struct buffer *b, uint16_t v);

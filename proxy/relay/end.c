@@ -15,16 +15,15 @@ void end_init(struct end *e, struct session *s, struct end *other)
 	*e = (struct end){.session = s, .other = other, .fd = -1};
 }
 
-void end_open(struct end *e, int fd, struct event_base *base, event_callback_fn on_readable,
-	event_callback_fn on_writable)
+void end_open(struct end *e, int fd, struct event_base *base, event_callback_fn on_io)
 {
 	assert(e->fd < 0 && !e->ssl);
 	e->fd = fd;
 	e->eof = e->finish = e->deaf = false;
-	e->reading = e->writing = e->wants_write = false;
+	e->wants_write = false;
+	e->interest = 0;
 	e->read_wants_write = e->write_wants_read = false;
-	event_assign(&e->read, base, fd, EV_READ | EV_PERSIST, on_readable, e);
-	event_assign(&e->write, base, fd, EV_WRITE | EV_PERSIST, on_writable, e);
+	event_assign(&e->io, base, fd, EV_READ | EV_PERSIST, on_io, e);
 	e->has_events = true;
 }
 
@@ -40,9 +39,9 @@ static void drop_pending(struct end *e)
 void end_close(struct end *e)
 {
 	if (e->has_events) {
-		event_del(&e->read);
-		event_del(&e->write);
-		e->has_events = e->reading = e->writing = false;
+		event_del(&e->io);
+		e->has_events = false;
+		e->interest = 0;
 	}
 	if (e->ssl) {
 		if (!e->deaf && e->pending_len == 0)
@@ -56,26 +55,32 @@ void end_close(struct end *e)
 	drop_pending(e);
 }
 
-static void switch_event(struct event *event, bool *is, bool wanted)
+/* What TLS has decrypted already, no socket tells of. */
+static void wake_for_decrypted(struct end *e)
 {
-	if (*is == wanted)
-		return;
-	if (wanted)
-		event_add(event, NULL);
-	else
-		event_del(event);
-	*is = wanted;
+	if (e->has_events && e->ssl && SSL_has_pending(e->ssl))
+		event_active(&e->io, EV_READ, 0);
 }
 
 void end_watch(struct end *e)
 {
 	const bool blocked = e->pending_len > 0 && !e->write_wants_read;
+	const bool read = e->paused == 0 || e->write_wants_read;
+	const bool write = e->wants_write || blocked || (e->read_wants_write && e->paused == 0);
+	const short wanted = (short)((read ? EV_READ : 0) | (write ? EV_WRITE : 0));
 
-	if (!e->has_events)
+	if (!e->has_events || wanted == e->interest)
 		return;
-	switch_event(&e->read, &e->reading, e->paused == 0 || e->write_wants_read);
-	switch_event(&e->write, &e->writing,
-		e->wants_write || blocked || (e->read_wants_write && e->paused == 0));
+	if (e->interest)
+		event_del(&e->io);
+	e->interest = wanted;
+	if (!wanted)
+		return;
+	event_assign(&e->io, event_get_base(&e->io), e->fd, (short)(wanted | EV_PERSIST),
+		event_get_callback(&e->io), e);
+	event_add(&e->io, NULL);
+	if (read)
+		wake_for_decrypted(e);
 }
 
 void end_set_paused(struct end *e, unsigned reasons)
@@ -86,9 +91,8 @@ void end_set_paused(struct end *e, unsigned reasons)
 	if (was == is)
 		return;
 	end_watch(e);
-	/* what TLS has decrypted already, no socket tells of */
-	if (!is && e->has_events && e->ssl && SSL_has_pending(e->ssl))
-		event_active(&e->read, EV_READ, 0);
+	if (!is)
+		wake_for_decrypted(e);
 }
 
 void end_pause(struct end *e, enum pause_reason reason)

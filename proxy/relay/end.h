@@ -5,7 +5,8 @@
  * round; which events are asked for follows from the fields (end_watch), so that neither direction
  * ever stops because of the other. An idle end holds no buffer.
  *
- * The owner of the events is the session: on_readable and on_writable of session.c.
+ * One event for both directions, because every byte of an idle session counts. Its owner is the
+ * session: on_io of session.c.
  */
 #ifndef PGUMBRA_PROXY_RELAY_END_H
 #define PGUMBRA_PROXY_RELAY_END_H
@@ -30,8 +31,9 @@ struct end {
 	struct end *other;
 	int fd;	  /* owned; -1 when there is none */
 	SSL *ssl; /* owned; NULL: plain */
-	struct event read, write;
-	bool has_events, reading, writing;
+	struct event io;
+	short interest; /* what io is added for: EV_READ, EV_WRITE */
+	bool has_events;
 	bool wants_write;      /* a connection or a handshake goes on when it can be written */
 	bool read_wants_write; /* TLS: reading goes on when it can be written */
 	bool write_wants_read; /* TLS: writing goes on when there is something to read */
@@ -45,8 +47,7 @@ struct end {
 
 void end_init(struct end *e, struct session *s, struct end *other);
 /* Takes over the socket; no event is asked for yet. */
-void end_open(struct end *e, int fd, struct event_base *base, event_callback_fn on_readable,
-	event_callback_fn on_writable);
+void end_open(struct end *e, int fd, struct event_base *base, event_callback_fn on_io);
 void end_close(struct end *e);
 /* Asks for the events that the fields say. */
 void end_watch(struct end *e);

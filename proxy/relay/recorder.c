@@ -252,8 +252,8 @@ static void after_small_message(struct recorder *r, uint8_t type, struct span bo
 			authenticated(r);
 		break;
 	case BACK_PARAMETER_STATUS:
-		if (parse_parameter_status(body, &name, &value) && !keep_reported(r, name, value) &&
-			!r->never) {
+		if (r->recording->tape && parse_parameter_status(body, &name, &value) &&
+			!keep_reported(r, name, value) && !r->never) {
 			r->never = true; /* what it reports can't be told any more */
 			if (r->taking)
 				recorder_enter_gap(r, UNOBSERVED_SESSION_UNKNOWN, GAP_UNKNOWN);
@@ -514,6 +514,8 @@ bool recorder_init(struct recorder *r, struct recording *recording, struct tape_
 		r->why = startup_is_own(startup) ? UNOBSERVED_OWN_READS : UNOBSERVED_REPLICATION;
 	else if (!recording->tape || !is_recording(recording))
 		r->why = why_not(recording);
+	if (!recording->tape) /* nobody will be told */
+		return true;
 	r->startup = malloc(startup.len ? startup.len : 1);
 	if (!r->startup)
 		return false;

@@ -20,12 +20,12 @@ enum {
 	LINGER_MS = 2000,
 };
 
-static void on_readable(evutil_socket_t fd, short what, void *arg);
-static void on_writable(evutil_socket_t fd, short what, void *arg);
+static void on_io(evutil_socket_t fd, short what, void *arg);
+static void on_timer(evutil_socket_t fd, short what, void *arg);
 
 void session_open_end(struct session *s, struct end *e, int fd)
 {
-	end_open(e, fd, s->thread->base, on_readable, on_writable);
+	end_open(e, fd, s->thread->base, on_io);
 }
 
 struct span session_packet(const struct session *s)
@@ -74,7 +74,18 @@ void session_start_timer(struct session *s, uint64_t ms)
 	const struct timeval after = {
 		.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
 
-	event_add(&s->timer, &after);
+	if (!s->timer)
+		s->timer = event_new(s->thread->base, -1, 0, on_timer, s);
+	if (!s->timer || event_add(s->timer, &after) < 0)
+		session_end(s); /* out of memory: nothing may be without a limit */
+}
+
+/* Most sessions have none for most of their life: it takes no memory then. */
+static void stop_timer(struct session *s)
+{
+	if (s->timer)
+		event_free(s->timer);
+	s->timer = NULL;
 }
 
 uint64_t session_login_ms_left(const struct session *s)
@@ -125,7 +136,7 @@ void session_end(struct session *s)
 	s->state = SESSION_DEAD;
 	leave_primary(s);
 	end_close(&s->client);
-	event_del(&s->timer);
+	stop_timer(s);
 	atomic_fetch_sub(&s->thread->shared->connections, 1);
 	relay_thread_leave(s->thread, s->id);
 	relay_thread_bury(s->thread, s);
@@ -239,7 +250,7 @@ void session_record(struct session *s, const struct end *from, struct span bytes
 	if (s->recorder.backend_pid != 0 && s->route == NO_ROUTE)
 		connect_note_key(s);
 	if (s->login_timer && s->recorder.authenticated) {
-		event_del(&s->timer);
+		stop_timer(s);
 		s->login_timer = false;
 		session_logged_in(s);
 		if (s->client.ssl)
@@ -429,13 +440,10 @@ static bool write_to(struct end *e)
 	return s->state != SESSION_DEAD && e->fd >= 0;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void on_readable(struct end *e)
 {
-	struct end *e = arg;
 	struct session *s = e->session;
 
-	(void)fd;
-	(void)what;
 	if (e == &s->primary && s->step != CONNECT_DONE) {
 		connect_continue(s);
 		return;
@@ -446,13 +454,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		read_from(e);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+static void on_writable(struct end *e)
 {
-	struct end *e = arg;
 	struct session *s = e->session;
 
-	(void)fd;
-	(void)what;
 	if (e == &s->primary && s->step != CONNECT_DONE) {
 		connect_continue(s);
 		return;
@@ -465,6 +470,18 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (e->read_wants_write && e->paused == 0)
 		read_from(e);
+}
+
+/* What was written may have ended the session, or stopped the reading. */
+static void on_io(evutil_socket_t fd, short what, void *arg)
+{
+	struct end *e = arg;
+
+	if (what & EV_WRITE)
+		on_writable(e);
+	if (what & EV_READ && e->session->state != SESSION_DEAD && e->fd == fd &&
+		e->interest & EV_READ)
+		on_readable(e);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -518,7 +535,6 @@ static struct session *session_new(struct relay_thread *t)
 	s->thread = t;
 	end_init(&s->client, s, &s->primary);
 	end_init(&s->primary, s, &s->client);
-	event_assign(&s->timer, t->base, -1, 0, on_timer, s);
 	s->connected_us = wall_clock_us();
 	s->login_deadline_us =
 		relay_thread_now(t) + (uint64_t)atomic_load(&t->shared->login_timeout_ms) * 1000;

@@ -50,7 +50,7 @@ struct session {
 	enum session_state state;
 	struct tape_session id;
 	struct end client, primary;
-	struct event timer;
+	struct event *timer; /* owned; NULL: no time limit at present */
 	uint64_t login_deadline_us;
 	uint64_t connected_us; /* wall clock */
 	bool counted;	       /* among shared->sessions */

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,6 +30,13 @@ select g as id, g::bigint * 1000003 as big, (g::numeric / 7)::numeric(20,6) as a
   from generate_series(1, 20000) g;
 alter table wide add primary key (id);
 analyze wide;
+create table bulk as
+select g as id, (g::numeric * 7919 / 100)::numeric(12,2) as amount,
+       timestamptz '2024-01-01 00:00:00+00' + g * interval '1 minute' as made,
+       substr(repeat(md5(g::text), 3), 1, 62) as note
+  from generate_series(1, 10000) g;
+alter table bulk add primary key (id);
+analyze bulk;
 """
 
 READ_ONLY_ROLE = f"""
@@ -110,6 +118,26 @@ def cpu_ns(pid):
         except OSError:
             continue
     return total
+
+
+def anonymous_kib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Anonymous:"):
+            return int(line.split()[1])
+    raise Failed(f"/proc/{pid}/smaps_rollup does not say what is anonymous")
+
+
+def make_certificate(scratch):
+    """A self-signed certificate and its key, readable by the servers."""
+    cert, key = scratch / "bench.crt", scratch / "bench.key"
+    if not cert.exists():
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                        "/CN=localhost", "-keyout", key, "-out", cert], check=True,
+                       capture_output=True)
+        if os.geteuid() == 0:
+            shutil.chown(key, "postgres", "postgres")
+    return cert, key
 
 
 def stop_process(process, how=signal.SIGTERM, seconds=30):
@@ -253,6 +281,11 @@ class Relay:
     def settle(self):
         """Waits until work that goes on behind the clients' backs is done."""
 
+    def anonymous_kib(self):
+        """User-space memory of the relay's processes, without what they share."""
+        pids = [self.process.pid, *children_of(self.process.pid)]
+        return sum(anonymous_kib(pid) for pid in pids)
+
     def stop(self):
         """Returns what is to be told beside the run's figures."""
         if self.process:
@@ -297,6 +330,11 @@ listen postgresql
 class Pgbouncer(Relay):
     name = "pgbouncer"
 
+    def __init__(self, scratch, primary, tls=False):
+        super().__init__(scratch, primary)
+        self.tls = tls
+        self.name = "pgbouncer tls" if tls else "pgbouncer"
+
     def command(self):
         users = self.scratch / "pgbouncer.users"
         users.write_text('"bench" ""\n')
@@ -312,8 +350,15 @@ auth_file = {users}
 pool_mode = session
 max_client_conn = 500
 default_pool_size = 100
-""")
+""" + self._tls())
         return ["pgbouncer", "-q", config]
+
+    def _tls(self):
+        if not self.tls:
+            return ""
+        cert, key = make_certificate(self.scratch)
+        return f"client_tls_sslmode = require\nclient_tls_cert_file = {cert}\n" \
+               f"client_tls_key_file = {key}\n"
 
     def options(self):
         return as_postgres()
@@ -324,8 +369,12 @@ class Pgumbra(Relay):
 
     binary = ROOT / "build/release/pgumbra"
 
-    def __init__(self, scratch, primary, mode, candidate=None, candidate_port=None):
+    def __init__(self, scratch, primary, mode, candidate=None, candidate_port=None, *,
+                 tls=False, control=None, settings=()):
         super().__init__(scratch, primary)
+        self.tls = tls
+        self.control = control or primary
+        self.settings = settings
         self.name = f"pgumbra {mode}"
         self.mode = mode
         self.candidate = candidate
@@ -337,12 +386,18 @@ class Pgumbra(Relay):
         self.journal = self.scratch / f"journal-{self.port}-{time.monotonic_ns()}.log"
         command = [self.binary, "run", "--listen", f"127.0.0.1:{self.port}", "--primary",
                    self.primary.conninfo(), "--set", "pgumbra.relay_threads=1", "--log",
-                   self.journal]
+                   self.journal, "--set", "shadow.latency_budget=0"]
+        for setting in self.settings:
+            command += ["--set", setting]
+        if self.tls:
+            cert, key = make_certificate(self.scratch)
+            command += ["--set", "client_tls.sslmode=require", "--set",
+                        f"client_tls.cert_file={cert}", "--set", f"client_tls.key_file={key}"]
         if self.mode == "off":
             return command + ["--set", "shadow.enabled=off"]
         return command + [
             "--candidate", self.candidate.conninfo("pgumbra_ro", self.candidate_port),
-            "--control", self.primary.conninfo("pgumbra_ro")]
+            "--control", self.control.conninfo("pgumbra_ro")]
 
     def start(self, wrapper=()):
         super().start(wrapper)

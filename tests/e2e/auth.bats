@@ -449,7 +449,7 @@ look_for_secrets() {
 		--control "host=127.0.0.1 port=$PRIMARY_PORT user=asked password=secret-asked dbname=postgres" \
 		--allow-unsafe-role --set client_tls.sslmode=allow --set client_tls.cert_file="$CERTS/primary.crt" \
 		--set client_tls.key_file="$CERTS/primary.key" --set pgumbra.log_level=debug \
-		--set discrepancies.values=full --set discrepancies.books_interval=200ms --set shadow.tape_size=2MB \
+		--set discrepancies.values=full --set discrepancies.books_interval=200ms --set shadow.tape_size=2MB --set shadow.latency_budget=0 \
 		--set shadow.max_message_bytes=128kB "${@/#/--set=}" >run.log 2>&1 3>&- &
 	RELAY=$!
 	LOG=$BATS_TEST_TMPDIR/run.log

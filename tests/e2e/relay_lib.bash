@@ -48,7 +48,7 @@ start_relay() {
 	: >"$LOG" # an earlier relay's words are not this one's
 	"$BUILD/tests/relay_only" "pgumbra.listen=127.0.0.1:$RELAY_PORT,$BATS_TEST_TMPDIR:$RELAY_PORT" \
 		"primary.conninfo=host=127.0.0.1 port=$PRIMARY_PORT" pgumbra.relay_threads=2 \
-		shadow.tape_size=4MB "$@" >"$LOG" 2>&1 3>&- &
+		shadow.tape_size=4MB shadow.latency_budget=0 "$@" >"$LOG" 2>&1 3>&- &
 	RELAY=$!
 	echo $RELAY >"$BATS_TEST_TMPDIR/pid"
 	wait_for "the relay listens" grep -q "listening on" "$LOG"
