@@ -452,6 +452,10 @@ start_two() { # [section.key=value]...
 		"candidate.good.databases=$DATABASE = good" "$@"
 }
 
+catalogues_are_read() {
+	[ "$(grep -c 'catalogue read' "$OPERATOR_LOG")" = 2 ]
+}
+
 pool_is() { # DATABASE CONNECTIONS
 	[ "$(on_candidate "select count(*) from pg_stat_activity
 		where usename = 'pgumbra_ro' and datname = '$1' and query like 'ROLLBACK%'")" -le "$2" ]
@@ -464,6 +468,8 @@ pool_is() { # DATABASE CONNECTIONS
 	cluster_psql "$CANDIDATE" postgres -c "create database good template $DATABASE"
 	on_candidate "update two set v = 'wrong' where id = 3"
 	start_two candidate.candidate.pool_size=1 candidate.good.pool_size=2
+	psql_pgumbra -c "show datestyle" # sessions wait for catalogues, but not for long
+	wait_for "$DEADLINE" "both catalogues" catalogues_are_read
 	for id in 1 2 3 4 5; do echo "select v from two where id = $id;"; done | psql_pgumbra
 	wait_for "$DEADLINE" "5 matches on the good one" is_of 5 good matched
 	wait_for "$DEADLINE" "4 matches on the other" is_of 4 candidate matched
