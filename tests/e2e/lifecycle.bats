@@ -293,6 +293,24 @@ assert books["balanced"] and books["matched"] == 2 and books["relayed"] == 3, bo
 	HELD=
 }
 
+@test "SIGTERM: drain_timeout ends what is still busy; its client is told by the closed connection" {
+	start_run "drain_timeout = 500ms"
+	PGPORT=$RELAY_PORT psql -XAtqc "select pg_sleep(300)" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	HELD=$!
+	wait_for "the statement runs" sleeping_once
+	kill -TERM "$RELAY"
+	wait "$RELAY"
+	RELAY=
+	logged "drain_timeout passed: ending 1 sessions"
+	wait_for "the client knows" test -s "$BATS_TEST_TMPDIR/out"
+	HELD=
+	wait_for "the statement is gone" none_sleeping
+}
+
+none_sleeping() {
+	! sleeping_once
+}
+
 sleeping_once() {
 	[ "$(directly sql -c "select count(*) from pg_stat_activity where query like 'select pg_sleep(%'
 		and state = 'active' and pid <> pg_backend_pid()")" = 1 ]
