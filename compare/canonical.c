@@ -143,8 +143,8 @@ bool canonical_needed(const struct result *r)
 	return false;
 }
 
-/* Values of this type may hold some that a widening is for. Records say their fields' types only
- * as they come, and only in binary. */
+/* Values of this type may hold some that a widening is for. Those of a composite are looked into,
+ * whatever its fields are. */
 static bool type_widened(
 	uint32_t type, uint16_t format, const struct form_rules *rules, unsigned depth)
 {
@@ -153,7 +153,7 @@ static bool type_widened(
 	switch (type_build_of(type, rules->names, &inner)) {
 	case TYPE_ENUM:
 	case TYPE_SIMPLE: return value_widened(type, rules->values);
-	case TYPE_COMPOSITE: return format == 1;
+	case TYPE_COMPOSITE: return format == 1 || rules->names->field;
 	default: return depth < DEPTH_LIMIT && type_widened(inner, format, rules, depth + 1);
 	}
 }
@@ -492,6 +492,30 @@ static bool text_one_range(struct place at, uint32_t inner, struct span v)
 	return text_range(at, inner, &t) && t.at == t.end;
 }
 
+/* record_out: fields in parentheses, NULL is nothing. As many as the type has. */
+static bool text_record(struct place at, uint32_t type, struct span v)
+{
+	const struct type_names *names = at.rules->names;
+	struct text t = {v.data, v.data + v.len};
+	unsigned n = 0;
+	uint32_t field;
+
+	if (!names->field || !take(&t, '('))
+		return false;
+	buffer_add_u8(&at.form->bytes, 'R');
+	do {
+		field = names->field(names->self, type, n++);
+		if (field == 0)
+			return false;
+		if (next_is(&t, ',') || next_is(&t, ')'))
+			(void)add_value(deeper(at), field, (struct span){0});
+		else if (!text_element(at, field, &t, ",)"))
+			return false;
+	} while (take(&t, ','));
+
+	return names->field(names->self, type, n) == 0 && take(&t, ')') && t.at == t.end;
+}
+
 static bool text_parts(struct place at, uint32_t type, struct span v)
 {
 	uint32_t inner;
@@ -503,7 +527,7 @@ static bool text_parts(struct place at, uint32_t type, struct span v)
 	case TYPE_DOMAIN: return add_value(deeper(at), inner, v);
 	case TYPE_RANGE: return text_one_range(at, inner, v);
 	case TYPE_MULTIRANGE: return text_multirange(at, inner, v);
-	case TYPE_COMPOSITE: /* text does not say its fields' types */
+	case TYPE_COMPOSITE: return text_record(at, type, v);
 	case TYPE_ENUM:
 	case TYPE_SIMPLE: break;
 	}

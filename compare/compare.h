@@ -48,6 +48,9 @@ struct type_names {
 	const char *(*name)(void *self, uint32_t oid);
 	void *self;
 	enum type_build (*build)(void *self, uint32_t oid, uint32_t *inner);
+	/* The type of the n-th field (from 0) of a composite; 0: there is none, or it is not known.
+	 * Only text needs it: binary values name their fields' types. May be NULL. */
+	uint32_t (*field)(void *self, uint32_t oid, unsigned n);
 };
 
 struct compare_rules {

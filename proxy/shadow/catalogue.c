@@ -31,6 +31,7 @@ void catalogue_free(struct catalogue *c)
 	routines_release(c);
 	free(c->types_by_oid);
 	free(c->built);
+	free(c->field);
 	free(c);
 }
 
@@ -183,6 +184,34 @@ static int by_oid(const void *a, const void *b)
 	return (x->value > y->value) - (x->value < y->value);
 }
 
+bool catalogue_add_type_field(struct catalogue *c, uint32_t oid, unsigned n, uint32_t type)
+{
+	assert(!c->sealed);
+	if (c->nfields == c->field_cap) {
+		size_t cap = c->field_cap ? c->field_cap * 2 : 64;
+		struct field *grown =
+			cap <= CATALOGUE_LIMIT ? realloc(c->field, cap * sizeof *grown) : NULL;
+
+		if (!grown)
+			return false;
+		c->field = grown;
+		c->field_cap = cap;
+	}
+	c->field[c->nfields++] = (struct field){.oid = oid, .n = n, .type = type};
+
+	return true;
+}
+
+static int by_field(const void *a, const void *b)
+{
+	const struct field *x = a, *y = b;
+
+	if (x->oid != y->oid)
+		return x->oid < y->oid ? -1 : 1;
+
+	return (x->n > y->n) - (x->n < y->n);
+}
+
 static int by_built_oid(const void *a, const void *b)
 {
 	const struct built *x = a, *y = b;
@@ -212,6 +241,8 @@ void catalogue_seal(struct catalogue *c)
 		qsort(c->types_by_oid, c->types.count, sizeof *c->types_by_oid, by_oid);
 	if (c->nbuilt > 0)
 		qsort(c->built, c->nbuilt, sizeof *c->built, by_built_oid);
+	if (c->nfields > 0)
+		qsort(c->field, c->nfields, sizeof *c->field, by_field);
 	for (size_t i = 0; i < CODE_KINDS; i++)
 		names_sort(&c->codes[i]);
 	c->sealed = true;
@@ -406,6 +437,16 @@ enum type_build catalogue_type_build(const struct catalogue *c, uint32_t oid, ui
 	*inner = found ? found->inner : 0;
 
 	return found ? found->build : TYPE_SIMPLE;
+}
+
+uint32_t catalogue_type_field(const struct catalogue *c, uint32_t oid, unsigned n)
+{
+	const struct field key = {.oid = oid, .n = n}, *found;
+
+	assert(c->sealed);
+	found = c->nfields ? bsearch(&key, c->field, c->nfields, sizeof key, by_field) : NULL;
+
+	return found ? found->type : 0;
 }
 
 size_t catalogue_functions(const struct catalogue *c)

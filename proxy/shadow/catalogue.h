@@ -80,6 +80,8 @@ bool catalogue_function_set(const struct catalogue *c, const char *schema, const
  * of one of its unique keys, none of them nullable: at most one row has their values. */
 bool catalogue_unique(const struct catalogue *c, const char *schema, const char *relation,
 	bool (*has)(const void *self, const char *column), const void *self);
+/* The type of the n-th field (from 0) of a composite, or row of a table; 0: none, or not known. */
+uint32_t catalogue_type_field(const struct catalogue *c, uint32_t oid, unsigned n);
 size_t catalogue_functions(const struct catalogue *c);
 
 /* Building one by hand; catalogue_load does no other. Names are copied. After catalogue_seal it is
@@ -122,6 +124,7 @@ bool catalogue_add_code(
 	struct catalogue *c, enum code_kind kind, const char *schema, const char *name);
 /* The server can't tell: all code counts as both. */
 void catalogue_codes_unknown(struct catalogue *c);
+bool catalogue_add_type_field(struct catalogue *c, uint32_t oid, unsigned n, uint32_t type);
 void catalogue_seal(struct catalogue *c);
 
 #endif

@@ -30,6 +30,11 @@ struct built {
 	enum type_build build;
 };
 
+/* A field of a composite. */
+struct field {
+	uint32_t oid, n, type;
+};
+
 /* A function or procedure of users; its body only until the catalogue is sealed. */
 struct routine {
 	char *schema, *name, *language, *body; /* owned; body NULL: not known */
@@ -52,6 +57,8 @@ struct catalogue {
 	struct named **types_by_oid; /* owned array, borrowed entries */
 	struct built *built;	     /* owned; sorted by oid once sealed */
 	size_t nbuilt, built_cap;
+	struct field *field; /* owned array, sorted by type and number */
+	size_t nfields, field_cap;
 };
 
 void names_release(struct names *n);

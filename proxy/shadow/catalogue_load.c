@@ -214,6 +214,14 @@ static const char built_types_sql[] =
 	" WHERE r.rngtypid >= 16384 UNION ALL SELECT 'm', r.rngtypid::text, r.rngmultitypid"
 	" FROM pg_catalog.pg_range r WHERE r.rngmultitypid >= 16384";
 
+/* The composite stands in the schema's place, the field's number in the name's. */
+static const char type_fields_sql[] =
+	"SELECT t.oid::text, (row_number() OVER (PARTITION BY t.oid ORDER BY a.attnum) - 1)::text,"
+	" a.atttypid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_attribute a"
+	" ON a.attrelid = t.typrelid WHERE t.typtype = 'c' AND t.oid >= 16384 AND a.attnum > 0"
+	" AND NOT a.attisdropped";
+static const char type_fields_plain_sql[] = "SELECT '0', '0', 0 WHERE false";
+
 /* For servers without them: such values go as they came. */
 static const char built_types_plain_sql[] = "SELECT 'a', '0', 0 WHERE false";
 
@@ -322,6 +330,16 @@ static bool add_type(struct catalogue *c, const char *schema, const char *name, 
 	return catalogue_add_type(c, v, name);
 }
 
+/* Too many to be kept are not known: such values are compared by their bytes. */
+static bool add_type_field(struct catalogue *c, const char *schema, const char *name, uint32_t v)
+{
+	if (schema)
+		(void)catalogue_add_type_field(c, (uint32_t)strtoul(schema, NULL, 10),
+			(unsigned)strtoul(name, NULL, 10), v);
+
+	return true;
+}
+
 static bool add_type_build(struct catalogue *c, const char *schema, const char *name, uint32_t v)
 {
 	static const struct {
@@ -356,6 +374,7 @@ static const struct question {
 	{"set-returning functions", set_functions_sql, NULL, add_set_function, 0},
 	{"unique keys", uniques_sql, uniques_plain_sql, add_unique, 0},
 	{"types' parts", built_types_sql, built_types_plain_sql, add_type_build, 0},
+	{"types' fields", type_fields_sql, type_fields_plain_sql, add_type_field, 0},
 };
 
 static bool take_row(struct catalogue *c, const struct question *q, const PGresult *r, int row)

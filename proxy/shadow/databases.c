@@ -241,6 +241,11 @@ static enum type_build type_build(void *self, uint32_t oid, uint32_t *inner)
 	return catalogue_type_build(self, oid, inner);
 }
 
+static uint32_t type_field(void *self, uint32_t oid, unsigned n)
+{
+	return catalogue_type_field(self, oid, n);
+}
+
 /* The first one that has the database: sessions are followed with its catalogue. */
 static size_t leading_candidate(const struct database *db)
 {
@@ -304,7 +309,7 @@ static void settle_candidate(struct database *db, struct load *load)
 	struct catalogue *old = c->catalogue;
 
 	c->catalogue = load->catalogue;
-	c->types = (struct type_names){type_name, c->catalogue, type_build};
+	c->types = (struct type_names){type_name, c->catalogue, type_build, type_field};
 	c->generation = ++db->generation;
 	classifier_set_catalogue(c->classifier, c->catalogue, c->generation);
 	if (load->candidate == (int)leading_candidate(db)) {
@@ -334,7 +339,7 @@ static void settle_control(struct database *db, struct load *load)
 	db->view.primary = db->primary;
 	db->control_complained = false;
 	classifier_set_catalogue(db->primary_classifier, db->primary, ++db->generation);
-	db->primary_types = (struct type_names){type_name, db->primary, type_build};
+	db->primary_types = (struct type_names){type_name, db->primary, type_build, type_field};
 	catalogue_free(old);
 	base_free(db->server, db->nserver);
 	base_free(db->roles, db->nroles);

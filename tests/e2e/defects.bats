@@ -63,10 +63,16 @@ start_load() {
 		>"$BATS_TEST_TMPDIR/load.log" 2>&1 3>&- &
 	LOAD_PID=$!
 	wait_for "$DEADLINE" "the load to write" load_writes
+	wait_for "$DEADLINE" "its reads to be compared" load_is_compared
 }
 
 load_writes() {
 	[ "$(on_primary "select sum(n) from moving")" -gt 10 ]
+}
+
+# The catalogues have been read then; on a busy machine that takes longer than reads wait for it.
+load_is_compared() {
+	[ "$(facts count matched)" -gt 0 ]
 }
 
 stop_load() {

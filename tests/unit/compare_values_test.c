@@ -38,6 +38,17 @@ static enum type_build type_build(void *self, uint32_t oid, uint32_t *inner)
 	}
 }
 
+/* s.item is (s.price, text) */
+static uint32_t type_field(void *self, uint32_t oid, unsigned n)
+{
+	uint32_t shift = self ? FAR : 0;
+
+	if (oid != ITEM + shift)
+		return 0;
+
+	return n == 0 ? DOMAIN + shift : n == 1 ? 25 : 0;
+}
+
 static void add_row(struct result *r, unsigned n, const struct span *cells)
 {
 	struct buffer b;
@@ -58,8 +69,8 @@ static struct compare_rules rules_now(void)
 
 	return (struct compare_rules){.values = &values,
 		.summed = summed,
-		.primary_types = {type_name, NULL, type_build},
-		.candidate_types = {type_name, &candidate, type_build}};
+		.primary_types = {type_name, NULL, type_build, type_field},
+		.candidate_types = {type_name, &candidate, type_build, type_field}};
 }
 
 static struct compare_rules mirrored(struct compare_rules rules)
@@ -330,6 +341,19 @@ static void user_types_are_decoded_by_name(void **state)
 	assert_true(out.equal);
 	compare_cells("a:20002", "a:30002", span_cstr("{1.0}"), span_cstr("{1}"));
 	assert_true(out.equal);
+	compare_cells("r:20004", "r:30004", span_cstr("(1.0,\"a \"\"b\"\"\")"),
+		span_cstr("(1.00,\"a \"\"b\"\"\")"));
+	assert_true(out.equal);
+	compare_cells("r:20004", "r:30004", span_cstr("(1.0,)"), span_cstr("(1.00,)"));
+	assert_true(out.equal);
+	compare_cells("r:20004", "r:30004", span_cstr("(1.0,)"), span_cstr("(1.00,\"\")"));
+	assert_false(out.equal); /* NULL and the empty text */
+	compare_cells("r:20004", "r:30004", span_cstr("(1,1.0)"), span_cstr("(1,1.00)"));
+	assert_false(out.equal); /* the second is a text */
+	compare_cells("r:20004", "r:30004", span_cstr("(1.0,,)"), span_cstr("(1.00,,)"));
+	assert_false(out.equal); /* a field too many: by its bytes */
+	compare_cells("r:20004", "r:30004", span_cstr("(1.0)"), span_cstr("(1.00)"));
+	assert_false(out.equal);	  /* one too few */
 	values = (struct value_rules){0}; /* V1 */
 	compare_cells("a:20002:-1:1", "a:30002:-1:1", BYTES(here), BYTES(there));
 	assert_false(out.equal);

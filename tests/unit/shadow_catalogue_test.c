@@ -105,12 +105,19 @@ static void built_types_say_what_they_are_built_from(void **state)
 	assert_true(catalogue_add_type_build(c, 16400, TYPE_ARRAY, 16399));
 	assert_true(catalogue_add_type_build(c, 16390, TYPE_DOMAIN, 23));
 	assert_true(catalogue_add_type_build(c, 16395, TYPE_COMPOSITE, 0));
+	assert_true(catalogue_add_type_field(c, 16395, 1, 25));
+	assert_true(catalogue_add_type_field(c, 16395, 0, 16390));
+	assert_true(catalogue_add_type_field(c, 16394, 0, 20));
 	catalogue_seal(c);
 	assert_int_equal(catalogue_type_build(c, 16400, &inner), TYPE_ARRAY);
 	assert_int_equal(inner, 16399);
 	assert_int_equal(catalogue_type_build(c, 16390, &inner), TYPE_DOMAIN);
 	assert_int_equal(inner, 23);
 	assert_int_equal(catalogue_type_build(c, 16395, &inner), TYPE_COMPOSITE);
+	assert_int_equal(catalogue_type_field(c, 16395, 0), 16390);
+	assert_int_equal(catalogue_type_field(c, 16395, 1), 25);
+	assert_int_equal(catalogue_type_field(c, 16395, 2), 0);
+	assert_int_equal(catalogue_type_field(c, 16396, 0), 0);
 	assert_int_equal(catalogue_type_build(c, 16399, &inner), TYPE_SIMPLE);
 	assert_int_equal(inner, 0);
 }
