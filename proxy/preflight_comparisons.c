@@ -94,24 +94,24 @@ static const char schemas_sql[] =
 	"WHERE " OF_USERS;
 
 static const char relations_sql[] =
-	"SELECT " CLASS_NAME " AS key, CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN "
-	"'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'foreign "
-	"table' END || CASE WHEN c.relrowsecurity THEN ' with row security' ELSE '' END || CASE "
-	"WHEN c.relforcerowsecurity THEN ', forced on its owner' ELSE '' END || CASE WHEN "
-	"c.relpersistence = 'u' THEN ', unlogged' ELSE '' END || CASE WHEN NOT c.relispopulated "
-	"THEN ', not populated' ELSE '' END AS value, format('pg_dump --schema-only "
-	"--table=''%I.%I'' of the primary', n.nspname, c.relname) AS add, CASE WHEN c.relkind IN "
-	"('r', 'p') THEN format('ALTER TABLE %I.%I %s ROW LEVEL SECURITY, %s ROW LEVEL SECURITY', "
-	"n.nspname, c.relname, CASE WHEN c.relrowsecurity THEN 'ENABLE' ELSE 'DISABLE' END, CASE "
-	"WHEN c.relforcerowsecurity THEN 'FORCE' ELSE 'NO FORCE' END) || '; ' || format('ALTER "
-	"TABLE %I.%I SET %s', n.nspname, c.relname, CASE WHEN c.relpersistence = 'u' THEN "
-	"'UNLOGGED' ELSE 'LOGGED' END) WHEN c.relkind = 'm' THEN format('REFRESH MATERIALIZED "
-	"VIEW %I.%I%s where it is one; or made anew as on the primary', n.nspname, c.relname, "
-	"CASE WHEN c.relispopulated THEN '' ELSE ' WITH NO DATA' END) ELSE 'made anew as on the "
-	"primary' END AS set, format('DROP %s %I.%I', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN "
-	"'m' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, n.nspname, "
-	"c.relname) AS remove FROM " CLASSES " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') "
-	"AND " USERS_CLASSES;
+	"SELECT " SCHEMA " AS parent, " CLASS_NAME " AS key, CASE c.relkind WHEN 'r' THEN 'table' "
+	"WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' "
+	"ELSE 'foreign table' END || CASE WHEN c.relrowsecurity THEN ' with row security' ELSE '' "
+	"END || CASE WHEN c.relforcerowsecurity THEN ', forced on its owner' ELSE '' END || CASE "
+	"WHEN c.relpersistence = 'u' THEN ', unlogged' ELSE '' END || CASE WHEN NOT "
+	"c.relispopulated THEN ', not populated' ELSE '' END AS value, format('pg_dump "
+	"--schema-only --table=''%I.%I'' of the primary', n.nspname, c.relname) AS add, CASE WHEN "
+	"c.relkind IN ('r', 'p') THEN format('ALTER TABLE %I.%I %s ROW LEVEL SECURITY, %s ROW "
+	"LEVEL SECURITY', n.nspname, c.relname, CASE WHEN c.relrowsecurity THEN 'ENABLE' ELSE "
+	"'DISABLE' END, CASE WHEN c.relforcerowsecurity THEN 'FORCE' ELSE 'NO FORCE' END) || '; ' "
+	"|| format('ALTER TABLE %I.%I SET %s', n.nspname, c.relname, CASE WHEN c.relpersistence = "
+	"'u' THEN 'UNLOGGED' ELSE 'LOGGED' END) WHEN c.relkind = 'm' THEN format('REFRESH "
+	"MATERIALIZED VIEW %I.%I%s where it is one; or made anew as on the primary', n.nspname, "
+	"c.relname, CASE WHEN c.relispopulated THEN '' ELSE ' WITH NO DATA' END) ELSE 'made anew "
+	"as on the primary' END AS set, format('DROP %s %I.%I', CASE c.relkind WHEN 'v' THEN "
+	"'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, "
+	"n.nspname, c.relname) AS remove FROM " CLASSES " WHERE c.relkind IN ('r', 'p', 'v', 'm', "
+	"'f') AND " USERS_CLASSES SCHEMA_MARKS;
 
 static const char columns_sql[] =
 	"SELECT " CLASS_NAME " AS parent, format('%I.%I.%I', n.nspname, c.relname, a.attname) AS "
@@ -160,18 +160,20 @@ static const char policies_sql[] =
 	"format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, CASE " \
 	"WHEN s.seqcycle THEN ' CYCLE' ELSE ' NO CYCLE' END)"
 static const char sequences_sql[] =
-	"SELECT coalesce(owner, '') AS parent, " CLASS_NAME " AS key, format('%s, start %s, "
-	"increment %s, %s to %s%s', format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, "
-	"s.seqmin, s.seqmax, CASE WHEN s.seqcycle THEN ', cycles' ELSE '' END) AS value, NULL AS "
-	"shown_, format('CREATE SEQUENCE %I.%I %s', n.nspname, c.relname, " SEQUENCE_SHAPE ") AS "
-	"add, format('ALTER SEQUENCE %I.%I %s', n.nspname, c.relname, " SEQUENCE_SHAPE ") AS set, "
-	"format('DROP SEQUENCE %I.%I', n.nspname, c.relname) AS remove "
+	"SELECT coalesce(owner, " SCHEMA ") AS parent, " CLASS_NAME " AS key, format('%s, start "
+	"%s, increment %s, %s to %s%s', format_type(s.seqtypid, NULL), s.seqstart, "
+	"s.seqincrement, s.seqmin, s.seqmax, CASE WHEN s.seqcycle THEN ', cycles' ELSE '' END) AS "
+	"value, NULL AS shown_, format('CREATE SEQUENCE %I.%I %s', n.nspname, c.relname, "
+	SEQUENCE_SHAPE ") AS add, format('ALTER SEQUENCE %I.%I %s', n.nspname, c.relname, "
+	SEQUENCE_SHAPE ") AS set, format('DROP SEQUENCE %I.%I', n.nspname, c.relname) AS remove "
 	"FROM pg_catalog.pg_sequence s JOIN " CLASSES " ON c.oid = s.seqrelid "
 	"LEFT JOIN LATERAL (SELECT format('%I.%I', o.nspname, t.relname) AS owner "
 	"FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class t ON t.oid = d.refobjid "
 	"JOIN pg_catalog.pg_namespace o ON o.oid = t.relnamespace WHERE d.objid = c.oid "
 	"AND d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = d.classid "
-	"AND d.deptype = 'i') AS t ON true WHERE " USERS_CLASSES RELATION_MARKS;
+	"AND d.deptype = 'i') AS t ON true WHERE " USERS_CLASSES RELATION_MARKS " "
+	"UNION ALL SELECT " SCHEMA ", " SCHEMA ", '', '', '', '', '' FROM pg_catalog.pg_namespace "
+	"n WHERE " OF_USERS;
 
 /* One that was never used has no last value, which is as good as one before its start. */
 static const char sequence_values_sql[] =
@@ -286,7 +288,7 @@ const struct comparison comparisons[] = {
 		.control_sql = schemas_sql},
 	{"relation", "", SCOPE_DATABASE, W, I, W,
 		"reads of it fail, or see other rows where its kind or row security differs",
-		.control_sql = relations_sql},
+		.control_sql = relations_sql, .has_parents = true},
 	{"column", "column", SCOPE_DATABASE, W, W, W,
 		"reads that name it fail or give another type; SELECT * has other columns",
 		.control_sql = columns_sql, .has_parents = true},

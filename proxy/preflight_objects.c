@@ -14,10 +14,11 @@
 	"FROM pg_catalog.pg_type b WHERE b.oid = " type ")), '')"
 
 static const char types_sql[] =
-	"SELECT format('%I.%I', n.nspname, t.typname) AS key, CASE t.typtype WHEN 'e' THEN 'enum "
-	"(' || coalesce((SELECT string_agg(quote_literal(l.enumlabel), ', ' ORDER BY "
-	"l.enumsortorder) FROM pg_catalog.pg_enum l WHERE l.enumtypid = t.oid), '') || ')' WHEN "
-	"'d' THEN 'domain over ' || format_type(t.typbasetype, t.typtypmod) || "
+	"SELECT " SCHEMA " AS parent, format('%I.%I', n.nspname, t.typname) AS key, CASE "
+	"t.typtype WHEN 'm' THEN 'multirange' WHEN 'e' THEN 'enum (' || coalesce((SELECT "
+	"string_agg(quote_literal(l.enumlabel), ', ' ORDER BY l.enumsortorder) "
+	"FROM pg_catalog.pg_enum l WHERE l.enumtypid = t.oid), '') || ')' WHEN 'd' THEN 'domain "
+	"over ' || format_type(t.typbasetype, t.typtypmod) || "
 	COLLATION_OF("t.typcollation", "t.typbasetype") " || CASE WHEN t.typnotnull THEN ' not "
 	"null' ELSE '' END || coalesce(' default ' || t.typdefault, '') WHEN 'c' THEN 'composite "
 	"(' || coalesce((SELECT string_agg(quote_ident(a.attname) || ' ' || "
@@ -34,9 +35,10 @@ static const char types_sql[] =
 	"order', n.nspname, t.typname) ELSE 'made anew as on the primary' END AS set, "
 	"format('DROP TYPE %I.%I', n.nspname, t.typname) AS remove FROM pg_catalog.pg_type t "
 	"JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace LEFT "
-	"JOIN pg_catalog.pg_class k ON k.oid = t.typrelid WHERE (t.typtype IN ('e', 'd', 'r') OR "
-	"(t.typtype = 'c' AND k.relkind = 'c') OR (t.typtype = 'b' AND t.typelem = 0)) "
-	"AND t.typisdefined AND " OF_USERS " AND " OF_NO_EXTENSION("pg_type", "t.oid");
+	"JOIN pg_catalog.pg_class k ON k.oid = t.typrelid WHERE (t.typtype IN ('e', 'd', 'r', "
+	"'m') OR (t.typtype = 'c' AND k.relkind = 'c') OR (t.typtype = 'b' "
+	"AND t.typelem = 0)) AND t.typisdefined AND " OF_USERS " AND "
+	OF_NO_EXTENSION("pg_type", "t.oid") SCHEMA_MARKS;
 
 static const char domain_constraints_sql[] =
 	"SELECT format('%I.%I', n.nspname, t.typname) AS parent, format('%I of domain %I.%I', "
@@ -55,7 +57,7 @@ static const char domain_constraints_sql[] =
 
 /* A body in standard SQL has no source text, only a tree: pg_get_function_sqlbody is of 14. */
 #define FUNCTIONS(body) \
-	"SELECT format('%I.%I(%s)', n.nspname, p.proname, " \
+	"SELECT " SCHEMA " AS parent, format('%I.%I(%s)', n.nspname, p.proname, " \
 	"pg_get_function_identity_arguments(p.oid)) AS key, concat_ws(', ', CASE p.prokind WHEN " \
 	"'p' THEN 'procedure' WHEN 'w' THEN 'window function' END, CASE p.provolatile WHEN 'i' " \
 	"THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END, l.lanname, CASE WHEN " \
@@ -73,7 +75,7 @@ static const char domain_constraints_sql[] =
 	"pg_get_function_identity_arguments(p.oid)) AS remove FROM pg_catalog.pg_proc p " \
 	"JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l " \
 	"ON l.oid = p.prolang WHERE p.prokind <> 'a' AND " OF_USERS " AND " \
-	OF_NOTHING_ELSE("pg_proc", "p.oid")
+	OF_NOTHING_ELSE("pg_proc", "p.oid") SCHEMA_MARKS
 
 static const char functions_sql[] =
 	FUNCTIONS("pg_get_function_sqlbody(p.oid)");
@@ -81,7 +83,7 @@ static const char old_functions_sql[] =
 	FUNCTIONS("NULL");
 
 static const char aggregates_sql[] =
-	"SELECT format('%I.%I(%s)', n.nspname, p.proname, "
+	"SELECT " SCHEMA " AS parent, format('%I.%I(%s)', n.nspname, p.proname, "
 	"pg_get_function_identity_arguments(p.oid)) AS key, concat_ws(', ', 'step ' || "
 	"g.aggtransfn::oid::regprocedure::text, 'state ' || format_type(g.aggtranstype, NULL), "
 	"'final ' || nullif(g.aggfinalfn::oid::regprocedure::text, '-'), 'combine ' || "
@@ -97,10 +99,10 @@ static const char aggregates_sql[] =
 	"ROUTINE %I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS "
 	"remove FROM pg_catalog.pg_aggregate g JOIN pg_catalog.pg_proc p ON p.oid = g.aggfnoid "
 	"JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE " OF_USERS " "
-	"AND " OF_NOTHING_ELSE("pg_proc", "p.oid");
+	"AND " OF_NOTHING_ELSE("pg_proc", "p.oid") SCHEMA_MARKS;
 
 static const char operators_sql[] =
-	"SELECT o.oid::regoperator::text AS key, concat_ws(', ', "
+	"SELECT " SCHEMA " AS parent, o.oid::regoperator::text AS key, concat_ws(', ', "
 	"o.oprcode::oid::regprocedure::text, 'gives ' || format_type(o.oprresult, NULL), "
 	"'commutator ' || nullif(o.oprcom::regoperator::text, '0'), 'negator ' || "
 	"nullif(o.oprnegate::regoperator::text, '0'), CASE WHEN o.oprcanmerge THEN 'merges' END, "
@@ -108,22 +110,23 @@ static const char operators_sql[] =
 	"--schema-only of the primary writes it' AS add, 'the operator made anew as on the "
 	"primary' AS set, format('DROP OPERATOR %s', o.oid::regoperator) AS remove "
 	"FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace "
-	"WHERE o.oprcode <> 0 AND " OF_USERS " AND " OF_NO_EXTENSION("pg_operator", "o.oid");
+	"WHERE o.oprcode <> 0 AND " OF_USERS " AND " OF_NO_EXTENSION("pg_operator", "o.oid")
+	SCHEMA_MARKS;
 
 static const char operator_classes_sql[] =
-	"SELECT format('%I.%I for %I', n.nspname, o.opcname, m.amname) AS key, concat_ws(', ', "
-	"format_type(o.opcintype, NULL), CASE WHEN o.opcdefault THEN 'the default' END, (SELECT "
-	"string_agg(format('%s %s', a.amopstrategy, a.amopopr::regoperator), ', ' ORDER BY "
-	"a.amopstrategy, a.amopopr::regoperator::text) FROM pg_catalog.pg_amop a "
-	"WHERE a.amopfamily = o.opcfamily), (SELECT string_agg(format('function %s %s', "
-	"a.amprocnum, a.amproc::regprocedure), ', ' ORDER BY a.amprocnum, "
-	"a.amproc::regprocedure::text) FROM pg_catalog.pg_amproc a WHERE a.amprocfamily = "
-	"o.opcfamily)) AS value, 'CREATE OPERATOR CLASS as pg_dump --schema-only of the primary "
-	"writes it' AS add, 'the operator class made anew as on the primary' AS set, format('DROP "
-	"OPERATOR CLASS %I.%I USING %I', n.nspname, o.opcname, m.amname) AS remove "
-	"FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_namespace n ON n.oid = o.opcnamespace "
-	"JOIN pg_catalog.pg_am m ON m.oid = o.opcmethod WHERE " OF_USERS " "
-	"AND " OF_NO_EXTENSION("pg_opclass", "o.oid");
+	"SELECT " SCHEMA " AS parent, format('%I.%I for %I', n.nspname, o.opcname, m.amname) AS "
+	"key, concat_ws(', ', format_type(o.opcintype, NULL), CASE WHEN o.opcdefault THEN 'the "
+	"default' END, (SELECT string_agg(format('%s %s', a.amopstrategy, "
+	"a.amopopr::regoperator), ', ' ORDER BY a.amopstrategy, a.amopopr::regoperator::text) "
+	"FROM pg_catalog.pg_amop a WHERE a.amopfamily = o.opcfamily), (SELECT "
+	"string_agg(format('function %s %s', a.amprocnum, a.amproc::regprocedure), ', ' ORDER BY "
+	"a.amprocnum, a.amproc::regprocedure::text) FROM pg_catalog.pg_amproc a "
+	"WHERE a.amprocfamily = o.opcfamily)) AS value, 'CREATE OPERATOR CLASS as pg_dump "
+	"--schema-only of the primary writes it' AS add, 'the operator class made anew as on the "
+	"primary' AS set, format('DROP OPERATOR CLASS %I.%I USING %I', n.nspname, o.opcname, "
+	"m.amname) AS remove FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_namespace n ON n.oid "
+	"= o.opcnamespace JOIN pg_catalog.pg_am m ON m.oid = o.opcmethod "
+	"WHERE " OF_USERS " AND " OF_NO_EXTENSION("pg_opclass", "o.oid") SCHEMA_MARKS;
 
 /* 16384: the first oid that isn't initdb's. */
 static const char casts_sql[] =
@@ -224,24 +227,26 @@ static const char function_effect[] = "its results may differ, or reads fail";
 
 const struct comparison object_comparisons[] = {
 	{"type", "type", SCOPE_DATABASE, W, I, W,
-		"values may be refused, shown or ordered differently", .control_sql = types_sql},
+		"values may be refused, shown or ordered differently", .control_sql = types_sql,
+		.has_parents = true},
 	{"domain", "constraint", SCOPE_DATABASE, W, I, W,
 		"casts to the domain take or refuse other values",
 		.control_sql = domain_constraints_sql, .has_parents = true, .same = deparsed_same},
 	{"language", "language", SCOPE_DATABASE, W, I, W, "functions in it are missing",
 		.control_sql = languages_sql},
 	{"function", "function", SCOPE_DATABASE, W, I, W, function_effect,
-		.control_sql = functions_sql, .min_version = 140000, .same = deparsed_same},
-	{"function", "function", SCOPE_DATABASE, W, I, W, function_effect,
-		.control_sql = old_functions_sql, .min_version = 110000, .below_version = 140000,
+		.control_sql = functions_sql, .has_parents = true, .min_version = 140000,
 		.same = deparsed_same},
+	{"function", "function", SCOPE_DATABASE, W, I, W, function_effect,
+		.control_sql = old_functions_sql, .has_parents = true, .min_version = 110000,
+		.below_version = 140000, .same = deparsed_same},
 	{"aggregate", "aggregate", SCOPE_DATABASE, W, I, W, function_effect,
-		.control_sql = aggregates_sql, .min_version = 110000},
+		.control_sql = aggregates_sql, .has_parents = true, .min_version = 110000},
 	{"operator", "operator", SCOPE_DATABASE, W, I, W, "reads that use it fail or differ",
-		.control_sql = operators_sql},
+		.control_sql = operators_sql, .has_parents = true},
 	{"operator_class", "operator class", SCOPE_DATABASE, W, I, W,
 		"ORDER BY, DISTINCT and indexes by it differ or fail",
-		.control_sql = operator_classes_sql},
+		.control_sql = operator_classes_sql, .has_parents = true},
 	{"cast", "cast of", SCOPE_DATABASE, W, W, W,
 		"reads convert differently, fail, or find two ways where there was one",
 		.control_sql = casts_sql},

@@ -172,7 +172,8 @@ const struct observation observations[] = {
 		       "pg_catalog.pg_index i "
 		       "JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN "
 		       "pg_catalog.pg_namespace n "
-		       "ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND c.relkind = 'i' "
+		       "ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND c.relkind IN ('i', "
+		       "'I') "
 		       "AND " OF_USERS},
 	{"replication", W, "changes don't arrive: what was written since is missing",
 		.sql = "SELECT format('subscription %I is disabled', s.subname), "

@@ -29,6 +29,12 @@
 	"FROM " CLASSES " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') " \
 	"AND " OF_USERS
 
+/* Marks for what belongs to schemas; the columns are parent, key, value, add, set, remove. */
+#define SCHEMA "quote_ident(n.nspname)"
+#define SCHEMA_MARKS \
+	" UNION ALL SELECT " SCHEMA ", " SCHEMA ", '', '', '', '' FROM pg_catalog.pg_namespace " \
+	"n WHERE " OF_USERS
+
 /* A statement that is short enough to be read, or where to find it. */
 #define STATEMENT(text) \
 	"CASE WHEN length(" text ") <= 600 THEN " text " ELSE 'as pg_dump --schema-only of the " \
