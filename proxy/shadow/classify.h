@@ -117,6 +117,8 @@ struct statement {
 				   matters */
 	bool time_dependent;	/* now() and friends or time literals in WHERE, ON, HAVING */
 	bool creates_temporary; /* perhaps, under names that are not known */
+	bool defines_unsure;	/* a view whose query may do more than read: so may a read of it, if
+				   it is a temporary one, of which no catalogue knows */
 	size_t ntemporaries;
 	struct temporary_change *temporaries; /* owned */
 	size_t nmentions;

@@ -19,6 +19,8 @@ static void decide_view(struct walk *w, const ProtobufCMessage *m)
 
 	if (v->query)
 		walk_message(w, &v->query->base);
+	w->out->defines_unsure =
+		w->out->effect == EFFECT_CALLS || w->out->effect == EFFECT_UNKNOWN_SETTINGS;
 	w->out->effect = EFFECT_TAINT; /* its query does not run yet */
 	if (!v->view)
 		return;

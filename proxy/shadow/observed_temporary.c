@@ -60,6 +60,8 @@ static void apply_change(
 	}
 	if (made)
 		session_settings_temporary_add(&s->settings, c->name, c->until_commit);
+	if (made && st->defines_unsure)
+		session_settings_doubt_base(&s->settings);
 }
 
 void observed_apply_temporary(struct observed *s, const struct statement *st)
