@@ -208,7 +208,7 @@ static void front(struct run *r, char *line)
 	char type = line[0];
 	char *rest = line[1] == ' ' ? line + 2 : line + 1;
 
-	buffer_init(&b, 1 << 20);
+	buffer_init(&b, 2 << 20);
 	switch (type) {
 	case 'Q':
 	case 'f': build_simple_body(&b, type, rest); break;
@@ -287,19 +287,26 @@ static void back_row(struct buffer *b, char *rest)
 	}
 }
 
+/* SEVERITY SQLSTATE [FIELDS LENGTH]: so many more fields, and a message that long. */
 static void back_error(struct buffer *b, char *rest)
 {
-	char *severity = field(&rest, ' ');
+	char *severity = field(&rest, ' '), *sqlstate = field(&rest, ' ');
+	unsigned fields = (unsigned)strtoul(field(&rest, ' '), NULL, 10),
+		 length = (unsigned)strtoul(rest, NULL, 10);
 
 	buffer_printf(b, "S%s", severity);
 	buffer_add_u8(b, 0);
 	buffer_printf(b, "V%s", severity);
 	buffer_add_u8(b, 0);
-	if (*rest) {
-		buffer_printf(b, "C%s", rest);
+	if (*sqlstate) {
+		buffer_printf(b, "C%s", sqlstate);
 		buffer_add_u8(b, 0);
 	}
+	for (unsigned i = 0; i < fields; i++)
+		buffer_add(b, "Wsomewhere", sizeof "Wsomewhere");
 	buffer_printf(b, "Mmessage");
+	for (unsigned i = 0; i < length; i++)
+		buffer_add_u8(b, 'm');
 	buffer_add_u8(b, 0);
 	buffer_add_u8(b, 0);
 }
@@ -347,7 +354,7 @@ static void back(struct run *r, char *line)
 	char type = line[0];
 	char *rest = line[1] == ' ' ? line + 2 : line + 1;
 
-	buffer_init(&b, 1 << 20);
+	buffer_init(&b, 2 << 20);
 	buffer_add_u8(&b, (uint8_t)type);
 	buffer_add_u32(&b, 0);
 	switch (type) {
