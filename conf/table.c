@@ -166,7 +166,7 @@ static const struct setting_definition table[] = {
 		"of parsing, mirroring and comparing", NULL},
 
 	{"verify", "attempts", SETTING_INTEGER, "3", 1, 100, "", RESTART, false, "times",
-		"agreeing re-checks that make a difference a mismatch", NULL},
+		"agreeing re-checks that make a difference a mismatch; three times as many where the data was seen to move", NULL},
 	{"verify", "backoff", SETTING_DURATION, "200ms", MS, 3600 * SEC, "", RESTART, false, "",
 		"first wait between re-checks; doubles, jittered", NULL},
 	{"verify", "max_rate", SETTING_INTEGER, "100", 1, 1e6, "", RESTART, false, "re-checks/s",

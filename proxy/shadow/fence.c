@@ -336,25 +336,29 @@ static bool slot_position(struct fence *f, const char *slot, uint64_t *lsn)
 	return true;
 }
 
-/* The apply workers' last confirmed positions; where the only one stands still because all has been
- * confirmed, its slot tells. */
+/* The apply workers' last confirmed positions, while no table is still being copied: such a table
+ * is behind whatever they say. Where the only one stands still because all has been confirmed, its
+ * slot tells. */
 static bool logical_position(struct fence *f, uint64_t *lsn)
 {
-	char found[2][64];
+	char found[3][64];
 	uint64_t confirmed;
 
 	if (!ask(f, f->candidate,
 		    "SELECT CASE WHEN pg_catalog.bool_and(t.latest_end_lsn IS NOT NULL)"
 		    " THEN pg_catalog.min(t.latest_end_lsn) END,"
 		    " CASE WHEN pg_catalog.count(DISTINCT s.oid) OPERATOR(pg_catalog.=) 1"
-		    " THEN pg_catalog.min(s.subslotname::pg_catalog.text) END"
+		    " THEN pg_catalog.min(s.subslotname::pg_catalog.text) END,"
+		    " EXISTS (SELECT FROM pg_catalog.pg_subscription_rel WHERE srsubstate"
+		    " OPERATOR(pg_catalog.<>) 'r')"
 		    " FROM pg_catalog.pg_subscription s LEFT JOIN pg_catalog.pg_stat_subscription t"
 		    " ON t.subid OPERATOR(pg_catalog.=) s.oid AND t.relid IS NULL"
 		    " AND t.latest_end_lsn IS NOT NULL WHERE s.subenabled",
-		    NULL, found, 2))
+		    NULL, found, 3))
 		return false;
-	*lsn = parse_lsn(found[0]);
-	if (found[1][0] && slot_position(f, found[1], &confirmed) && confirmed > *lsn)
+	*lsn = found[2][0] == 't' ? 0 : parse_lsn(found[0]);
+	if (found[2][0] != 't' && found[1][0] && slot_position(f, found[1], &confirmed) &&
+		confirmed > *lsn)
 		*lsn = confirmed;
 
 	return f->control != NULL;

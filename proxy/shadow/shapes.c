@@ -26,6 +26,7 @@ struct shape {
 	char *normalized;
 	char fingerprint[17];
 	uint64_t nondeterministic_until_us;
+	size_t verifying;
 	uint64_t inner_next_us, inner_took_us;
 	struct shape_counts *counts[BOOKS_MAX_CANDIDATES]; /* made at first use */
 	UT_hash_handle hh;
@@ -151,6 +152,28 @@ void shape_noise(struct shape *shape, unsigned candidate, bool differed)
 		return;
 	c->noise_asked++;
 	c->noise_differed += differed;
+}
+
+bool shape_moves(const struct shape *shape, unsigned candidate)
+{
+	enum { ONE_OF = 20 };
+	const struct shape_counts *c = shape->counts[candidate];
+	uint64_t all = 0;
+
+	for (unsigned i = 0; c && i < REREAD_KINDS; i++)
+		all += c->rereads[i];
+
+	return c && c->rereads[REREAD_MOVED] > 0 && c->rereads[REREAD_MOVED] * ONE_OF >= all;
+}
+
+void shape_verifying(struct shape *shape, bool begins)
+{
+	shape->verifying += begins ? 1 : (size_t)-1;
+}
+
+size_t shape_under_verification(const struct shape *shape)
+{
+	return shape->verifying;
 }
 
 uint64_t shape_inner_turn(struct shape *shape, uint64_t now_us)

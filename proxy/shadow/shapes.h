@@ -33,6 +33,11 @@ void shape_noise(struct shape *shape, unsigned candidate, bool differed);
  * the same), or two different ones because the data moved. */
 enum reread { REREAD_REPRODUCED, REREAD_OTHER, REREAD_MOVED, REREAD_KINDS };
 void shape_reread(struct shape *shape, unsigned candidate, enum reread kind);
+/* Its data was seen to move under the control in one of twenty re-reads, or more. */
+bool shape_moves(const struct shape *shape, unsigned candidate);
+/* One of its reads is being verified from now on, or no longer. */
+void shape_verifying(struct shape *shape, bool begins);
+size_t shape_under_verification(const struct shape *shape);
 /* A first look, which matched or not. */
 void shape_look(struct shape *shape, unsigned candidate, bool matched);
 /* The control answered this (digest of the rows as a multiset). True if one of the primary's later

@@ -91,6 +91,33 @@ free_orders() {
 	SQL
 }
 
+@test "case 58: sums of floats by parallel workers, and json of another heap order" {
+	on_both "create table reading (id int, value float8, body jsonb, raw json, price numeric)"
+	on_primary "insert into reading select g, 1.0 / g, jsonb_build_object('b', g, 'a', g / 3.0), '{\"b\": 1,  \"a\": 2}', g::numeric(9, 2)
+		from generate_series(1, 60000) g"
+	on_candidate "insert into reading select g, 1.0 / g, jsonb_build_object('b', g, 'a', g / 3.0), '{\"b\": 1,  \"a\": 2}', g::numeric(9, 2)
+		from generate_series(60000, 1, -1) g"
+	on_both "analyze reading"
+	start_pgumbra verify.backoff=5ms
+	for i in 1 2 3; do
+		psql_pgumbra -c "set parallel_setup_cost = 0" -c "set parallel_tuple_cost = 0" -c "set min_parallel_table_scan_size = 0" \
+			-c "select sum(value), avg(value), stddev(value) from reading" \
+			-c "select id, body, raw, price from reading where id % 1000 = 0" \
+			-c "select id % 7, sum(value) from reading group by 1" \
+			-c "select max(price), sum(price), min(body::text) from reading" >/dev/null
+	done
+	expect_outcome mismatch 0
+	expect_outcome unverifiable 0
+	[ "$(facts count matched)" = 12 ]
+	on_candidate "update reading set value = value + 1, price = 0.5, body = '{}' where id = 1000"
+	psql_pgumbra -c "select sum(value), avg(value), stddev(value) from reading" \
+		-c "select id, body, raw, price from reading where id % 1000 = 0" \
+		-c "select id % 7, sum(value) from reading group by 1" \
+		-c "select max(price), sum(price), min(body::text) from reading" >/dev/null
+	expect_outcome mismatch 4
+	on_both "drop table reading"
+}
+
 @test "what only the heap's order changes is never a mismatch" {
 	local n=0
 	start_pgumbra verify.backoff=5ms
@@ -158,6 +185,16 @@ read_moving_row() {
 	[ "$(facts count matched_after_change)" -gt 0 ]
 }
 
+@test "a row that is toggled 500 times a second is never called wrong, not even without a fence" {
+	start_pgumbra verify.backoff=1ms verify.max_rate=100000 candidate.candidate.fence=none
+	write_load_scripts "$BATS_TEST_TMPDIR"
+	for _ in {1..500}; do echo "select flag from toggle where id = 1;"; done >"$BATS_TEST_TMPDIR/flags.sql"
+	toggle_row 7
+	psql_pgumbra -f "$BATS_TEST_TMPDIR/flags.sql" >/dev/null
+	wait "$TOGGLE_PID"
+	DEADLINE=30 expect_outcome mismatch 0
+}
+
 @test "no more reads wait for a quiet moment than may, nor longer" {
 	start_pgumbra verify.backoff=5ms verify.quiet_reads=3 verify.quiet_wait=2s
 	write_load_scripts "$BATS_TEST_TMPDIR"
@@ -193,4 +230,47 @@ noise_of() { # MEMBER
 	psql_pgumbra -c "select who()" >/dev/null
 	expect_outcome matched 1
 	[ "$(noise_of differed)" = 1 ]
+}
+
+@test "case 60: a read behind a transaction of 20,000 rows is never early" {
+	start_pgumbra verify.backoff=5ms
+	for i in 1 2 3; do
+		psql_pgumbra -c "update pgbench_accounts set abalance = abalance + $i where aid <= 20000"
+		psql_pgumbra -c "select sum(abalance) from pgbench_accounts where aid <= 20000" >/dev/null
+		expect_outcome mismatch 0
+	done
+	expect_outcome unverifiable 0
+	[ "$(($(facts count matched) + $(facts count matched_after_lag)))" = 3 ]
+}
+
+@test "case 60: an idle primary behind writes that nobody publishes lets the fence pass" {
+	start_pgumbra verify.backoff=5ms candidate.candidate.fence_timeout=20s
+	on_primary "create table unpublished as select g from generate_series(1, 1000) g"
+	on_primary "select pg_switch_wal()"
+	on_candidate "update pgbench_branches set bbalance = bbalance + 7777 where bid = 1"
+	read_as mismatch "select bbalance from pgbench_branches where bid = 1"
+	expect_discrepancy outcome=mismatch verify.fence=logical
+	on_candidate "update pgbench_branches set bbalance = bbalance - 7777 where bid = 1"
+	on_primary "drop table unpublished"
+}
+
+@test "case 60: while a table is being copied nothing is called a mismatch" {
+	on_candidate "alter system set max_sync_workers_per_subscription = 0"
+	on_candidate "select pg_reload_conf()"
+	on_primary "create table late as select g as id from generate_series(1, 10) g"
+	on_primary "grant select on late to app, pgumbra_control"
+	on_candidate "create table late (id int); grant select on late to pgumbra_ro"
+	on_primary "alter publication load add table late"
+	on_candidate "alter subscription load refresh publication"
+	start_pgumbra verify.backoff=5ms candidate.candidate.fence_timeout=300ms
+	read_as unverifiable "select id from late where id = 3"
+	expect_outcome unverifiable fence_timeout 1
+	on_candidate "alter system reset max_sync_workers_per_subscription"
+	on_candidate "select pg_reload_conf()"
+	wait_for "$DEADLINE" "the table to be copied" late_is_copied
+	read_as matched "select id from late where id = 3"
+}
+
+late_is_copied() {
+	[ "$(on_candidate "select srsubstate from pg_subscription_rel where srrelid = 'late'::regclass")" = r ]
 }
