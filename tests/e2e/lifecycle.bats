@@ -291,6 +291,7 @@ assert books["balanced"] and books["matched"] == 2 and books["relayed"] == 3, bo
 	logged "SIGINT: ending 1 sessions"
 	wait_for "the client knows" test -s "$BATS_TEST_TMPDIR/out"
 	HELD=
+	wait_for "the statement is gone" none_sleeping
 }
 
 @test "SIGTERM: drain_timeout ends what is still busy; its client is told by the closed connection" {
