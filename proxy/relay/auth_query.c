@@ -168,6 +168,13 @@ static bool establish(struct auth_query *q, struct error *error)
 	return true;
 }
 
+/* libpq would print them. */
+static void no_notice(void *arg, const char *text)
+{
+	(void)arg;
+	(void)text;
+}
+
 static bool connect_now(struct auth_query *q, struct error *error)
 {
 	PGresult *done;
@@ -176,7 +183,7 @@ static bool connect_now(struct auth_query *q, struct error *error)
 		disconnect(q);
 		return false;
 	}
-	PQsetNoticeProcessor(q->conn, NULL, NULL);
+	PQsetNoticeProcessor(q->conn, no_notice, NULL);
 	done = ask(q, "SELECT pg_catalog.set_config('search_path', '', false)", NULL, error);
 	if (!done)
 		disconnect(q);

@@ -19,9 +19,12 @@ setup_file() {
 			create function keys.secret_of(role text) returns table (name text, secret text)
 				language sql security definer set search_path = '' as
 				'select rolname::text, rolpassword from pg_catalog.pg_authid where rolname = role';
-			revoke execute on function keys.secret_of from public;
+			create function keys.noisy(role text) returns text language plpgsql security definer
+				set search_path = '' as 'begin raise notice ''noise''; return rolpassword
+				from pg_catalog.pg_authid where rolname = role; end';
+			revoke execute on all functions in schema keys from public;
 			grant usage on schema keys to lookup;
-			grant execute on function keys.secret_of to lookup;
+			grant execute on all functions in schema keys to lookup;
 		SQL
 		secrets "$server" >"$CERTS/secrets.$server"
 		chmod 600 "$CERTS/secrets.$server"
@@ -234,6 +237,10 @@ start_query() {
 	grep -q "processed: 200/200" "$BATS_TEST_TMPDIR/out"
 	books_balance
 	unset PGPASSWORD PGUSER
+	start_query "$PRIMARY_PORT" 'select keys.noisy($1)'
+	[ "$(login_as psql_15 by_scram secret-scram)" = "ok by_scram" ]
+	! grep -i noise "$LOG"
+	books_balance
 	for query in 'select secret from keys.secret_of($1)|no password supplied' \
 		'select 1/0 || $1|division by zero' 'select $1::text union all select $1||1|more than one row'; do
 		PASSFILE=$CERTS/passfile
