@@ -12,6 +12,8 @@ import re
 import sys
 
 CHUNK = 1 << 24
+# A sanitizer's bookkeeping is mapped in terabytes; nothing of ours is as large as this.
+MAPPING_MAX = 1 << 30
 
 
 def memory(pid):
@@ -20,7 +22,7 @@ def memory(pid):
         for line in maps:
             at = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)", line)
             start, end = int(at[1], 16), int(at[2], 16)
-            if at[3][0] != "r" or at[4].startswith("[v"):
+            if at[3][0] != "r" or at[4].startswith("[v") or end - start > MAPPING_MAX:
                 continue
             kept = b""
             while start < end:
