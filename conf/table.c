@@ -108,7 +108,8 @@ static const struct setting_definition table[] = {
 	{"candidate", "queue_bytes", SETTING_SIZE, "64MB", 64 * KB, 64 * GB, "", RESTART, false, "",
 		"bytes of dark reads that may wait; further ones are dropped(queue_full)", NULL},
 	{"candidate", "queue_reads", SETTING_INTEGER, "10000", 1, 1e7, "", RESTART, false, "reads",
-		"dark reads that may wait; further ones are dropped(queue_full)", NULL},
+		"dark reads that may wait; further ones are dropped(queue_full). Past half of it the "
+		"shapes of statements have equal shares, so that rare ones find room", NULL},
 	{"candidate", "max_rate", SETTING_INTEGER, "0", 0, 1e7, "", RESTART, false, "reads/s",
 		"dark reads started a second, 0: no limit; further ones are dropped(rate)", NULL},
 	{"candidate", "breaker_failures", SETTING_INTEGER, "10", 1, 1e6, "", RESTART, false, "failures",

@@ -3,6 +3,7 @@
 #include "proxy/log.h"
 #include "proxy/shadow/connector.h"
 #include "proxy/shadow/mirror_pool.h"
+#include "proxy/shadow/mirror_shares.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -23,6 +24,7 @@ struct mirror {
 	unsigned npools;
 	struct delayed delayed;
 	size_t accepted, accepted_bytes; /* not yet ended */
+	struct shares shares;		 /* the same by shape */
 	uint64_t order, reads, failures;
 	struct bucket bucket;
 	struct event *turn, *timer;
@@ -45,6 +47,7 @@ static void ended(void *self, struct ticket *t, struct mirror_answer *answer)
 
 	m->accepted--;
 	m->accepted_bytes -= t->bytes;
+	shares_give_back(&m->shares, t->share);
 	if (answer->status == MIRROR_ANSWERED)
 		m->reads++;
 	else
@@ -182,7 +185,8 @@ static bool take_token(struct bucket *b, uint64_t now_us)
 	return true;
 }
 
-static enum reason admit(struct mirror *m, struct pool *p, size_t bytes, uint64_t now_us)
+static enum reason admit(
+	struct mirror *m, struct pool *p, unsigned share, size_t bytes, uint64_t now_us)
 {
 	if (m->stopping)
 		return REASON_SHUTDOWN;
@@ -190,7 +194,7 @@ static enum reason admit(struct mirror *m, struct pool *p, size_t bytes, uint64_
 		return REASON_MEMORY;
 	if (m->host.retired || !pool_allows(p, now_us))
 		return REASON_BREAKER;
-	if (m->accepted - m->host.busy >= m->options.queue_reads ||
+	if (!shares_allow(&m->shares, share, m->accepted - m->host.busy, m->options.queue_reads) ||
 		m->accepted_bytes + bytes > m->options.queue_bytes)
 		return REASON_QUEUE_FULL;
 	if (!take_token(&m->bucket, now_us))
@@ -226,9 +230,10 @@ bool mirror_submit(struct mirror *m, struct dark_read *read, uint64_t not_before
 	uint64_t now = mirror_clock_us();
 	size_t bytes = dark_read_bytes(read);
 	struct pool *p = m->stopping ? NULL : pool_for(m, read->database);
+	unsigned share = shares_slot(read->statement ? read->statement->fingerprint : "");
 	struct ticket *t;
 
-	*reason = admit(m, p, bytes, now);
+	*reason = admit(m, p, share, bytes, now);
 	if (*reason != REASON_NONE)
 		return false;
 	t = malloc(sizeof *t);
@@ -237,6 +242,7 @@ bool mirror_submit(struct mirror *m, struct dark_read *read, uint64_t not_before
 			.not_before_us = not_before_us,
 			.order = m->order++,
 			.bytes = bytes,
+			.share = share,
 			.custom = custom_names(read),
 			.on_done = on_done,
 			.self = self};
@@ -248,6 +254,7 @@ bool mirror_submit(struct mirror *m, struct dark_read *read, uint64_t not_before
 	t->read = dark_read_ref(read);
 	m->accepted++;
 	m->accepted_bytes += bytes;
+	shares_take(&m->shares, share);
 	wake(m);
 
 	return true;

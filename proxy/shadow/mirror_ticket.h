@@ -15,6 +15,7 @@ struct ticket {
 	uint64_t not_before_us;
 	uint64_t order;	 /* of submission, between equal times */
 	size_t bytes;	 /* estimate of what the read holds */
+	unsigned share;	 /* of the queue: shares_slot() */
 	uint64_t custom; /* custom_names() */
 	bool again;	 /* ran once already, on a stale plan */
 	void (*on_done)(void *self, struct mirror_answer *answer);

@@ -719,7 +719,7 @@ static void queue_and_rate_are_bounded(void **state)
 	struct field *f = *state;
 	enum reason reason;
 
-	f->options.queue_reads = 3;
+	f->options.queue_reads = 5; /* of which one shape may have half, and one */
 	f->options.max_rate = 5;
 	start(f, GOOD);
 	for (int i = 0; i < 3; i++)
