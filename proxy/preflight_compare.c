@@ -132,7 +132,8 @@ static bool side_ask(struct side *s, PGconn *conn, const struct comparison *c, c
 	return sent;
 }
 
-/* Both sides in one encoding, so that keys and values can be compared. */
+/* Both sides in one encoding and with names written alike, so that keys and values can be compared.
+ */
 static bool transaction_begin(PGconn *conn)
 {
 	PGresult *answer;
@@ -140,7 +141,8 @@ static bool transaction_begin(PGconn *conn)
 
 	if (!questions_begin(conn))
 		return false;
-	answer = PQexec(conn, "SET LOCAL client_encoding = 'UTF8'");
+	answer = PQexec(
+		conn, "SET LOCAL client_encoding = 'UTF8'; SET LOCAL quote_all_identifiers = off");
 	good = PQresultStatus(answer) == PGRES_COMMAND_OK;
 	PQclear(answer);
 
@@ -153,7 +155,7 @@ static bool settings_begin(PGconn *conn)
 	PGresult *answer = PQexec(conn,
 		"SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; "
 		"SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 3; "
-		"SET LOCAL bytea_output = 'hex'; SET LOCAL quote_all_identifiers = off");
+		"SET LOCAL bytea_output = 'hex'");
 	bool good = PQresultStatus(answer) == PGRES_COMMAND_OK;
 
 	PQclear(answer);

@@ -27,9 +27,9 @@ static const char settings_sql[] =
 	"'session_authorization', 'client_encoding')";
 
 static const char planner_sql[] =
-	"SELECT name AS key, setting AS value, setting || coalesce(unit, '') AS shown, "
-	"format('ALTER SYSTEM SET %s = %L on the candidate', name, setting || coalesce(CASE WHEN "
-	"unit IN ('kB', 'MB', 'ms', 's', 'min') THEN unit END, '')) AS set "
+	"SELECT name AS key, reset_val AS value, reset_val || coalesce(unit, '') AS shown, "
+	"format('ALTER SYSTEM SET %s = %L on the candidate', name, reset_val || coalesce(CASE "
+	"WHEN unit IN ('kB', 'MB', 'ms', 's', 'min') THEN unit END, '')) AS set "
 	"FROM pg_catalog.pg_settings WHERE name LIKE 'enable\\_%' OR name IN ('work_mem', "
 	"'hash_mem_multiplier', 'max_parallel_workers_per_gather', 'jit', 'geqo', "
 	"'geqo_threshold', 'join_collapse_limit', 'from_collapse_limit', 'plan_cache_mode', "

@@ -55,11 +55,11 @@ address() { # NAME
 	echo "host=127.0.0.1 port=$(cluster_port "$PFS_DIR/cluster-$1") user=pfs_$1 password=pw dbname=shop"
 }
 
-# check VERSION FILE: the findings as JSON.
+# check VERSION FILE [WORDS]: the findings as JSON; words are added to the candidate's address.
 check() {
 	run -0 --separate-stderr "$PGUMBRA" check --listen "127.0.0.1:$(free_port)" --log x --format json \
 		--primary "host=127.0.0.1 port=$(cluster_port "$PFS_DIR/cluster-control")" \
-		--control "$(address control)" --candidate "$(address "$1")"
+		--control "$(address control)" --candidate "$(address "$1") ${3:-}"
 	echo "$output" >"$2"
 }
 
@@ -71,6 +71,14 @@ plants() { # VERB FILE...
 	for version in $(versions); do
 		check "$version" findings
 		plants none findings
+	done
+}
+
+@test "sessions that show times and numbers differently see the same schema" {
+	for version in $(versions); do
+		check "$version" findings \
+			"options='-c TimeZone=Asia/Tokyo -c DateStyle=German -c IntervalStyle=iso_8601 -c bytea_output=escape -c quote_all_identifiers=on -c extra_float_digits=-10'"
+		plants settings findings
 	done
 }
 
