@@ -52,6 +52,12 @@ static enum type_build type_build(void *self, uint32_t oid, uint32_t *inner)
 			      : TYPE_SIMPLE;
 }
 
+static uint32_t type_field(void *self, uint32_t oid, unsigned n)
+{
+	(void)self;
+	return oid != 20005 ? 0 : n == 0 ? 1700 : n == 1 ? 20004 : 0;
+}
+
 static const uint32_t types[] = {
 	23, 25, 114, 700, 701, 1042, 1114, 1184, 1186, 1700, 2249, 2277, 3802, 20000, 0, 40000};
 static const uint32_t more_types[] = {17, 869, 650, 1083, 2950, 1231, 1022, 3906, 3910, 3807, 4532,
@@ -66,7 +72,8 @@ static const char *const samples[] = {"1.0", "1.00", "1", "-0", "0", "0.1", "0.1
 	"[1.0,2)", "[1,2.0)", "empty", "{[1.0,2),[3,)}", "{[1,2.0),[3,)}", "ab", "ab  ", "\\x6162",
 	"a\\142", "10.0.0.1", "10.0.0.1/32", "2001:DB8::1", "2001:db8::1/128",
 	"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC999C0B4EF8BB6D6BB9BD380A11",
-	"[\"2024-01-01 12:00:00+02\",)", "{\"{\\\"a\\\": 1.0}\"}"};
+	"[\"2024-01-01 12:00:00+02\",)", "{\"{\\\"a\\\": 1.0}\"}", "(1.0,\"{\"\"[1.0,2)\"\"}\")",
+	"(1.00,\"{\"\"[1,2)\"\"}\")", "(1.0,)"};
 enum { NSAMPLES = sizeof samples / sizeof *samples, FIRST_SAMPLE = 192 };
 
 static void describe(struct pair *p, struct reader *in)
@@ -163,8 +170,8 @@ static void make(struct pair *p, struct reader *in)
 	uint8_t flags = read_u8(in), keys = read_u8(in);
 	size_t keep = flags & FLAG_SMALL ? 64 : KEEP;
 
-	*p = (struct pair){.rules = {.primary_types = {type_name, NULL, type_build},
-				   .candidate_types = {type_name, NULL, type_build}}};
+	*p = (struct pair){.rules = {.primary_types = {type_name, NULL, type_build, type_field},
+				   .candidate_types = {type_name, NULL, type_build, type_field}}};
 	p->ncolumns = read_u8(in) % (MAX_COLUMNS + 1);
 	p->rules.order = (struct order_rule){.ordered = flags & FLAG_ORDERED,
 		.limited = flags & FLAG_LIMITED,
