@@ -336,6 +336,8 @@ start_and_mark() {
 	use_candidate "$1"
 	mark_log
 	start_pgumbra pgumbra.log_level=debug candidate.candidate.breaker_open_time=2s
+	psql_pgumbra -c "show timezone" >/dev/null # a first session, which waits for the catalogue but two seconds
+	wait_for "$DEADLINE" "the catalogue to be read" more_catalogues_than 0
 }
 
 @test "a role that is given a right to write is left alone after one refresh, long-lived connections included" {
