@@ -109,6 +109,8 @@ void trial_attempt(struct trial *t);
  * OVER: that took too long; FULL: too many wait. */
 enum quiet_turn { QUIET_TRY, QUIET_WAIT, QUIET_OVER, QUIET_FULL };
 enum quiet_turn trial_wait_for_quiet(struct trial *t);
+/* Does another one of its shape try on already? Then it need not try itself. */
+bool trial_has_prober(const struct trial *t);
 void trial_is_calm(struct trial *t);	      /* P1 and P2 were equal: the others may go on */
 void trial_leaves_quiet(struct trial *t);     /* it ends: another one tries */
 void verifier_quiet_stop(struct verifier *v); /* ends those that wait as dropped(shutdown) */

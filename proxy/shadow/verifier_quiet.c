@@ -30,6 +30,16 @@ static void forget(struct verifier *v, struct quiet *q)
 	free(q);
 }
 
+bool trial_has_prober(const struct trial *t)
+{
+	struct quiet_key key = {.shape = t->shape, .candidate = t->candidate};
+	struct quiet *q;
+
+	HASH_FIND(hh, t->verifier->quiet, &key, sizeof key, q);
+
+	return q && q->prober && q->prober != t;
+}
+
 static struct trial *take_first(struct verifier *v, struct quiet *q)
 {
 	struct trial *t = q->first;

@@ -324,6 +324,20 @@ static bool control_may_be_asked(struct trial *t)
 	return may;
 }
 
+/* The data moves, by this trial's own experience or another's. */
+static void wait_for_quiet(struct trial *t)
+{
+	switch (trial_wait_for_quiet(t)) {
+	case QUIET_TRY:
+		t->attempts--; /* the time is limited instead */
+		trial_attempt(t);
+		break;
+	case QUIET_WAIT: drop_answers(t); break;
+	case QUIET_OVER: trial_end(t, OUTCOME_UNVERIFIABLE, REASON_MOVING); break;
+	case QUIET_FULL: trial_end(t, OUTCOME_UNVERIFIABLE, REASON_QUIET_QUEUE); break;
+	}
+}
+
 /* A shape that always differs must leave room for the others. */
 static bool shape_has_its_share(const struct trial *t)
 {
@@ -346,7 +360,12 @@ static void verify(struct trial *t)
 	t->alone = !control_may_be_asked(t);
 	v->verifying++;
 	shape_verifying(t->shape, true);
-	trial_attempt(t);
+	if (!t->alone && trial_has_prober(t)) {
+		t->moving_since_us = verifier_clock_us(CLOCK_MONOTONIC);
+		wait_for_quiet(t);
+	} else {
+		trial_attempt(t);
+	}
 }
 
 static enum reason undecided_reason(
@@ -473,19 +492,6 @@ static bool ask_twice(struct trial *t)
 	return taken;
 }
 
-static void wait_for_quiet(struct trial *t)
-{
-	switch (trial_wait_for_quiet(t)) {
-	case QUIET_TRY:
-		t->attempts--; /* the time is limited instead */
-		trial_attempt(t);
-		break;
-	case QUIET_WAIT: drop_answers(t); break;
-	case QUIET_OVER: trial_end(t, OUTCOME_UNVERIFIABLE, REASON_MOVING); break;
-	case QUIET_FULL: trial_end(t, OUTCOME_UNVERIFIABLE, REASON_QUIET_QUEUE); break;
-	}
-}
-
 /* P1 and P2 differ: the data moved, or the statement has no one answer. */
 static void moved(struct trial *t)
 {
@@ -503,7 +509,7 @@ static void moved(struct trial *t)
 		trial_end(t, OUTCOME_NONDETERMINISTIC, REASON_NONE);
 	else if ((t->moved == FIRST_LOOK || t->moved % LATER_LOOKS == 0) && ask_twice(t))
 		return;
-	else if (t->moved < TRIES)
+	else if (t->moved < TRIES && !trial_has_prober(t))
 		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
 	else
 		wait_for_quiet(t);
