@@ -119,8 +119,11 @@ static const struct {
 
 static bool name_matches(const char *pattern, const char *name)
 {
-	size_t n = strlen(pattern);
+	size_t n;
 
+	if ((name[0] | 0x20) != pattern[0]) /* patterns begin with a small letter */
+		return false;
+	n = strlen(pattern);
 	if (pattern[n - 1] == '*')
 		return strncasecmp(pattern, name, n - 1) == 0;
 	return strcasecmp(pattern, name) == 0;
