@@ -178,7 +178,7 @@ primary_escapes() {
 	announce_errors 'shadow'
 	old=$(shadow_pid)
 	echo "select count(*) from item;" >"$BATS_TEST_TMPDIR/count.sql"
-	pgbench_pgumbra -f "$BATS_TEST_TMPDIR/count.sql" -c 2 -T 4 >"$BATS_TEST_TMPDIR/bench" 2>&1 &
+	pgbench_pgumbra -f "$BATS_TEST_TMPDIR/count.sql" -c 2 -R 300 -T 12 >"$BATS_TEST_TMPDIR/bench" 2>&1 &
 	wait_for "$DEADLINE" "a match" matched_something
 	kill -9 "$old"
 	wait $!

@@ -28,8 +28,8 @@ teardown() {
 	check_afterwards
 }
 
-load_for() { # SECONDS
-	pgbench_pgumbra -f "$BATS_FILE_TMPDIR/read.sql" -M prepared -c 8 -T "$1" 3>&- &
+load_for() { # SECONDS, at a rate that the shadow keeps up with
+	pgbench_pgumbra -f "$BATS_FILE_TMPDIR/read.sql" -M prepared -c 8 -R 400 -T "$1" 3>&- &
 	LOAD_PID=$!
 }
 
@@ -87,7 +87,7 @@ more_than() { # COUNT NAME [REASON], as facts count
 	local before
 	start_pgumbra shadow.latency_budget=1ms
 	give_way
-	load_for 25
+	load_for 30
 	wait_for "$DEADLINE" "reads to match" more_than 0 matched
 	start_hogs
 	wait_for "$DEADLINE" "shedding" log_says 'is passed'
