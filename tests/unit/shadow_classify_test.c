@@ -757,8 +757,7 @@ static void orders_are_total_where_unique_keys_prove_it(void **state)
 		"select k.v from keyed k left join (select 1) o on true order by k.id",
 		"select generate_series(1, v) from keyed order by id",
 		"select v from twice order by id",
-		"with keyed as (select 1 as id union all select 1) select id from keyed order by "
-		"id",
+		"with keyed as (select 1 id union all select 1) select id from keyed order by id",
 		"select v from (select * from keyed) keyed order by id",
 		"select v from keyed as x(q) order by id",
 		"select v from keyed union all select v from keyed order by v",
