@@ -180,8 +180,7 @@ static const char *const temporary_texts[] = {"create temp table t (a int, b tex
 static const char *const code_texts[] = {"call calm()", "call calm(1)", "select calm_function()",
 	"do $$begin perform calm_function(); insert into w values (5); end$$",
 	"do language sql 'select 1'",
-	"do $$declare n int; begin update w set a = a where false; select a into n from t limit 1; "
-	"end$$",
+	"do $$declare n int; begin update w set a = a where false; select a into n from t; end$$",
 	"call makes_temporary()", "select makes_temporary_by_text()",
 	"do $$begin create temp table u (a int, b text); end$$",
 	"do $$begin execute 'create temp table if not exists t (a int, b text)'; end$$",

@@ -76,8 +76,8 @@ static void what_was_hashed_or_left_out_cannot_be_run(void **state)
 		/* values=none: the settings that are values are not known */
 		"{\"id\":\"1\",\"normalized\":\"select a from t\"}",
 		"{\"id\":\"1\",\"normalized\":\"select a from t\",\"params\":[{\"hmac\":\"00\"}]}",
-		"{\"id\":\"1\",\"normalized\":\"select a from t\",\"params\":[],"
-		"\"settings\":{\"app.tenant\":{\"hmac\":\"00\"}}}",
+		("{\"id\":\"1\",\"normalized\":\"select a from t\",\"params\":[],"
+		 "\"settings\":{\"app.tenant\":{\"hmac\":\"00\"}}}"),
 		"{\"id\":\"1\",\"query\":\"select $1\",\"params\":[{\"hex\":\"0g\"}]}",
 		"{\"id\":\"1\",\"query\":\"select $1\",\"params\":[7]}",
 		"{\"id\":\"1\",\"normalized\":\"\"}",
