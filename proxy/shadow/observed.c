@@ -165,6 +165,7 @@ void observed_free(struct observed *s)
 		free(s->reported[i].name);
 		free(s->reported[i].value);
 	}
+	free(s->reported);
 	assembler_release(&s->front);
 	assembler_release(&s->back);
 	pairing_free(s->pairing);

@@ -128,7 +128,7 @@ struct observed {
 		char *name, *value;
 		bool changed;	  /* since the last ReadyForQuery */
 		bool from_server; /* neither packet nor role sets it: a reload may change it */
-	} reported[SESSION_REPORTED_MAX];
+	} * reported;		  /* owned; at most SESSION_REPORTED_MAX */
 	size_t nreported;
 
 	/* Transaction. */

@@ -10,7 +10,7 @@
 static const char *const replayed[] = {"client_encoding", "datestyle", "intervalstyle", "timezone",
 	"standard_conforming_strings", "search_path"};
 
-enum { REPLAYED = sizeof replayed / sizeof *replayed };
+enum { REPLAYED = sizeof replayed / sizeof *replayed, REPORTED_STEP = 4 };
 
 const char *observed_replayed(size_t n)
 {
@@ -33,6 +33,12 @@ static struct reported *add(struct observed *s, struct span name)
 
 	if (s->nreported == SESSION_REPORTED_MAX)
 		return NULL;
+	if (s->nreported % REPORTED_STEP == 0) {
+		r = realloc(s->reported, (s->nreported + REPORTED_STEP) * sizeof *r);
+		if (!r)
+			return NULL;
+		s->reported = r;
+	}
 	r = &s->reported[s->nreported];
 	*r = (struct reported){.name = strndup((const char *)name.data, name.len)};
 	if (!r->name)
