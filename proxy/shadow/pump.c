@@ -9,7 +9,7 @@
 enum {
 	BLOCK_BYTES = 256 * 1024,
 	SPARE_MAX = 16,
-	POLL_MS = 5,
+	POLL_MS = 8,
 	IDLE_POLL_MS = 10,
 	IDLE_POLLS = 1000,
 	FASTEST_BYTES_PER_MS = 1000 * 1000, /* more than one relay thread copies */

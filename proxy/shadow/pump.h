@@ -2,7 +2,7 @@
  * shadow's main thread at normal priority (a reader niced with the worker starves on busy cores and
  * lets the tape fill); reads frames of the tape only.
  *
- * Polls, every 1 to 5 milliseconds under traffic (the smaller the tape, the oftener) and less often
+ * Polls, every 1 to 8 milliseconds under traffic (the smaller the tape, the oftener) and less often
  * when idle, so that the relay never has to make a system call for it. Bounded: while the worker is
  * a tape's size behind, the pump leaves the rest on the tape, where the relay's own rules apply.
  */
