@@ -989,6 +989,48 @@ static void start_sees_past_a_restart_of_the_shadow_and_many_discrepancies(void 
 	json_decref(closed);
 }
 
+static void expect_totals(json_t *r)
+{
+	assert_number(r, "relayed", 10);
+	assert_number(r, "observed", 9);
+	assert_number(r, "unobserved.tape_full", 1);
+	assert_int_equal(json_object_size(at(r, "unobserved")), 1);
+	assert_number(r, "observer.disagreements", 2);
+	assert_int_equal(json_object_size(at(r, "observer")), 1);
+	assert_number(r, "frames.execution", 7);
+	assert_number(r, "frames.continuation", 1);
+	assert_number(r, "frames.discarded", 1);
+	assert_number(r, "frames.open", 0);
+	assert_number(r, "relay.copy_ns.counts.9", 4);
+	assert_number(r, "relay.copy_ns.sum", 40);
+	assert_number(r, "relay.sheds", 2);
+	assert_number(r, "on_tape", 0);
+	assert_null(at(r, "lost_records"));
+	assert_number(r, "candidates.new.seen", 8);
+	assert_number(r, "candidates.new.matched", 3);
+	assert_number(r, "candidates.new.skipped.writes", 1);
+	assert_number(r, "candidates.new.dropped.rate", 1);
+	assert_number(r, "candidates.new.unverifiable.rate", 1);
+	assert_null(at(r, "candidates.new.mismatch"));
+	assert_number(r, "candidates.new.pending", 2);
+}
+
+static void expect_shape(json_t *r)
+{
+	assert_text(r, "shape", "50fde20626009aba");
+	assert_text(r, "candidate", "new");
+	assert_number(r, "executions", 4);
+	assert_number(r, "outcomes.matched", 3);
+	assert_number(r, "outcomes.skipped.writes", 1);
+	assert_int_equal(strlen(json_string_value(at(r, "params_hll"))), 512);
+	assert_memory_equal(json_string_value(at(r, "params_hll")), "0100", 4);
+	assert_memory_equal(json_string_value(at(r, "params_hll")) + 508, "002a", 4);
+	assert_text(r, "first_seen", "2023-11-14T22:13:20.000000Z");
+	assert_number(r, "latency_us.primary.counts.17", 3);
+	assert_number(r, "latency_us.primary.sum", 99);
+	assert_null(at(r, "latency_us.candidate"));
+}
+
 static void books_are_the_form_agreed_with_the_report(void **state)
 {
 	const char *names[] = {"new"};
@@ -998,6 +1040,7 @@ static void books_are_the_form_agreed_with_the_report(void **state)
 		.frames_execution = 7,
 		.frames_continuation = 1,
 		.frames_discarded = 1};
+	static struct relay_cost cost = {.copied_ns = {.total = 4, .sum_us = 40}, .sheds = 2};
 	struct hll params = {{0}};
 	struct shape_delta shape = {.shape = "50fde20626009aba",
 		.normalized = "SELECT $1",
@@ -1017,6 +1060,7 @@ static void books_are_the_form_agreed_with_the_report(void **state)
 		.relayed = 10,
 		.on_tape = 0,
 		.frames_open = 0,
+		.cost = &cost,
 		.shapes = &shape,
 		.nshapes = 1,
 		.final = true};
@@ -1036,6 +1080,7 @@ static void books_are_the_form_agreed_with_the_report(void **state)
 	shape_count[OUTCOME_SKIPPED][REASON_WRITES] = 1;
 	params.registers[0] = 1;
 	params.registers[255] = 0x2a;
+	cost.copied_ns.count[9] = 4;
 	primary_us.count[17] = 3;
 	primary_us.total = 3;
 	primary_us.sum_us = 99;
@@ -1043,38 +1088,8 @@ static void books_are_the_form_agreed_with_the_report(void **state)
 	journal_free(j);
 	records = read_records();
 	r = of_kind(records, "books", 0);
-	assert_number(r, "relayed", 10);
-	assert_number(r, "observed", 9);
-	assert_number(r, "unobserved.tape_full", 1);
-	assert_int_equal(json_object_size(at(r, "unobserved")), 1);
-	assert_number(r, "observer.disagreements", 2);
-	assert_int_equal(json_object_size(at(r, "observer")), 1);
-	assert_number(r, "frames.execution", 7);
-	assert_number(r, "frames.continuation", 1);
-	assert_number(r, "frames.discarded", 1);
-	assert_number(r, "frames.open", 0);
-	assert_number(r, "on_tape", 0);
-	assert_null(at(r, "lost_records"));
-	assert_number(r, "candidates.new.seen", 8);
-	assert_number(r, "candidates.new.matched", 3);
-	assert_number(r, "candidates.new.skipped.writes", 1);
-	assert_number(r, "candidates.new.dropped.rate", 1);
-	assert_number(r, "candidates.new.unverifiable.rate", 1);
-	assert_null(at(r, "candidates.new.mismatch"));
-	assert_number(r, "candidates.new.pending", 2);
-	r = at(r, "shapes.0");
-	assert_text(r, "shape", "50fde20626009aba");
-	assert_text(r, "candidate", "new");
-	assert_number(r, "executions", 4);
-	assert_number(r, "outcomes.matched", 3);
-	assert_number(r, "outcomes.skipped.writes", 1);
-	assert_int_equal(strlen(json_string_value(at(r, "params_hll"))), 512);
-	assert_memory_equal(json_string_value(at(r, "params_hll")), "0100", 4);
-	assert_memory_equal(json_string_value(at(r, "params_hll")) + 508, "002a", 4);
-	assert_text(r, "first_seen", "2023-11-14T22:13:20.000000Z");
-	assert_number(r, "latency_us.primary.counts.17", 3);
-	assert_number(r, "latency_us.primary.sum", 99);
-	assert_null(at(r, "latency_us.candidate"));
+	expect_totals(r);
+	expect_shape(at(r, "shapes.0"));
 	json_decref(records);
 }
 
