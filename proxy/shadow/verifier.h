@@ -9,6 +9,10 @@
  * is asked again, and the record says "verified": false. Between P1 and C stands the
  * candidate's fence (fence.h): C is asked once the candidate has seen what the primary had then.
  *
+ * Executions of one read (text, parameters, settings, role) that differ at the same time share
+ * their attempts: one is asked again, and each is judged by its own first answer and by what was
+ * asked after it came.
+ *
  * A difference that a waiver accepts is waived at once: what may stay needs no test.
  *
  * V1 every read given to verifier_read ends in exactly one outcome per candidate (L5); V2 nothing

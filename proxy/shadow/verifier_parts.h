@@ -4,6 +4,7 @@
  * verifier_trial.c  one read on one candidate, from the first look to its end
  * verifier_quiet.c  trials that wait until the data rests
  * verifier_order.c  what a free order explains: the read again in a form that none can change
+ * verifier_twins.c  executions of one read that differ at the same time share their re-checks
  */
 #ifndef PGUMBRA_SHADOW_VERIFIER_PARTS_H
 #define PGUMBRA_SHADOW_VERIFIER_PARTS_H
@@ -12,6 +13,7 @@
 
 #include <time.h>
 #include <uthash.h>
+#include <xxhash.h>
 
 /* The trials of one shape on one candidate that wait for a quiet moment. */
 struct quiet_key {
@@ -23,6 +25,11 @@ struct quiet {
 	struct trial *prober;	    /* the one that tries on; NULL for no longer than a call */
 	struct trial *first, *last; /* the others, by when they came */
 	UT_hash_handle hh;
+};
+
+/* A read, by all that its answer may depend on (XXH3, 128 bits), on a candidate. */
+struct twins_key {
+	uint64_t high, low, candidate;
 };
 
 struct verifier {
@@ -41,8 +48,11 @@ struct verifier {
 	uint64_t random;    /* of noise_sample */
 	struct trial *held; /* list: wait for a catalogue */
 	size_t nheld;
-	struct quiet *quiet; /* table */
-	size_t waiting;	     /* trials in it, probers apart */
+	struct quiet *quiet;   /* table */
+	size_t waiting;	       /* trials in it, probers apart */
+	struct trial *leaders; /* table */
+	struct trial *heirs;   /* list: for a moment, while one ends */
+	bool sending_on;
 	bool stopping;
 	void (*on_end)(void *self, unsigned candidate, const struct dark_read *read,
 		enum outcome outcome, enum reason reason);
@@ -97,6 +107,14 @@ struct trial {
 	const char *waiver;
 	struct trial *next_held;
 	uint32_t until_load; /* held: of the candidate's catalogue */
+
+	struct twins_key twins_key;
+	bool leads;	      /* is in the table of leaders */
+	struct trial *leader; /* its twin that is asked in its place; NULL: it is asked itself */
+	struct trial *followers, *last_follower; /* of a leader, by when they came */
+	struct trial *next_follower, *next_heir;
+	unsigned round; /* sandwiches begun; of a follower: by its leader when it came */
+	UT_hash_handle hh;
 };
 
 uint64_t verifier_clock_us(clockid_t clock);
@@ -114,6 +132,19 @@ bool trial_has_prober(const struct trial *t);
 void trial_is_calm(struct trial *t);	      /* P1 and P2 were equal: the others may go on */
 void trial_leaves_quiet(struct trial *t);     /* it ends: another one tries */
 void verifier_quiet_stop(struct verifier *v); /* ends those that wait as dropped(shutdown) */
+/* The leader of its twins, or NULL. False: out of memory. */
+bool trial_find_twin(struct trial *t, struct trial **leader);
+/* That one is asked in its place; NULL: it is asked itself, and leads those that come. */
+void trial_follow(struct trial *t, struct trial *leader);
+/* Gives `end` each follower that was there when the last so many sandwiches of its leader began; it
+ * ends it, or returns false. */
+void twins_end(struct trial *leader, unsigned rounds,
+	bool (*end)(struct trial *follower, const struct comparison *c),
+	const struct comparison *c);
+/* The leader ends: a follower takes its place. */
+void twins_pass_on(struct trial *t);
+/* What the new leader does first. */
+void trial_inherits(struct trial *t);
 /* An end without a trial. */
 void trial_book(struct verifier *v, unsigned candidate, const struct dark_read *read,
 	struct shape *shape, enum outcome outcome, enum reason reason);

@@ -55,6 +55,7 @@ static void drop_answers(struct trial *t)
 static void trial_free(struct trial *t)
 {
 	trial_leaves_quiet(t);
+	twins_pass_on(t);
 	t->verifier->open--;
 	if (t->verifying) {
 		t->verifier->verifying--;
@@ -95,8 +96,16 @@ void trial_end(struct trial *t, enum outcome outcome, enum reason reason)
 	trial_free(t);
 }
 
-static void rules_of(const struct trial *t, struct compare_rules *rules)
+/* Whose answers count for it: its own, or those of the twin that is asked in its place. */
+static const struct trial *asked(const struct trial *t)
 {
+	return t->leader ? t->leader : t;
+}
+
+static void rules_of(const struct trial *of, struct compare_rules *rules)
+{
+	const struct trial *t = asked(of);
+
 	*rules = (struct compare_rules){.order = t->order,
 		.primary_types = t->database->primary_types,
 		.candidate_types = t->database->candidate[t->candidate].types,
@@ -134,6 +143,7 @@ static bool same_server(
 static void log_difference(struct trial *t, enum outcome outcome, enum reason reason,
 	const struct comparison *c, const struct result *primary, const struct result *answer)
 {
+	const struct trial *by = asked(t);
 	struct compare_rules rules;
 	struct diff diff = {0};
 	char id[37];
@@ -146,11 +156,11 @@ static void log_difference(struct trial *t, enum outcome outcome, enum reason re
 		.read = t->read,
 		.primary = primary,
 		.answer = answer,
-		.attempts = t->attempts,
-		.fence = t->fence ? t->fence : "none",
+		.attempts = by->attempts,
+		.fence = by->fence ? by->fence : "none",
 		.waiver = t->waiver,
-		.inner_rows = t->inner != NULL,
-		.stable = t->stable > 0,
+		.inner_rows = by->inner != NULL,
+		.stable = by->stable > 0,
 		.verified = !t->alone,
 	};
 
@@ -217,7 +227,7 @@ static void note_expired(struct trial *t, const struct comparison *c, const stru
 		return;
 	rules_of(t, &rules);
 	(void)waivers_find(w, v->candidates[t->candidate].name, shape_normalized(t->shape), c,
-		primary, &t->answer, &rules, verifier_clock_us(CLOCK_REALTIME), &expired);
+		primary, &asked(t)->answer, &rules, verifier_clock_us(CLOCK_REALTIME), &expired);
 	if (expired >= 0)
 		v->books->expired[expired]++;
 }
@@ -245,6 +255,7 @@ void trial_ask(struct trial *t, enum step step, uint64_t not_before_us)
 	enum reason reason;
 
 	t->step = step;
+	t->round += step == STEP_P1;
 	if (mirror_submit(
 		    mirror, t->inner ? t->inner : t->read, not_before_us, on_answer, t, &reason))
 		return;
@@ -329,7 +340,7 @@ static void wait_for_quiet(struct trial *t)
 {
 	switch (trial_wait_for_quiet(t)) {
 	case QUIET_TRY:
-		t->attempts--; /* the time is limited instead */
+		t->attempts -= t->attempts > 0; /* the time is limited instead */
 		trial_attempt(t);
 		break;
 	case QUIET_WAIT: drop_answers(t); break;
@@ -338,29 +349,65 @@ static void wait_for_quiet(struct trial *t)
 	}
 }
 
-/* A shape that always differs must leave room for the others. */
-static bool shape_has_its_share(const struct trial *t)
+/* The data of its read moves under the control, as its leader finds. */
+static void follower_moves(struct trial *t)
 {
-	enum { SHARES = 20, LEAST = 100 };
-	size_t share = t->verifier->options.queue_reads / SHARES;
+	if (t->moved == 0)
+		shape_reread(t->shape, t->candidate, REREAD_MOVED);
+	t->moved = 1;
+	if (t->moving_since_us == 0)
+		t->moving_since_us = verifier_clock_us(CLOCK_MONOTONIC);
+}
+
+void trial_inherits(struct trial *t)
+{
+	if (t->verifier->stopping)
+		trial_end(t, OUTCOME_DROPPED, REASON_SHUTDOWN);
+	else if (t->moving_since_us != 0)
+		wait_for_quiet(t);
+	else
+		trial_attempt(t);
+}
+
+/* A shape that always differs must leave room for the others; those that follow a twin cost no
+ * re-reads, and may be more. */
+static bool shape_has_its_share(const struct trial *t, const struct trial *twin)
+{
+	enum { SHARES = 20, SHARES_WITH_TWIN = 4, LEAST = 100 };
+	size_t share = t->verifier->options.queue_reads / (twin ? SHARES_WITH_TWIN : SHARES);
 
 	return shape_under_verification(t->shape) >= (share > LEAST ? share : LEAST);
+}
+
+static void begin_verifying(struct trial *t)
+{
+	t->verifying = true;
+	t->verifier->verifying++;
+	shape_verifying(t->shape, true);
+	t->alone = !control_may_be_asked(t);
 }
 
 static void verify(struct trial *t)
 {
 	struct verifier *v = t->verifier;
+	struct trial *twin;
 
+	if (!trial_find_twin(t, &twin)) {
+		trial_end(t, reason_outcome(REASON_MEMORY), REASON_MEMORY);
+		return;
+	}
 	if (v->verifying >= v->options.queue_reads || v->kept_bytes > KEPT_BYTES_MAX ||
-		shape_has_its_share(t)) {
+		shape_has_its_share(t, twin)) {
 		trial_end(t, OUTCOME_UNVERIFIABLE, REASON_VERIFY_RATE);
 		return;
 	}
-	t->verifying = true;
-	t->alone = !control_may_be_asked(t);
-	v->verifying++;
-	shape_verifying(t->shape, true);
-	if (!t->alone && trial_has_prober(t)) {
+	begin_verifying(t);
+	if (!t->alone)
+		trial_follow(t, twin);
+	if (t->leader) {
+		if (t->leader->moving_since_us != 0)
+			follower_moves(t);
+	} else if (!t->alone && trial_has_prober(t)) {
 		t->moving_since_us = verifier_clock_us(CLOCK_MONOTONIC);
 		wait_for_quiet(t);
 	} else {
@@ -374,20 +421,24 @@ static enum reason undecided_reason(
 	if (strcmp(c->hint, "type_unknown") == 0)
 		return REASON_TYPE_UNKNOWN;
 
-	return primary->kept_all && t->answer.kept_all ? REASON_UNDECIDABLE
-						       : REASON_RESULT_TOO_LARGE;
+	return primary->kept_all && asked(t)->answer.kept_all ? REASON_UNDECIDABLE
+							      : REASON_RESULT_TOO_LARGE;
 }
 
 /* Of inner rows: what still is in doubt is explained by order, for the read itself was. */
 static bool explained(const struct trial *t, const struct comparison *c)
 {
-	return t->inner && (c->order_ambiguous || c->undecidable || t->answer.end == RESULT_ERROR ||
-				   t->after.end == RESULT_ERROR);
+	const struct trial *by = asked(t);
+
+	return by->inner &&
+	       (c->order_ambiguous || c->undecidable || by->answer.end == RESULT_ERROR ||
+		       by->after.end == RESULT_ERROR);
 }
 
 /* A difference that every attempt confirmed. */
 static void conclude(struct trial *t, const struct comparison *c, const struct result *primary)
 {
+	const struct result *answer = &asked(t)->answer;
 	enum outcome outcome = OUTCOME_MISMATCH;
 	enum reason reason = REASON_NONE;
 
@@ -395,7 +446,7 @@ static void conclude(struct trial *t, const struct comparison *c, const struct r
 		trial_end(t, OUTCOME_AMBIGUOUS_ORDER, REASON_NONE);
 		return;
 	}
-	if (waived(t, c, primary, &t->answer))
+	if (waived(t, c, primary, answer))
 		return;
 	if (c->undecidable) {
 		outcome = OUTCOME_UNVERIFIABLE;
@@ -405,10 +456,10 @@ static void conclude(struct trial *t, const struct comparison *c, const struct r
 	}
 	if (outcome == OUTCOME_MISMATCH) {
 		note_expired(t, c, primary);
-		count_error(t, outcome, primary, &t->answer);
+		count_error(t, outcome, primary, answer);
 	}
 	if (outcome != OUTCOME_AMBIGUOUS_ORDER)
-		log_difference(t, outcome, reason, c, primary, &t->answer);
+		log_difference(t, outcome, reason, c, primary, answer);
 	trial_end(t, outcome, reason);
 }
 
@@ -437,11 +488,13 @@ static bool ask_inner(struct trial *t)
 
 /* Both sides agree now. Where the control never gives the primary's first answer, that says
  * nothing: it may see other rows than the clients do. */
-static void settle_equal(struct trial *t, bool reproduced)
+static void settle_equal(struct trial *t)
 {
+	const struct trial *by = asked(t);
+	bool reproduced = same_server(t, &t->read->primary, &by->after, false);
 	bool before = shape_reproducible(t->shape, t->candidate);
 	bool heard =
-		shape_heard(t->shape, t->candidate, &t->after.digest, &t->read->primary.digest);
+		shape_heard(t->shape, t->candidate, &by->after.digest, &t->read->primary.digest);
 	struct compare_rules rules;
 	struct comparison c;
 
@@ -459,10 +512,22 @@ static void settle_equal(struct trial *t, bool reproduced)
 			    "security and settings",
 			shape_normalized(t->shape));
 	rules_of(t, &rules);
-	compare_results(&t->read->primary, &t->answer, &rules, &c);
+	compare_results(&t->read->primary, &by->answer, &rules, &c);
 	log_difference(
-		t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED, &c, &t->read->primary, &t->answer);
+		t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED, &c, &t->read->primary, &by->answer);
 	trial_end(t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED);
+}
+
+/* P1 = P2 = C, and the followers' read is the same one. */
+static bool follower_is_equal(struct trial *f, const struct comparison *c)
+{
+	f->widened = c->widened;
+	if (f->leader->inner)
+		trial_end(f, OUTCOME_AMBIGUOUS_ORDER, REASON_NONE);
+	else
+		settle_equal(f);
+
+	return true;
 }
 
 /* An attempt that says what the one before said is confirmed soon; else the data moves, and a quiet
@@ -492,6 +557,21 @@ static bool ask_twice(struct trial *t)
 	return taken;
 }
 
+static bool follower_has_no_answer(struct trial *f, const struct comparison *c)
+{
+	(void)c;
+	trial_end(f, OUTCOME_NONDETERMINISTIC, REASON_NONE);
+
+	return true;
+}
+
+/* Of the read, so of all its executions. */
+static void end_nondeterministic(struct trial *t)
+{
+	twins_end(t, 0, follower_has_no_answer, NULL);
+	trial_end(t, OUTCOME_NONDETERMINISTIC, REASON_NONE);
+}
+
 /* P1 and P2 differ: the data moved, or the statement has no one answer. */
 static void moved(struct trial *t)
 {
@@ -505,14 +585,56 @@ static void moved(struct trial *t)
 	t->moved++;
 	if (t->moving_since_us == 0)
 		t->moving_since_us = now;
+	for (struct trial *f = t->followers; f; f = f->next_follower)
+		follower_moves(f);
 	if (shape_nondeterministic(t->shape, now))
-		trial_end(t, OUTCOME_NONDETERMINISTIC, REASON_NONE);
+		end_nondeterministic(t);
 	else if ((t->moved == FIRST_LOOK || t->moved % LATER_LOOKS == 0) && ask_twice(t))
 		return;
 	else if (t->moved < TRIES && !trial_has_prober(t))
 		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
 	else
 		wait_for_quiet(t);
+}
+
+/* The answer that the candidate's differs from: the client's own, if it still is that. */
+static const struct result *primary_of(const struct trial *t)
+{
+	const struct trial *by = asked(t);
+
+	return !by->inner && same_server(t, &t->read->primary, &by->after, false)
+		       ? &t->read->primary
+		       : &by->after;
+}
+
+/* How many sandwiches in a row must say the same. Where the data moves, a value that toggles
+ * between two makes P1 and P2 equal and C different once in four times: there it takes more. */
+static unsigned wanted_agreement(const struct trial *t, bool reproduced)
+{
+	enum { TIMES = 3, MOST = ATTEMPTS_MAX - 4 };
+	const struct trial *by = asked(t);
+	unsigned attempts = t->verifier->options.attempts, more = attempts * TIMES;
+
+	if (by->moved == 0 && (reproduced || by->inner) && !shape_moves(t->shape, t->candidate))
+		return attempts;
+	if (more > MOST)
+		more = MOST;
+
+	return more > attempts ? more : attempts;
+}
+
+/* The leader's difference survived; has the follower seen enough of its sandwiches? */
+static bool follower_differs(struct trial *f, const struct comparison *c)
+{
+	const struct trial *by = f->leader;
+	const unsigned seen = by->round - f->round;
+	const bool reproduced = same_server(f, &f->read->primary, &by->after, false);
+
+	if ((seen < by->stable ? seen : by->stable) < wanted_agreement(f, reproduced))
+		return false;
+	conclude(f, c, primary_of(f));
+
+	return true;
 }
 
 /* The difference survived all attempts. */
@@ -528,9 +650,8 @@ static void believe(struct trial *t)
 		if (ask_twice(t))
 			return;
 	}
-	conclude(t, &c,
-		!t->inner && same_server(t, &t->read->primary, &t->after, false) ? &t->read->primary
-										 : &t->after);
+	twins_end(t, 1, follower_differs, &c);
+	conclude(t, &c, primary_of(t));
 }
 
 static void weigh_twice(struct trial *t, const struct mirror_answer *answer)
@@ -540,7 +661,7 @@ static void weigh_twice(struct trial *t, const struct mirror_answer *answer)
 	compare_same_server(t, &answer->first, &answer->result, false, &c);
 	if (answer->first.end != RESULT_OPEN && !c.equal && !c.order_ambiguous && !c.undecidable) {
 		shape_differs_from_itself(t->shape, verifier_clock_us(CLOCK_MONOTONIC));
-		trial_end(t, OUTCOME_NONDETERMINISTIC, REASON_NONE);
+		end_nondeterministic(t);
 	} else if (t->concluding) {
 		believe(t);
 	} else if (t->probing) {
@@ -549,21 +670,6 @@ static void weigh_twice(struct trial *t, const struct mirror_answer *answer)
 	} else {
 		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
 	}
-}
-
-/* How many sandwiches in a row must say the same. Where the data moves, a value that toggles
- * between two makes P1 and P2 equal and C different once in four times: there it takes more. */
-static unsigned wanted_agreement(const struct trial *t, bool reproduced)
-{
-	enum { TIMES = 3, MOST = ATTEMPTS_MAX - 4 };
-	unsigned attempts = t->verifier->options.attempts, more = attempts * TIMES;
-
-	if (t->moved == 0 && (reproduced || t->inner) && !shape_moves(t->shape, t->candidate))
-		return attempts;
-	if (more > MOST)
-		more = MOST;
-
-	return more > attempts ? more : attempts;
 }
 
 /* P1, C and P2 are there. */
@@ -584,15 +690,16 @@ static void weigh_sandwich(struct trial *t)
 	trial_is_calm(t);
 	rules_of(t, &rules);
 	compare_results(&t->after, &t->answer, &rules, &c);
-	reproduced = same_server(t, &t->read->primary, &t->after, false);
 	if (c.equal) {
+		twins_end(t, 1, follower_is_equal, &c);
 		t->widened = c.widened;
 		if (t->inner)
 			trial_end(t, OUTCOME_AMBIGUOUS_ORDER, REASON_NONE);
 		else
-			settle_equal(t, reproduced);
+			settle_equal(t);
 		return;
 	}
+	reproduced = same_server(t, &t->read->primary, &t->after, false);
 	if (c.order_ambiguous && ask_inner(t))
 		return;
 	count_agreement(t, t->have_last && same_server(t, &t->last, &t->after, false) &&

@@ -169,8 +169,9 @@ print(*sorted(json.loads(line)["query"] for line in sys.stdin), sep="\n")' >"$BA
 	no_false_alarm
 }
 
+# Of one shape, no two of them the same read.
 read_moving_row() {
-	for _ in {1..300}; do echo "select n from toggle where id = 1;"; done >"$BATS_TEST_TMPDIR/hot.sql"
+	for i in {1..300}; do echo "select n from toggle where id in (1, -$i);"; done >"$BATS_TEST_TMPDIR/hot.sql"
 	psql_pgumbra -f "$BATS_TEST_TMPDIR/hot.sql" >/dev/null
 }
 
@@ -183,6 +184,51 @@ read_moving_row() {
 	DEADLINE=30 expect_outcome unverifiable 0
 	expect_outcome mismatch 0
 	[ "$(facts count matched_after_change)" -gt 0 ]
+}
+
+scans_of() { # TABLE: on the primary, by sessions that have ended
+	on_primary "select seq_scan + idx_scan from pg_stat_user_tables where relname = '$1'"
+}
+
+@test "executions of one read that differ at the same time share their re-checks" {
+	local reads=200 before
+	start_pgumbra verify.backoff=300ms verify.max_rate=100000
+	on_candidate "update item set name = 'other' where id = 7"
+	before=$(scans_of item)
+	for ((i = 0; i < reads; i++)); do echo "select name from item where id = 7;"; done >"$BATS_TEST_TMPDIR/same.sql"
+	psql_pgumbra -f "$BATS_TEST_TMPDIR/same.sql" >/dev/null
+	expect_outcome mismatch $reads
+	expect_discrepancy outcome=mismatch verify.attempts=3
+	stop_pgumbra
+	on_candidate "update item set name = 'item ' || id"
+	# The clients' own, and of the control a few sandwiches; each for itself would be 6 * 200.
+	[ $(($(scans_of item) - before)) -ge $((reads + 7)) ]
+	[ $(($(scans_of item) - before)) -lt $((2 * reads)) ]
+}
+
+@test "executions of one read with different answers of their own are each compared with their own" {
+	start_pgumbra verify.backoff=300ms verify.max_rate=100000
+	on_candidate "update item set name = 'other' where id = 8"
+	for name in 'item 8' 'changed' 'item 8'; do
+		on_primary "update item set name = '$name' where id = 8"
+		psql_pgumbra -c "select name from item where id = 8" >/dev/null
+	done
+	expect_outcome mismatch 3
+	expect_discrepancy outcome=mismatch 'primary_result.rows=1'
+	on_candidate "update item set name = 'item 8' where id = 8"
+}
+
+@test "executions of one read are settled together once both sides agree, each by its own answer" {
+	start_pgumbra verify.backoff=1s verify.attempts=10 verify.max_rate=100000
+	on_candidate "update item set name = 'changed' where id = 9"
+	psql_pgumbra -c "select name from item where id = 9" -c "select name from item where id = 9" >/dev/null
+	on_primary "update item set name = 'changed' where id = 9"
+	expect_outcome matched_after_change 2
+	on_candidate "update item set name = 'not yet' where id = 9"
+	psql_pgumbra -c "select name from item where id = 9" -c "select name from item where id = 9" >/dev/null
+	on_candidate "update item set name = 'changed' where id = 9"
+	expect_outcome matched_after_lag 2
+	on_both "update item set name = 'item 9' where id = 9"
 }
 
 @test "a row that is toggled 500 times a second is never called wrong, not even without a fence" {
