@@ -83,6 +83,46 @@ more_than() { # COUNT NAME [REASON], as facts count
 	"$PGUMBRA" report "$LOG" | grep 'shadowing was shed'
 }
 
+# start_with_file: as start_pgumbra, but all settings stand in $CONFIGURATION.
+start_with_file() { # LATENCY_BUDGET
+	PGUMBRA_PORT=$(free_port)
+	LOG=$BATS_TEST_TMPDIR/discrepancies.jsonl
+	OPERATOR_LOG=$BATS_TEST_TMPDIR/operator.log
+	CONFIGURATION=$BATS_TEST_TMPDIR/pgumbra.ini
+	cat >"$CONFIGURATION" <<-INI
+		[pgumbra]
+		listen = 127.0.0.1:$PGUMBRA_PORT
+		[primary]
+		conninfo = host=127.0.0.1 port=$(cluster_port "$PRIMARY")
+		[candidate candidate]
+		conninfo = $(address_of "$CANDIDATE") user=pgumbra_ro password=pgumbra_ro
+		[shadow]
+		latency_budget = $1
+		[discrepancies]
+		path = $LOG
+		books_interval = 200ms
+	INI
+	"$PGUMBRA" run -c "$CONFIGURATION" >>"$OPERATOR_LOG" 2>&1 3>&- &
+	PGUMBRA_PID=$!
+	wait_for "$DEADLINE" "pgumbra to listen" pgumbra_is_up || { tail_logs; return 1; }
+}
+
+@test "a latency_budget that SIGHUP brings is kept to from then on" {
+	export PGUMBRA_TEST_SLOW_COPY_US=2000
+	start_with_file 0
+	load_for 15
+	wait_for "$DEADLINE" "reads to match" more_than 100 matched
+	run log_says 'is passed'
+	[ "$status" = 1 ]
+	sed -i 's/^latency_budget = .*/latency_budget = 1ms/' "$CONFIGURATION"
+	kill -HUP "$PGUMBRA_PID"
+	wait_for "$DEADLINE" "the change" log_says 'SIGHUP: taken over: shadow.latency_budget'
+	wait_for "$DEADLINE" "shedding" log_says 'latency_budget = 1000 us is passed'
+	await_load
+	stop_pgumbra
+	more_than 0 unobserved shed
+}
+
 @test "saturated cores shed shadowing; when they are calm it begins again and reads match" {
 	local before
 	start_pgumbra shadow.latency_budget=1ms
