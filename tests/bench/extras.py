@@ -9,6 +9,7 @@ from scripted import ScriptedClients, ScriptedServer, allow_descriptors
 from servers import ROOT, Failed, Minrelay, Pgumbra
 
 COMPARE_COST = ROOT / "build/release/tests/compare_cost"
+CLASSIFY_COST = ROOT / "build/release/tests/classify_cost"
 IDLE_FEW, IDLE_MANY = 500, 2500
 GROWTH_IDLE = (10, 9000) # two descriptors each: within the usual hard limit of 20,000
 GROWTH_ACTIVE = (1, 1000)
@@ -162,4 +163,18 @@ def comparing(bench):
     print("\ndigesting and comparing equal answers (10,000 rows of 115 bytes, 4 columns): "
           f"{result['median']:.2f} GB of both sides per CPU second "
           f"({result['min']:.2f} to {result['max']:.2f})")
+    return result
+
+
+# --- texts ---
+
+def texts(_bench):
+    """What it costs the shadow process to decide a text, by its size."""
+    done = subprocess.run([CLASSIFY_COST], check=True, capture_output=True, text=True)
+    result = {}
+    print("\ndeciding a statement's text, CPU us: bytes, seen before, seen but for its values, new")
+    for line in done.stdout.splitlines():
+        size, seen, values, new, beginning = line.split(None, 4)
+        print(f"  {size:>6} {seen:>8} {values:>8} {new:>8}  {beginning}...")
+        result[size] = {"seen": float(seen), "values": float(values), "new": float(new)}
     return result
