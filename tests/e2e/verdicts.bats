@@ -234,7 +234,7 @@ scans_of() { # TABLE: on the primary, by sessions that have ended
 @test "a row that is toggled 500 times a second is never called wrong, not even without a fence" {
 	start_pgumbra verify.backoff=1ms verify.max_rate=100000 candidate.candidate.fence=none
 	write_load_scripts "$BATS_TEST_TMPDIR"
-	for _ in {1..500}; do echo "select flag from toggle where id = 1;"; done >"$BATS_TEST_TMPDIR/flags.sql"
+	for i in {1..500}; do echo "select flag from toggle where id in (1, -$((i / 2)));"; done >"$BATS_TEST_TMPDIR/flags.sql"
 	toggle_row 7
 	psql_pgumbra -f "$BATS_TEST_TMPDIR/flags.sql" >/dev/null
 	wait "$TOGGLE_PID"
