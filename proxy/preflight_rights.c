@@ -123,7 +123,9 @@ const struct object_check object_checks[] = {
 		"pg_catalog.pg_init_privs i JOIN pg_catalog.pg_proc p ON p.oid = i.objoid CROSS "
 		"JOIN LATERAL pg_catalog.aclexplode(p.proacl) a LEFT JOIN reach r ON r.oid = "
 		"a.grantee WHERE i.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND "
-		"(a.grantee = 0 OR r.oid IS NOT NULL) AND NOT EXISTS (SELECT FROM "
+		"(a.grantee = 0 OR r.oid IS NOT NULL) AND p.proname <> "
+		"'pg_show_replication_origin_status' " /* the fence looks at it */
+		"AND NOT EXISTS (SELECT FROM "
 		"pg_catalog.aclexplode(i.initprivs) b WHERE b.grantee = a.grantee AND "
 		"b.privilege_type = a.privilege_type) AND p.proowner NOT IN (SELECT oid FROM "
 		"reach)",

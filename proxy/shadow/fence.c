@@ -40,6 +40,8 @@ struct fence {
 	PGconn *control, *candidate;
 	struct wait *open;
 	uint64_t still_lsn, still_since_us; /* where the primary stands, and since when */
+	bool reads_origin;		    /* the candidate lets us see how far its origin is */
+	uint64_t origin_lsn, origin_before; /* as last seen, and what it was before it moved */
 	char read_beat[300], add_beat[300]; /* add_beat "": the role may not */
 	uint64_t retry_us;
 	bool complained;
@@ -75,6 +77,8 @@ static void disconnect(struct fence *f)
 	PQfinish(f->control);
 	PQfinish(f->candidate);
 	f->control = f->candidate = NULL;
+	f->reads_origin = false;
+	f->origin_lsn = f->origin_before = 0;
 }
 
 static void complain(struct fence *f, const char *what, const char *why)
@@ -192,6 +196,37 @@ static bool prepare_heartbeat(struct fence *f)
 	return true;
 }
 
+/* Replication origins show themselves to superusers, and to whom they are granted. */
+static bool prepare_logical(struct fence *f)
+{
+	char may[1][64];
+
+	if (!ask(f, f->candidate,
+		    "SELECT pg_catalog.has_function_privilege("
+		    "'pg_catalog.pg_show_replication_origin_status()', 'EXECUTE') AND "
+		    "pg_catalog.has_table_privilege("
+		    "'pg_catalog.pg_replication_origin_status', 'SELECT')",
+		    NULL, may, 1))
+		return false;
+	f->reads_origin = may[0][0] == 't';
+
+	return true;
+}
+
+static bool prepare(struct fence *f, enum fence_kind kind)
+{
+	switch (kind) {
+	case FENCE_HEARTBEAT: return prepare_heartbeat(f);
+	case FENCE_LOGICAL: return prepare_logical(f);
+	case FENCE_PHYSICAL:
+	case FENCE_SLOT:
+	case FENCE_NONE: return true;
+	case FENCE_AUTO: break;
+	}
+
+	return false;
+}
+
 static bool ready(struct fence *f)
 {
 	enum fence_kind kind;
@@ -205,12 +240,12 @@ static bool ready(struct fence *f)
 	if (f->control)
 		f->candidate = connect_to(f, f->options.candidate_conninfo);
 	kind = f->candidate ? choose(f) : FENCE_AUTO;
-	if (!f->candidate || kind == FENCE_AUTO ||
-		(kind == FENCE_HEARTBEAT && !prepare_heartbeat(f)))
+	if (!f->candidate || !prepare(f, kind))
 		return false;
 	pthread_mutex_lock(&f->mutex);
 	if (f->in_force != kind)
-		log_info("candidate %s: fence: %s", f->options.name, kind_names[kind]);
+		log_info("candidate %s: fence: %s%s", f->options.name, kind_names[kind],
+			f->reads_origin ? ", by the progress of its origin too" : "");
 	f->in_force = kind;
 	pthread_mutex_unlock(&f->mutex);
 	f->complained = false;
@@ -256,6 +291,15 @@ static bool take_position(struct fence *f, uint64_t *position)
 	return *position != 0;
 }
 
+static bool awaited(const struct fence *f, uint64_t position)
+{
+	for (const struct wait *w = f->open; w; w = w->next)
+		if (w->position > position)
+			return true;
+
+	return false;
+}
+
 /* Where the primary stands behind its last flushed record there is no commit, if it is nothing but
  * a page's header (XLogLongPHD), or has stayed so for longer than F3. */
 static bool holds_no_commit(struct fence *f, uint64_t inserted, uint64_t flushed, uint64_t delay_ms)
@@ -270,15 +314,6 @@ static bool holds_no_commit(struct fence *f, uint64_t inserted, uint64_t flushed
 		return true;
 
 	return now_us() - f->still_since_us > 3 * delay_ms * 1000 + MARGIN_US;
-}
-
-static bool awaited(const struct fence *f, uint64_t position)
-{
-	for (const struct wait *w = f->open; w; w = w->next)
-		if (w->position > position)
-			return true;
-
-	return false;
 }
 
 /* All that was flushed is there, and what is not holds no commit: then the position counts as that
@@ -336,13 +371,41 @@ static bool slot_position(struct fence *f, const char *slot, uint64_t *lsn)
 	return true;
 }
 
+/* The apply worker tells its origin of a commit just before the commit can be seen. It applies one
+ * after the other: once the origin has moved on, all can be seen up to where it was before. */
+static bool origin_position(struct fence *f, uint64_t *lsn)
+{
+	char found[1][64];
+	uint64_t now;
+
+	*lsn = 0;
+	if (!f->reads_origin)
+		return true;
+	if (!ask(f, f->candidate,
+		    "SELECT CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.=) 1"
+		    " THEN pg_catalog.min(o.remote_lsn) END"
+		    " FROM pg_catalog.pg_subscription s"
+		    " LEFT JOIN pg_catalog.pg_replication_origin_status o ON o.external_id"
+		    " OPERATOR(pg_catalog.=) pg_catalog.concat('pg_', s.oid) WHERE s.subenabled",
+		    NULL, found, 1))
+		return false;
+	now = parse_lsn(found[0]);
+	if (now != f->origin_lsn) {
+		f->origin_before = now > f->origin_lsn ? f->origin_lsn : 0;
+		f->origin_lsn = now;
+	}
+	*lsn = f->origin_before;
+
+	return true;
+}
+
 /* The apply workers' last confirmed positions, while no table is still being copied: such a table
  * is behind whatever they say. Where the only one stands still because all has been confirmed, its
  * slot tells. */
 static bool logical_position(struct fence *f, uint64_t *lsn)
 {
 	char found[3][64];
-	uint64_t confirmed;
+	uint64_t confirmed, applied;
 
 	if (!ask(f, f->candidate,
 		    "SELECT CASE WHEN pg_catalog.bool_and(t.latest_end_lsn IS NOT NULL)"
@@ -356,8 +419,15 @@ static bool logical_position(struct fence *f, uint64_t *lsn)
 		    " AND t.latest_end_lsn IS NOT NULL WHERE s.subenabled",
 		    NULL, found, 3))
 		return false;
-	*lsn = found[2][0] == 't' ? 0 : parse_lsn(found[0]);
-	if (found[2][0] != 't' && found[1][0] && slot_position(f, found[1], &confirmed) &&
+	*lsn = 0;
+	if (found[2][0] == 't')
+		return true;
+	*lsn = parse_lsn(found[0]);
+	if (!origin_position(f, &applied))
+		return false;
+	if (applied > *lsn)
+		*lsn = applied;
+	if (awaited(f, *lsn) && found[1][0] && slot_position(f, found[1], &confirmed) &&
 		confirmed > *lsn)
 		*lsn = confirmed;
 

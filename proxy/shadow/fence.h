@@ -8,14 +8,16 @@
  * takes its snapshot. Reads that wait at the same time share positions and tests.
  *
  *   physical   pg_last_wal_replay_lsn() on the candidate, a standby.
- *   logical    latest_end_lsn of the candidate's apply workers (never received_lsn or the origin's
- *              remote_lsn, which can be early), or confirmed_flush_lsn of their slots on the
- * primary. slot       confirmed_flush_lsn of a named slot on the primary, for whatever feeds the
- * candidate. heartbeat  a table of one row on the primary that reaches the candidate like any
- * other; its column `beat` (bigint) grows. Where the control's role may UPDATE it, each round of
- * waits adds one; else somebody else must, and a beat newer than the one seen is waited for. auto
- * physical if the candidate is in recovery, else logical if it has an enabled subscription, else
- * none.
+ *   logical    latest_end_lsn of the candidate's apply workers (never received_lsn, which is
+ * early), or confirmed_flush_lsn of their slots on the primary, or, where the candidate's role may
+ * read pg_replication_origin_status, remote_lsn of the origin as it was before it last moved (the
+ * newest can be early by a commit). The last is the soonest: it follows each commit, where the
+ * others wait for keepalives and flushes. slot       confirmed_flush_lsn of a named slot on the
+ * primary, for whatever feeds the candidate. heartbeat  a table of one row on the primary that
+ * reaches the candidate like any other; its column `beat` (bigint) grows. Where the control's role
+ * may UPDATE it, each round of waits adds one; else somebody else must, and a beat newer than the
+ * one seen is waited for. auto       physical if the candidate is in recovery, else logical if it
+ * has an enabled subscription, else none.
  *
  * An idle primary may have inserted WAL that is not flushed yet, or stand behind a page header,
  * which no position of a replica ever reaches. When nothing newer is written, all that was flushed

@@ -22,7 +22,7 @@ struct quiet_key {
 };
 struct quiet {
 	struct quiet_key key;
-	struct trial *prober;	    /* the one that tries on; NULL for no longer than a call */
+	unsigned probers;	    /* those that try on; 0 for no longer than a call */
 	struct trial *first, *last; /* the others, by when they came */
 	UT_hash_handle hh;
 };
@@ -127,8 +127,8 @@ void trial_attempt(struct trial *t);
  * OVER: that took too long; FULL: too many wait. */
 enum quiet_turn { QUIET_TRY, QUIET_WAIT, QUIET_OVER, QUIET_FULL };
 enum quiet_turn trial_wait_for_quiet(struct trial *t);
-/* Does another one of its shape try on already? Then it need not try itself. */
-bool trial_has_prober(const struct trial *t);
+/* Do enough others of its shape try on already? Then it need not try itself. */
+bool trial_has_probers(const struct trial *t);
 void trial_is_calm(struct trial *t);	      /* P1 and P2 were equal: the others may go on */
 void trial_leaves_quiet(struct trial *t);     /* it ends: another one tries */
 void verifier_quiet_stop(struct verifier *v); /* ends those that wait as dropped(shutdown) */

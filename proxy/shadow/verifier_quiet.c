@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 
-/* Where the data keeps moving, one trial of each shape tries on: the prober. The others wait until
- * it finds P1 and P2 equal, so that a hot shape costs the primary one re-read every few seconds and
- * not one for each execution. */
+/* Where the data keeps moving, a few trials of each shape try on: the probers. The others wait
+ * until one of them finds P1 and P2 equal, or leaves its place, so that a hot shape costs the
+ * primary a few re-reads every few seconds and not one for each execution. */
+
+enum { PROBERS = 8 };
 
 static struct quiet *find(struct verifier *v, const struct trial *t)
 {
@@ -30,14 +32,14 @@ static void forget(struct verifier *v, struct quiet *q)
 	free(q);
 }
 
-bool trial_has_prober(const struct trial *t)
+bool trial_has_probers(const struct trial *t)
 {
 	struct quiet_key key = {.shape = t->shape, .candidate = t->candidate};
 	struct quiet *q;
 
 	HASH_FIND(hh, t->verifier->quiet, &key, sizeof key, q);
 
-	return q && q->prober && q->prober != t;
+	return q && !t->probing && q->probers == PROBERS;
 }
 
 static struct trial *take_first(struct verifier *v, struct quiet *q)
@@ -76,8 +78,8 @@ enum quiet_turn trial_wait_for_quiet(struct trial *t)
 	if (!q)
 		return QUIET_FULL;
 	end_those_who_waited_long(v, q);
-	if (!q->prober) {
-		q->prober = t;
+	if (!t->probing && q->probers < PROBERS) {
+		q->probers++;
 		t->probing = q;
 	}
 	if (over(t))
@@ -96,38 +98,41 @@ enum quiet_turn trial_wait_for_quiet(struct trial *t)
 	return QUIET_WAIT;
 }
 
+static void give_up_place(struct trial *t)
+{
+	struct quiet *q = t->probing;
+
+	t->probing = NULL;
+	if (--q->probers == 0)
+		forget(t->verifier, q);
+}
+
 void trial_is_calm(struct trial *t)
 {
-	struct verifier *v = t->verifier;
-	struct quiet *q = t->probing;
 	struct trial *other;
 
-	if (!q)
+	if (!t->probing)
 		return;
-	t->probing = NULL;
-	q->prober = NULL;
-	while ((other = take_first(v, q))) {
+	while ((other = take_first(t->verifier, t->probing))) {
 		other->doublings = 0;
 		trial_attempt(other);
 	}
-	forget(v, q);
+	give_up_place(t);
 }
 
 void trial_leaves_quiet(struct trial *t)
 {
-	struct verifier *v = t->verifier;
 	struct quiet *q = t->probing;
+	struct trial *next = q ? take_first(t->verifier, q) : NULL;
 
-	if (!q)
-		return;
-	t->probing = NULL;
-	q->prober = take_first(v, q);
-	if (!q->prober) {
-		forget(v, q);
+	if (!next) {
+		if (q)
+			give_up_place(t);
 		return;
 	}
-	q->prober->probing = q;
-	trial_attempt(q->prober);
+	t->probing = NULL;
+	next->probing = q;
+	trial_attempt(next);
 }
 
 void verifier_quiet_stop(struct verifier *v)

@@ -9,7 +9,7 @@ enum { KEPT_BYTES_MAX = 256 << 20 }; /* of rows, over all verifications */
 enum { KEPT_SMALL = 64 << 10 };	     /* bytes of rows */
 enum { FENCE_TIMEOUTS_MAX = 3 };
 enum { ATTEMPTS_MAX = 16 }; /* sandwiches, moving data and failures included */
-static const uint64_t backoff_limit_us = 5000000; /* between two attempts */
+static const uint64_t backoff_limit_us = 2500000; /* between two attempts */
 static const uint64_t rate_horizon_us =
 	60000000; /* a verification that would wait longer is not begun */
 
@@ -407,7 +407,7 @@ static void verify(struct trial *t)
 	if (t->leader) {
 		if (t->leader->moving_since_us != 0)
 			follower_moves(t);
-	} else if (!t->alone && trial_has_prober(t)) {
+	} else if (!t->alone && trial_has_probers(t)) {
 		t->moving_since_us = verifier_clock_us(CLOCK_MONOTONIC);
 		wait_for_quiet(t);
 	} else {
@@ -572,8 +572,23 @@ static void end_nondeterministic(struct trial *t)
 	trial_end(t, OUTCOME_NONDETERMINISTIC, REASON_NONE);
 }
 
-/* P1 and P2 differ: the data moved, or the statement has no one answer. */
-static void moved(struct trial *t)
+static bool follower_is_ambiguous(struct trial *f, const struct comparison *c)
+{
+	(void)c;
+	trial_end(f, OUTCOME_AMBIGUOUS_ORDER, REASON_NONE);
+
+	return true;
+}
+
+static void end_ambiguous(struct trial *t)
+{
+	twins_end(t, 1, follower_is_ambiguous, NULL);
+	trial_end(t, OUTCOME_AMBIGUOUS_ORDER, REASON_NONE);
+}
+
+/* P1 and P2 differ: the data moved, or the statement has no one answer. Where a free order may be
+ * all that differs, and its inner rows can't be asked for, no quiet moment would tell more. */
+static void moved(struct trial *t, bool order_ambiguous)
 {
 	enum { FIRST_LOOK = 2, LATER_LOOKS = 6, TRIES = 3 };
 	uint64_t now = verifier_clock_us(CLOCK_MONOTONIC);
@@ -591,7 +606,9 @@ static void moved(struct trial *t)
 		end_nondeterministic(t);
 	else if ((t->moved == FIRST_LOOK || t->moved % LATER_LOOKS == 0) && ask_twice(t))
 		return;
-	else if (t->moved < TRIES && !trial_has_prober(t))
+	else if (t->moved >= TRIES && order_ambiguous)
+		end_ambiguous(t);
+	else if (t->moved < TRIES && !trial_has_probers(t))
 		undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
 	else
 		wait_for_quiet(t);
@@ -684,7 +701,7 @@ static void weigh_sandwich(struct trial *t)
 	if (c.order_ambiguous && ask_inner(t))
 		return;
 	if (!c.equal) {
-		moved(t);
+		moved(t, c.order_ambiguous);
 		return;
 	}
 	trial_is_calm(t);

@@ -78,7 +78,7 @@ prepare() {
 		create role sets login password 'sets';
 		grant set, alter system on parameter work_mem, log_statement to sets;
 		create role reloads login password 'reloads';
-		grant execute on function pg_reload_conf(), pg_read_file(text) to reloads;
+		grant execute on function pg_reload_conf(), pg_read_file(text), pg_show_replication_origin_status() to reloads;
 		create role warned login password 'warned';
 		create function as_super() returns int language sql security definer as 'select 1';
 		revoke execute on function as_super() from public;

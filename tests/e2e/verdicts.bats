@@ -19,6 +19,8 @@ setup_file() {
 	(cd / && as_postgres "$DEBIAN_PG_BIN/pg_dump" -s -x -t 'pgbench_*' -t toggle -h "$PRIMARY" \
 		-p "$(cluster_port "$PRIMARY")" -U postgres "$DATABASE") | cluster_psql "$CANDIDATE" "$DATABASE" >/dev/null
 	on_candidate "grant select on all tables in schema public to pgumbra_ro"
+	on_candidate "grant select on pg_replication_origin_status to pgumbra_ro"
+	on_candidate "grant execute on function pg_show_replication_origin_status() to pgumbra_ro"
 	on_candidate "create subscription load connection 'host=$PRIMARY port=$(cluster_port "$PRIMARY") user=postgres
 		dbname=$DATABASE' publication load"
 	wait_for "$DEADLINE" "the tables to be copied" tables_are_copied
@@ -167,6 +169,7 @@ print(*sorted(json.loads(line)["query"] for line in sys.stdin), sep="\n")' >"$BA
 	start_pgumbra verify.backoff=100ms verify.max_rate=1000
 	load_both "${LOAD_SECONDS:-10}"
 	no_false_alarm
+	grep 'fence: logical, by the progress of its origin too' "$OPERATOR_LOG"
 }
 
 # Of one shape, no two of them the same read.

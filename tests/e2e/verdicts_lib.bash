@@ -8,6 +8,7 @@ make_load_tables() {
 	on_primary "create table toggle (id int primary key, flag bool not null, n bigint not null)"
 	on_primary "insert into toggle values (1, false, 0)"
 	on_primary "alter table pgbench_history add id bigint generated always as identity primary key"
+	on_primary "create index on pgbench_history (aid); create index on pgbench_history (mtime)"
 	on_primary "grant all on all tables in schema public to app"
 	on_primary "grant usage on all sequences in schema public to app"
 	on_primary "grant select on all tables in schema public to pgumbra_control"
@@ -26,8 +27,8 @@ write_load_scripts() { # DIRECTORY
 		select a.abalance, t.tbalance from pgbench_accounts a, pgbench_tellers t where a.aid = :a and t.tid = :t;
 		select count(*) from pgbench_history where mtime > now() - interval '1 second';
 		select string_agg(delta::text, ',') from pgbench_history where aid between :a and :a + 999;
-		select row_number() over (order by bid), tid, delta from pgbench_history where tid = :t limit 20;
-		select distinct on (bid) bid, tid, aid from pgbench_history order by bid, tid;
+		select row_number() over (order by bid), tid, delta from pgbench_history where aid between :a and :a + 99 limit 20;
+		select distinct on (bid) bid, tid, aid from pgbench_history where aid between :a and :a + 999 order by bid, tid;
 		select flag from toggle where id = 1;
 	SQL
 	cat >"$1/sums.sql" <<-'SQL'
