@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { DATABASES_MAX = 256, PATIENCE_US = 2000000 };
+enum { DATABASES_MAX = 256, PATIENCE_US = 5000000 };
 
 struct databases {
 	struct databases_options options;

@@ -35,7 +35,7 @@ static uint64_t wall_us(void)
 /* --- the observer's sink ------------------------------------------------------------------------
  */
 
-/* A fence asks about the whole server: any database will do, so the first that a client names. */
+/* A fence asks about the whole server: any database will do, so the first that both sides have. */
 static void start_fence(struct worker *w, size_t i, const struct database *db)
 {
 	const char *control = config_text(w->config, "control", NULL, "conninfo");
@@ -48,7 +48,7 @@ static void start_fence(struct worker *w, size_t i, const struct database *db)
 	};
 	struct error error;
 
-	if (!control[0] || !db->candidate[i].name ||
+	if (!control[0] || !db->primary || !db->candidate[i].ready ||
 		!fence_kind_from_name(
 			config_text(w->config, "candidate", w->names[i], "fence"), &o.kind) ||
 		o.kind == FENCE_NONE)
@@ -66,13 +66,7 @@ static void start_fence(struct worker *w, size_t i, const struct database *db)
 
 struct database *worker_database(struct worker *w, const char *name)
 {
-	struct database *db = databases_get(w->databases, name);
-
-	for (size_t i = 0; db && i < w->ncandidates; i++)
-		if (!w->candidates[i].fence)
-			start_fence(w, i, db);
-
-	return db;
+	return databases_get(w->databases, name);
 }
 
 static const struct database_view *on_database(void *self, const char *name)
@@ -376,7 +370,9 @@ static void on_loaded(void *self, struct database *database)
 {
 	struct worker *w = self;
 
-	(void)database;
+	for (size_t i = 0; i < w->ncandidates; i++)
+		if (!w->candidates[i].fence)
+			start_fence(w, i, database);
 	if (w->verifier)
 		verifier_catalogue_loaded(w->verifier);
 	event_active(w->wake, EV_READ, 0);

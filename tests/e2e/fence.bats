@@ -39,6 +39,17 @@ teardown() {
 	grep 'fence: physical' "$OPERATOR_LOG"
 }
 
+@test "a client that names a database which is not there takes no fence away" {
+	start_pgumbra verify.backoff=50ms candidate.candidate.fence=auto
+	run env PGPASSWORD=app psql -X -h 127.0.0.1 -p "$PGUMBRA_PORT" -U app -d no_such_database -c "select 1"
+	[ "$status" = 2 ]
+	psql_pgumbra -c "update note set body = 'newer' where id = 20"
+	psql_pgumbra -c "select body from note where id = 20"
+	expect_outcome matched_after_lag 1
+	expect_no_discrepancy
+	grep 'fence: physical' "$OPERATOR_LOG"
+}
+
 @test "case 59: a fence that is not reached in time leaves the read undecided, and never hangs" {
 	start_pgumbra verify.backoff=50ms candidate.candidate.fence_timeout=50ms
 	on_candidate "select pg_wal_replay_pause()"
