@@ -8,8 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MORE_BYTES = 4096 /* a TLS record of that size hardly comes alone */ };
-
 void end_init(struct end *e, struct session *s, struct end *other)
 {
 	*e = (struct end){.session = s, .other = other, .fd = -1};
@@ -124,20 +122,12 @@ static ssize_t after_read(struct end *e, ssize_t n, enum tls_step step)
 	return n;
 }
 
-ssize_t end_read(struct end *e, void *into, size_t size)
+ssize_t end_read_tls(struct end *e, void *into, size_t size)
 {
 	enum tls_step step = TLS_WANTS_READ;
-	ssize_t n;
+	const ssize_t n = tls_read(e->ssl, into, size, &step);
 
-	if (e->ssl) {
-		n = tls_read(e->ssl, into, size, &step);
-		return after_read(e, n, step);
-	}
-	do
-		n = recv(e->fd, into, size, 0);
-	while (n < 0 && errno == EINTR);
-
-	return n;
+	return after_read(e, n, step);
 }
 
 ssize_t end_peek(struct end *e, void *into, size_t size, char why[TLS_WHY_MAX])
@@ -149,37 +139,17 @@ ssize_t end_peek(struct end *e, void *into, size_t size, char why[TLS_WHY_MAX])
 		n = tls_peek(e->ssl, into, size, &step, why);
 		return after_read(e, n, step);
 	}
-	do
-		n = recv(e->fd, into, size, MSG_PEEK);
-	while (n < 0 && errno == EINTR);
+	n = end_receive(e->fd, into, size, MSG_PEEK);
 	if (n < 0)
 		snprintf(why, TLS_WHY_MAX, "%s", strerror(errno));
 
 	return n;
 }
 
-bool end_has_more(const struct end *e, size_t n, size_t size)
-{
-	return n == size || (e->ssl && (n >= MORE_BYTES || SSL_has_pending(e->ssl)));
-}
-
 /* --- writing --- */
 
-static ssize_t send_plain(int fd, struct span bytes)
-{
-	ssize_t n;
-
-	do
-		n = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		n = 0;
-
-	return n;
-}
-
 /* Record by record, until all is taken or it must wait. */
-static ssize_t send_tls(struct end *e, struct span bytes)
+ssize_t end_send_tls(struct end *e, struct span bytes)
 {
 	enum tls_step step = TLS_WANTS_WRITE;
 	size_t sent = 0;
@@ -200,34 +170,19 @@ static ssize_t send_tls(struct end *e, struct span bytes)
 	return (ssize_t)sent;
 }
 
-static ssize_t send_some(struct end *e, struct span bytes)
-{
-	return e->ssl ? send_tls(e, bytes) : send_plain(e->fd, bytes);
-}
-
 void end_send_once(struct end *e, struct span bytes)
 {
-	(void)!send_some(e, bytes);
+	(void)!end_send_some(e, bytes);
 }
 
-bool end_send(struct end *e, struct span bytes)
+bool end_keep(struct end *e, struct span rest)
 {
-	ssize_t n;
-
-	assert(e->pending_len == 0);
-	n = send_some(e, bytes);
-	if (n < 0)
+	e->pending = malloc(rest.len);
+	if (!e->pending)
 		return false;
-	if ((size_t)n == bytes.len)
-		return true;
-	e->pending_len = bytes.len - (size_t)n;
+	memcpy(e->pending, rest.data, rest.len);
+	e->pending_len = rest.len;
 	e->pending_at = 0;
-	e->pending = malloc(e->pending_len);
-	if (!e->pending) {
-		e->pending_len = 0;
-		return false;
-	}
-	memcpy(e->pending, bytes.data + n, e->pending_len);
 	end_watch(e);
 	end_pause(e->other, PAUSE_PENDING);
 
@@ -245,7 +200,7 @@ static void shut_for_writing(struct end *e)
 
 bool end_send_pending(struct end *e)
 {
-	ssize_t n = send_some(e, span_of(e->pending + e->pending_at, e->pending_len));
+	ssize_t n = end_send_some(e, span_of(e->pending + e->pending_at, e->pending_len));
 
 	if (n >= 0) {
 		e->pending_at += (size_t)n;

@@ -13,10 +13,17 @@
 
 #include "protocol/span.h"
 #include "proxy/relay/tls.h"
+#include <assert.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct session;
+
+enum { END_MORE_BYTES = 4096 /* a TLS record of that size hardly comes alone */ };
 
 enum pause_reason {
 	PAUSE_PENDING = 1,    /* the other end has not taken everything yet */
@@ -56,17 +63,81 @@ void end_set_paused(struct end *e, unsigned reasons);
 void end_pause(struct end *e, enum pause_reason reason);
 void end_unpause(struct end *e, enum pause_reason reason);
 
+/* --- what every chunk comes through, and therefore inline --- */
+
+/* As recv and send, which glibc makes points at which a thread can be cancelled: in a program with
+ * threads that takes more instructions, two of them locked, than all that is done here for a chunk.
+ * Nobody cancels a relay thread. */
+static inline ssize_t end_receive(int fd, void *into, size_t size, int flags)
+{
+	ssize_t n;
+
+	do
+		n = syscall(SYS_recvfrom, fd, into, size, flags, NULL, NULL);
+	while (n < 0 && errno == EINTR);
+
+	return n;
+}
+
+static inline ssize_t end_transmit(int fd, struct span bytes)
+{
+	ssize_t n;
+
+	do
+		n = syscall(SYS_sendto, fd, bytes.data, bytes.len, MSG_NOSIGNAL, NULL, 0);
+	while (n < 0 && errno == EINTR);
+
+	return n;
+}
+
+ssize_t end_read_tls(struct end *e, void *into, size_t size);
+ssize_t end_send_tls(struct end *e, struct span bytes);
+bool end_keep(struct end *e, struct span rest);
+
 /* As recv on a non-blocking socket. */
-ssize_t end_read(struct end *e, void *into, size_t size);
-/* The next bytes, at least one, which stay: -1 with errno EAGAIN when there is none yet; `why` is
- * filled when the connection is lost. */
-ssize_t end_peek(struct end *e, void *into, size_t size, char why[TLS_WHY_MAX]);
-/* Is more likely to be there at once, after a read of n bytes for `size`? */
-bool end_has_more(const struct end *e, size_t n, size_t size);
+static inline ssize_t end_read(struct end *e, void *into, size_t size)
+{
+	return e->ssl ? end_read_tls(e, into, size) : end_receive(e->fd, into, size, 0);
+}
+
+/* How many bytes were taken; 0: it must wait. */
+static inline ssize_t end_send_some(struct end *e, struct span bytes)
+{
+	ssize_t n;
+
+	if (e->ssl)
+		return end_send_tls(e, bytes);
+	n = end_transmit(e->fd, bytes);
+
+	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : n;
+}
 
 /* Sends what the end takes and keeps the rest, which stops reading from the other end. False when
  * it can't be written to any more, or out of memory. Nothing may be pending. */
-bool end_send(struct end *e, struct span bytes) __attribute__((warn_unused_result));
+__attribute__((warn_unused_result)) static inline bool end_send(struct end *e, struct span bytes)
+{
+	ssize_t n;
+
+	assert(e->pending_len == 0);
+	n = end_send_some(e, bytes);
+	if (n < 0)
+		return false;
+
+	return (size_t)n == bytes.len ||
+	       end_keep(e, span_of(bytes.data + n, bytes.len - (size_t)n));
+}
+
+/* Is more likely to be there at once, after a read of n bytes for `size`? */
+static inline bool end_has_more(const struct end *e, size_t n, size_t size)
+{
+	return n == size || (e->ssl && (n >= END_MORE_BYTES || SSL_has_pending(e->ssl)));
+}
+
+/* --- the rest --- */
+
+/* The next bytes, at least one, which stay: -1 with errno EAGAIN when there is none yet; `why` is
+ * filled when the connection is lost. */
+ssize_t end_peek(struct end *e, void *into, size_t size, char why[TLS_WHY_MAX]);
 /* False when the end can't be written to any more; what was pending is dropped then. */
 bool end_send_pending(struct end *e) __attribute__((warn_unused_result));
 /* One attempt, the rest is not kept. */

@@ -237,11 +237,10 @@ static void authenticated(struct recorder *r)
 	}
 }
 
-static void after_ready(struct recorder *r, uint8_t status)
+static inline void after_ready(struct recorder *r, uint8_t status)
 {
 	r->status = status;
-	if (r->outstanding > 0)
-		r->outstanding--;
+	r->outstanding -= r->outstanding > 0;
 	if (status == 'I')
 		end_result(r);
 	if (!r->taking && is_recording(r->recording))

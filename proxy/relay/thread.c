@@ -29,13 +29,11 @@ uint64_t relay_thread_clock_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-uint64_t relay_thread_now(struct relay_thread *t)
+uint64_t relay_thread_look_at_clock(struct relay_thread *t)
 {
-	if (t->recording.now_us == 0) {
-		t->recording.now_us = relay_thread_clock_ns() / 1000;
-		if (t->tape)
-			tape_follow(t->tape);
-	}
+	t->recording.now_us = relay_thread_clock_ns() / 1000;
+	if (t->tape)
+		tape_follow(t->tape);
 
 	return t->recording.now_us;
 }
@@ -438,6 +436,8 @@ static bool make_loop(struct relay_thread *t)
 		return false;
 	/* one thread owns the loop; others wake it by wake_fd */
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	/* else every turn looks at the clock, though hardly any has a timer to look after */
+	event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
 	t->base = event_base_new_with_config(config);
 	event_config_free(config);
 	if (!t->base)

@@ -116,8 +116,12 @@ bool relay_thread_give_tls(struct relay_thread *t, const struct relay_tls *tls)
 void relay_thread_looked_up(struct auth_lookup *l);
 
 /* --- for sessions, in this thread --- */
+uint64_t relay_thread_look_at_clock(struct relay_thread *t);
 /* Microseconds, read once per turn of the loop. */
-uint64_t relay_thread_now(struct relay_thread *t);
+static inline uint64_t relay_thread_now(struct relay_thread *t)
+{
+	return t->recording.now_us != 0 ? t->recording.now_us : relay_thread_look_at_clock(t);
+}
 /* CLOCK_MONOTONIC, nanoseconds: for turns that are measured. */
 uint64_t relay_thread_clock_ns(void);
 /* A free slot; false when out of memory. */
