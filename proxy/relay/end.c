@@ -85,7 +85,7 @@ void end_set_paused(struct end *e, unsigned reasons)
 {
 	const bool was = e->paused != 0, is = reasons != 0;
 
-	e->paused = reasons;
+	e->paused = (uint8_t)reasons;
 	if (was == is)
 		return;
 	end_watch(e);
@@ -177,11 +177,12 @@ void end_send_once(struct end *e, struct span bytes)
 
 bool end_keep(struct end *e, struct span rest)
 {
+	assert(rest.len <= UINT32_MAX); /* it is a chunk, or a message of ours */
 	e->pending = malloc(rest.len);
 	if (!e->pending)
 		return false;
 	memcpy(e->pending, rest.data, rest.len);
-	e->pending_len = rest.len;
+	e->pending_len = (uint32_t)rest.len;
 	e->pending_at = 0;
 	end_watch(e);
 	end_pause(e->other, PAUSE_PENDING);
@@ -203,8 +204,8 @@ bool end_send_pending(struct end *e)
 	ssize_t n = end_send_some(e, span_of(e->pending + e->pending_at, e->pending_len));
 
 	if (n >= 0) {
-		e->pending_at += (size_t)n;
-		e->pending_len -= (size_t)n;
+		e->pending_at += (uint32_t)n;
+		e->pending_len -= (uint32_t)n;
 	}
 	if (n >= 0 && e->pending_len > 0) {
 		end_watch(e);

@@ -36,20 +36,20 @@ enum pause_reason {
 struct end {
 	struct session *session; /* borrowed */
 	struct end *other;
-	int fd;	  /* owned; -1 when there is none */
 	SSL *ssl; /* owned; NULL: plain */
 	struct event io;
+	uint8_t *pending; /* owned: bytes for it that it did not accept yet */
+	uint32_t pending_at, pending_len;
+	int fd;		/* owned; -1 when there is none */
 	short interest; /* what io is added for: EV_READ, EV_WRITE */
+	uint8_t paused; /* enum pause_reason, for reading from it */
 	bool has_events;
 	bool wants_write;      /* a connection or a handshake goes on when it can be written */
 	bool read_wants_write; /* TLS: reading goes on when it can be written */
 	bool write_wants_read; /* TLS: writing goes on when there is something to read */
-	unsigned paused;       /* enum pause_reason, for reading from it */
 	bool eof;	       /* it will send nothing more */
 	bool finish;	       /* shut down for writing once pending is through */
 	bool deaf;	       /* can't be written to */
-	uint8_t *pending;      /* owned: bytes for it that it did not accept yet */
-	size_t pending_at, pending_len;
 };
 
 void end_init(struct end *e, struct session *s, struct end *other);

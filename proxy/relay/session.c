@@ -46,12 +46,12 @@ void session_peer_name(const struct session *s, char *text, size_t size)
 	char host[INET6_ADDRSTRLEN] = "?";
 	uint16_t port = 0;
 
-	if (s->announced.version != 0) {
-		const bool four = s->announced.version == 4;
+	if (s->announced) {
+		const bool four = s->announced->version == 4;
 
 		evutil_inet_ntop(
-			four ? AF_INET : AF_INET6, s->announced.address, host, sizeof host);
-		snprintf(text, size, four ? "%s:%u" : "[%s]:%u", host, s->announced.port);
+			four ? AF_INET : AF_INET6, s->announced->address, host, sizeof host);
+		snprintf(text, size, four ? "%s:%u" : "[%s]:%u", host, s->announced->port);
 		return;
 	}
 	if (getpeername(s->client.fd, (struct sockaddr *)&a, &len) < 0)
@@ -107,6 +107,14 @@ static void session_logged_in(struct session *s)
 	s->logging_in = false;
 }
 
+static void stop_editing(struct session *s)
+{
+	if (s->sasl)
+		sasl_release(s->sasl);
+	free(s->sasl);
+	s->sasl = NULL;
+}
+
 /* The session is over for the primary, the books and the limits; the client may linger. */
 static void leave_primary(struct session *s)
 {
@@ -127,9 +135,7 @@ static void leave_primary(struct session *s)
 	end_close(&s->primary);
 	free(s->startup);
 	s->startup = NULL;
-	if (s->editing)
-		sasl_release(&s->sasl);
-	s->editing = false;
+	stop_editing(s);
 	login_release(s);
 }
 
@@ -149,6 +155,7 @@ void session_end(struct session *s)
 void session_free(struct session *s)
 {
 	assert(s->state == SESSION_DEAD);
+	free(s->announced);
 	free(s);
 }
 
@@ -285,10 +292,9 @@ static void after_primary_eof(struct session *s)
 /* The primary went amid a message of the login: what there is of it goes on all the same. */
 static void flush_edited(struct session *s)
 {
-	if (s->sasl.held.len > 0 && s->client.pending_len == 0 && !s->client.deaf)
-		(void)!end_send(&s->client, buffer_span(&s->sasl.held));
-	sasl_release(&s->sasl);
-	s->editing = false;
+	if (s->sasl->held.len > 0 && s->client.pending_len == 0 && !s->client.deaf)
+		(void)!end_send(&s->client, buffer_span(&s->sasl->held));
+	stop_editing(s);
 }
 
 static void on_eof(struct end *from)
@@ -297,7 +303,7 @@ static void on_eof(struct end *from)
 
 	from->eof = true;
 	end_pause(from, PAUSE_EOF);
-	if (from == &s->primary && s->editing)
+	if (from == &s->primary && s->sasl)
 		flush_edited(s);
 	if (from == &s->client)
 		end_finish(&s->primary); /* its answers are still relayed */
@@ -327,7 +333,7 @@ static bool relay_edited(struct session *s, struct span bytes)
 	bool sent;
 
 	buffer_init(&out, 2 * CHUNK_BYTES);
-	if (!sasl_pass(&s->sasl, bytes, &out)) {
+	if (!sasl_pass(s->sasl, bytes, &out)) {
 		buffer_release(&out);
 		session_end(s);
 		return false;
@@ -336,10 +342,8 @@ static bool relay_edited(struct session *s, struct span bytes)
 	if (sent)
 		session_record(s, &s->primary, buffer_span(&out));
 	buffer_release(&out);
-	if (s->sasl.done) {
-		sasl_release(&s->sasl);
-		s->editing = false;
-	}
+	if (s->sasl->done)
+		stop_editing(s);
 	if (!sent)
 		session_lost(&s->client);
 
@@ -372,7 +376,7 @@ RARELY static bool relay_login(struct end *from, struct span bytes)
 	const bool secret = s->login_timer && from == &s->client;
 	bool taken;
 
-	if (s->editing && from == &s->primary)
+	if (s->sasl && from == &s->primary)
 		return relay_edited(s, bytes);
 	taken = !from->other->deaf && end_send(from->other, bytes);
 	if (taken)
@@ -407,7 +411,7 @@ static inline bool relay_chunk(struct end *from)
 		relay_nothing(from, n);
 		return false;
 	}
-	if (s->login_timer || s->editing)
+	if (s->login_timer || s->sasl)
 		more = relay_login(from, span_of(chunk, (size_t)n));
 	else
 		more = relay_bytes(from, span_of(chunk, (size_t)n));
