@@ -13,16 +13,16 @@ void end_init(struct end *e, struct session *s, struct end *other)
 	*e = (struct end){.session = s, .other = other, .fd = -1};
 }
 
-void end_open(struct end *e, int fd, struct event_base *base, event_callback_fn on_io)
+void end_open(struct end *e, int fd, struct poller *poller,
+	void (*on_io)(struct poller_watch *w, unsigned ready))
 {
 	assert(e->fd < 0 && !e->ssl);
 	e->fd = fd;
 	e->eof = e->finish = e->deaf = false;
 	e->wants_write = false;
-	e->interest = 0;
 	e->read_wants_write = e->write_wants_read = false;
-	event_assign(&e->io, base, fd, EV_READ | EV_PERSIST, on_io, e);
-	e->has_events = true;
+	e->poller = poller;
+	poller_watch_init(&e->io, fd, on_io);
 }
 
 static void drop_pending(struct end *e)
@@ -36,11 +36,9 @@ static void drop_pending(struct end *e)
 
 void end_close(struct end *e)
 {
-	if (e->has_events) {
-		event_del(&e->io);
-		e->has_events = false;
-		e->interest = 0;
-	}
+	if (e->poller)
+		poller_want(e->poller, &e->io, 0);
+	e->poller = NULL;
 	if (e->ssl) {
 		if (!e->deaf && e->pending_len == 0)
 			tls_goodbye(e->ssl);
@@ -56,8 +54,8 @@ void end_close(struct end *e)
 /* What TLS has decrypted already, no socket tells of. */
 static void wake_for_decrypted(struct end *e)
 {
-	if (e->has_events && e->ssl && SSL_has_pending(e->ssl))
-		event_active(&e->io, EV_READ, 0);
+	if (e->poller && e->ssl && SSL_has_pending(e->ssl))
+		poller_wake(e->poller, &e->io);
 }
 
 void end_watch(struct end *e)
@@ -65,18 +63,11 @@ void end_watch(struct end *e)
 	const bool blocked = e->pending_len > 0 && !e->write_wants_read;
 	const bool read = e->paused == 0 || e->write_wants_read;
 	const bool write = e->wants_write || blocked || (e->read_wants_write && e->paused == 0);
-	const short wanted = (short)((read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+	const unsigned wanted = (read ? POLLER_READ : 0) | (write ? POLLER_WRITE : 0);
 
-	if (!e->has_events || wanted == e->interest)
+	if (!e->poller || wanted == e->io.wanted)
 		return;
-	if (e->interest)
-		event_del(&e->io);
-	e->interest = wanted;
-	if (!wanted)
-		return;
-	event_assign(&e->io, event_get_base(&e->io), e->fd, (short)(wanted | EV_PERSIST),
-		event_get_callback(&e->io), e);
-	event_add(&e->io, NULL);
+	poller_want(e->poller, &e->io, wanted);
 	if (read)
 		wake_for_decrypted(e);
 }

@@ -5,18 +5,17 @@
  * round; which events are asked for follows from the fields (end_watch), so that neither direction
  * ever stops because of the other. An idle end holds no buffer.
  *
- * One event for both directions, because every byte of an idle session counts. Its owner is the
+ * One watch for both directions, because every byte of an idle session counts. Its owner is the
  * session: on_io of session.c.
  */
 #ifndef PGUMBRA_PROXY_RELAY_END_H
 #define PGUMBRA_PROXY_RELAY_END_H
 
 #include "protocol/span.h"
+#include "proxy/relay/poller.h"
 #include "proxy/relay/tls.h"
 #include <assert.h>
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -37,13 +36,12 @@ struct end {
 	struct session *session; /* borrowed */
 	struct end *other;
 	SSL *ssl; /* owned; NULL: plain */
-	struct event io;
-	uint8_t *pending; /* owned: bytes for it that it did not accept yet */
+	struct poller_watch io;
+	struct poller *poller; /* borrowed; NULL while there is no socket */
+	uint8_t *pending;      /* owned: bytes for it that it did not accept yet */
 	uint32_t pending_at, pending_len;
-	int fd;		/* owned; -1 when there is none */
-	short interest; /* what io is added for: EV_READ, EV_WRITE */
-	uint8_t paused; /* enum pause_reason, for reading from it */
-	bool has_events;
+	int fd;		       /* owned; -1 when there is none */
+	uint8_t paused;	       /* enum pause_reason, for reading from it */
 	bool wants_write;      /* a connection or a handshake goes on when it can be written */
 	bool read_wants_write; /* TLS: reading goes on when it can be written */
 	bool write_wants_read; /* TLS: writing goes on when there is something to read */
@@ -54,7 +52,8 @@ struct end {
 
 void end_init(struct end *e, struct session *s, struct end *other);
 /* Takes over the socket; no event is asked for yet. */
-void end_open(struct end *e, int fd, struct event_base *base, event_callback_fn on_io);
+void end_open(struct end *e, int fd, struct poller *poller,
+	void (*on_io)(struct poller_watch *w, unsigned ready));
 void end_close(struct end *e);
 /* Asks for the events that the fields say. */
 void end_watch(struct end *e);

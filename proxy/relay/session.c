@@ -4,6 +4,7 @@
 
 #include "protocol/message.h"
 #include "proxy/log.h"
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -24,12 +25,12 @@ enum {
 	LINGER_MS = 2000,
 };
 
-static void on_io(evutil_socket_t fd, short what, void *arg);
-static void on_timer(evutil_socket_t fd, short what, void *arg);
+static void on_io(struct poller_watch *w, unsigned ready);
+static void on_timer(struct poller_timer *t);
 
 void session_open_end(struct session *s, struct end *e, int fd)
 {
-	end_open(e, fd, s->thread->base, on_io);
+	end_open(e, fd, &s->thread->poller, on_io);
 }
 
 struct span session_packet(const struct session *s)
@@ -49,8 +50,7 @@ void session_peer_name(const struct session *s, char *text, size_t size)
 	if (s->announced) {
 		const bool four = s->announced->version == 4;
 
-		evutil_inet_ntop(
-			four ? AF_INET : AF_INET6, s->announced->address, host, sizeof host);
+		inet_ntop(four ? AF_INET : AF_INET6, s->announced->address, host, sizeof host);
 		snprintf(text, size, four ? "%s:%u" : "[%s]:%u", host, s->announced->port);
 		return;
 	}
@@ -59,12 +59,12 @@ void session_peer_name(const struct session *s, char *text, size_t size)
 	if (a.ss_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)&a;
 
-		evutil_inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
 		port = ntohs(in->sin_port);
 	} else if (a.ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a;
 
-		evutil_inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
 		port = ntohs(in6->sin6_port);
 	} else {
 		snprintf(text, size, "[local]");
@@ -73,23 +73,23 @@ void session_peer_name(const struct session *s, char *text, size_t size)
 	snprintf(text, size, "%s:%u", host, port);
 }
 
-void session_start_timer(struct session *s, uint64_t ms)
-{
-	const struct timeval after = {
-		.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-
-	if (!s->timer)
-		s->timer = event_new(s->thread->base, -1, 0, on_timer, s);
-	if (!s->timer || event_add(s->timer, &after) < 0)
-		session_end(s); /* out of memory: nothing may be without a limit */
-}
-
 /* Most sessions have none for most of their life: it takes no memory then. */
 static void stop_timer(struct session *s)
 {
 	if (s->timer)
-		event_free(s->timer);
+		poller_stop(&s->thread->poller, s->timer);
+	free(s->timer);
 	s->timer = NULL;
+}
+
+void session_start_timer(struct session *s, uint64_t ms)
+{
+	stop_timer(s);
+	s->timer = malloc(sizeof *s->timer);
+	if (s->timer)
+		*s->timer = (struct poller_timer){.on_due = on_timer, .arg = s};
+	if (!s->timer || !poller_start(&s->thread->poller, s->timer, ms))
+		session_end(s); /* out of memory: nothing may be without a limit */
 }
 
 uint64_t session_login_ms_left(const struct session *s)
@@ -520,30 +520,29 @@ static void on_writable(struct end *e)
 }
 
 /* What was written may have ended the session, or stopped the reading. */
-static void on_io(evutil_socket_t fd, short what, void *arg)
+static void on_io(struct poller_watch *w, unsigned ready)
 {
-	struct end *e = arg;
+	struct end *e = POLLER_OWNER(w, struct end, io);
+	const int fd = w->fd;
 
 	/* nearly all that happens: the rest would come to the same */
-	if (what == EV_READ && e->session->state == SESSION_RELAYING && e->paused == 0 &&
+	if (ready == POLLER_READ && e->session->state == SESSION_RELAYING && e->paused == 0 &&
 		e->pending_len == 0) {
 		relay_from(e);
 		return;
 	}
-	if (what & EV_WRITE)
+	if (ready & POLLER_WRITE)
 		on_writable(e);
-	if (what & EV_READ && e->session->state != SESSION_DEAD && e->fd == fd &&
-		e->interest & EV_READ)
+	if (ready & POLLER_READ && e->session->state != SESSION_DEAD && e->fd == fd &&
+		e->io.wanted & POLLER_READ)
 		on_readable(e);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(struct poller_timer *t)
 {
-	struct session *s = arg;
+	struct session *s = t->arg;
 	char peer[ADDRESS_TEXT_MAX];
 
-	(void)fd;
-	(void)what;
 	session_peer_name(s, peer, sizeof peer);
 	switch (s->state) {
 	case SESSION_STARTUP:

@@ -50,7 +50,7 @@ struct session {
 	struct tape_session id;
 	struct end client, primary;
 	struct recorder recorder;
-	struct event *timer; /* owned; NULL: no time limit at present */
+	struct poller_timer *timer; /* owned; NULL: no time limit at present */
 	struct session *next_dead;
 
 	/* an idle session is the size of this and no more: what only some have, or only for a
