@@ -4,11 +4,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ROOM_AT_FIRST = 64, KERNEL_SIGSET_BYTES = 8 };
+enum { ROOM_AT_FIRST = 64 };
 
 uint64_t poller_clock_us(void)
 {
@@ -234,9 +233,7 @@ static int patience(const struct poller *p)
 
 void poller_turn(struct poller *p)
 {
-	/* epoll_wait, without being a point at which a thread can be cancelled (end.h) */
-	p->ready = (int)syscall(SYS_epoll_pwait, p->fd, p->event, POLLER_READY_MAX, patience(p),
-		NULL, KERNEL_SIGSET_BYTES);
+	p->ready = epoll_wait(p->fd, p->event, POLLER_READY_MAX, patience(p));
 	assert(p->ready >= 0 || errno == EINTR);
 	p->next = 0;
 	p->waking = p->woken;
