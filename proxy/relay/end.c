@@ -67,7 +67,7 @@ void end_watch(struct end *e)
 
 	if (!e->poller || wanted == e->io.wanted)
 		return;
-	poller_want(e->poller, &e->io, wanted);
+	(void)poller_want(e->poller, &e->io, wanted); /* if not now, with the next change */
 	if (read)
 		wake_for_decrypted(e);
 }

@@ -69,7 +69,7 @@ static inline void poller_watch_init(
 }
 
 /* From now on it wants this; 0: nothing, as must be before the descriptor is closed. False when the
- * kernel has no memory for it. */
+ * kernel has no memory for it: then it wants what it did before. */
 bool poller_want(struct poller *p, struct poller_watch *w, unsigned wanted);
 /* It is told that it can read, in the next turn, whatever the kernel says of its descriptor. */
 void poller_wake(struct poller *p, struct poller_watch *w);
