@@ -159,12 +159,8 @@ bool tape_put(struct tape *t, enum tape_kind kind, struct tape_session session, 
 	const size_t payload = a.len + b.len;
 	const size_t size =
 		(sizeof(struct tape_record) + payload + TAPE_ALIGN - 1) & ~(size_t)(TAPE_ALIGN - 1);
-	uint8_t *at = t->data + (t->head & (t->size - 1));
-	struct tape_record record = {.size = (uint32_t)size,
-		.kind = (uint16_t)kind,
-		.payload_len = (uint32_t)payload,
-		.session = session,
-		.time_us = time_us};
+	uint8_t *at =
+		t->data + (t->head & (t->size - 1)); /* T1: aligned, and mapped in one piece */
 
 	if (t->epoch == 0 || a.len > t->size || b.len > t->size || size > t->size)
 		return false;
@@ -172,11 +168,16 @@ bool tape_put(struct tape *t, enum tape_kind kind, struct tape_session session, 
 		t->tail = current_tail(t);
 	if (t->head + size - t->tail > t->size)
 		return false; /* T3 */
-	memcpy(at, &record, sizeof record);
+	*(struct tape_record *)(void *)at = (struct tape_record){.size = (uint32_t)size,
+		.kind = (uint16_t)kind,
+		.payload_len = (uint32_t)payload,
+		.session = session,
+		.time_us = time_us};
+	at += sizeof(struct tape_record);
 	if (a.len)
-		memcpy(at + sizeof record, a.data, a.len);
+		memcpy(at, a.data, a.len);
 	if (b.len)
-		memcpy(at + sizeof record + a.len, b.data, b.len);
+		memcpy(at + a.len, b.data, b.len);
 	t->head += size;
 	assert(t->head % TAPE_ALIGN == 0 && t->head - t->tail <= t->size);
 
@@ -187,10 +188,9 @@ bool tape_put(struct tape *t, enum tape_kind kind, struct tape_session session, 
  * one not before the counters. */
 static void publish_counters(struct tape_control *c, const struct relay_counters *counters)
 {
-	uint64_t words[COUNTER_WORDS];
+	const uint64_t *words = (const uint64_t *)counters; /* it is made of nothing else */
 	uint64_t sequence = atomic_load_explicit(&c->sequence, memory_order_relaxed);
 
-	memcpy(words, counters, sizeof words);
 	atomic_store_explicit(&c->sequence, sequence + 1, memory_order_relaxed);
 	for (unsigned i = 0; i < COUNTER_WORDS; i++)
 		atomic_store_explicit(&c->counters[i], words[i], memory_order_release);

@@ -8,23 +8,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MORE_BYTES = 4096 /* a TLS record of that size hardly comes alone */ };
-
 void end_init(struct end *e, struct session *s, struct end *other)
 {
 	*e = (struct end){.session = s, .other = other, .fd = -1};
 }
 
-void end_open(struct end *e, int fd, struct event_base *base, event_callback_fn on_io)
+void end_open(struct end *e, int fd, struct poller *poller,
+	void (*on_io)(struct poller_watch *w, unsigned ready))
 {
 	assert(e->fd < 0 && !e->ssl);
 	e->fd = fd;
 	e->eof = e->finish = e->deaf = false;
 	e->wants_write = false;
-	e->interest = 0;
 	e->read_wants_write = e->write_wants_read = false;
-	event_assign(&e->io, base, fd, EV_READ | EV_PERSIST, on_io, e);
-	e->has_events = true;
+	e->poller = poller;
+	poller_watch_init(&e->io, fd, on_io);
 }
 
 static void drop_pending(struct end *e)
@@ -38,11 +36,9 @@ static void drop_pending(struct end *e)
 
 void end_close(struct end *e)
 {
-	if (e->has_events) {
-		event_del(&e->io);
-		e->has_events = false;
-		e->interest = 0;
-	}
+	if (e->poller)
+		poller_want(e->poller, &e->io, 0);
+	e->poller = NULL;
 	if (e->ssl) {
 		if (!e->deaf && e->pending_len == 0)
 			tls_goodbye(e->ssl);
@@ -58,8 +54,8 @@ void end_close(struct end *e)
 /* What TLS has decrypted already, no socket tells of. */
 static void wake_for_decrypted(struct end *e)
 {
-	if (e->has_events && e->ssl && SSL_has_pending(e->ssl))
-		event_active(&e->io, EV_READ, 0);
+	if (e->poller && e->ssl && SSL_has_pending(e->ssl))
+		poller_wake(e->poller, &e->io);
 }
 
 void end_watch(struct end *e)
@@ -67,18 +63,11 @@ void end_watch(struct end *e)
 	const bool blocked = e->pending_len > 0 && !e->write_wants_read;
 	const bool read = e->paused == 0 || e->write_wants_read;
 	const bool write = e->wants_write || blocked || (e->read_wants_write && e->paused == 0);
-	const short wanted = (short)((read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+	const unsigned wanted = (read ? POLLER_READ : 0) | (write ? POLLER_WRITE : 0);
 
-	if (!e->has_events || wanted == e->interest)
+	if (!e->poller || wanted == e->io.wanted)
 		return;
-	if (e->interest)
-		event_del(&e->io);
-	e->interest = wanted;
-	if (!wanted)
-		return;
-	event_assign(&e->io, event_get_base(&e->io), e->fd, (short)(wanted | EV_PERSIST),
-		event_get_callback(&e->io), e);
-	event_add(&e->io, NULL);
+	(void)poller_want(e->poller, &e->io, wanted); /* if not now, with the next change */
 	if (read)
 		wake_for_decrypted(e);
 }
@@ -87,7 +76,7 @@ void end_set_paused(struct end *e, unsigned reasons)
 {
 	const bool was = e->paused != 0, is = reasons != 0;
 
-	e->paused = reasons;
+	e->paused = (uint8_t)reasons;
 	if (was == is)
 		return;
 	end_watch(e);
@@ -124,20 +113,12 @@ static ssize_t after_read(struct end *e, ssize_t n, enum tls_step step)
 	return n;
 }
 
-ssize_t end_read(struct end *e, void *into, size_t size)
+ssize_t end_read_tls(struct end *e, void *into, size_t size)
 {
 	enum tls_step step = TLS_WANTS_READ;
-	ssize_t n;
+	const ssize_t n = tls_read(e->ssl, into, size, &step);
 
-	if (e->ssl) {
-		n = tls_read(e->ssl, into, size, &step);
-		return after_read(e, n, step);
-	}
-	do
-		n = recv(e->fd, into, size, 0);
-	while (n < 0 && errno == EINTR);
-
-	return n;
+	return after_read(e, n, step);
 }
 
 ssize_t end_peek(struct end *e, void *into, size_t size, char why[TLS_WHY_MAX])
@@ -149,37 +130,17 @@ ssize_t end_peek(struct end *e, void *into, size_t size, char why[TLS_WHY_MAX])
 		n = tls_peek(e->ssl, into, size, &step, why);
 		return after_read(e, n, step);
 	}
-	do
-		n = recv(e->fd, into, size, MSG_PEEK);
-	while (n < 0 && errno == EINTR);
+	n = end_receive(e->fd, into, size, MSG_PEEK);
 	if (n < 0)
 		snprintf(why, TLS_WHY_MAX, "%s", strerror(errno));
 
 	return n;
 }
 
-bool end_has_more(const struct end *e, size_t n, size_t size)
-{
-	return n == size || (e->ssl && (n >= MORE_BYTES || SSL_has_pending(e->ssl)));
-}
-
 /* --- writing --- */
 
-static ssize_t send_plain(int fd, struct span bytes)
-{
-	ssize_t n;
-
-	do
-		n = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		n = 0;
-
-	return n;
-}
-
 /* Record by record, until all is taken or it must wait. */
-static ssize_t send_tls(struct end *e, struct span bytes)
+ssize_t end_send_tls(struct end *e, struct span bytes)
 {
 	enum tls_step step = TLS_WANTS_WRITE;
 	size_t sent = 0;
@@ -200,34 +161,20 @@ static ssize_t send_tls(struct end *e, struct span bytes)
 	return (ssize_t)sent;
 }
 
-static ssize_t send_some(struct end *e, struct span bytes)
-{
-	return e->ssl ? send_tls(e, bytes) : send_plain(e->fd, bytes);
-}
-
 void end_send_once(struct end *e, struct span bytes)
 {
-	(void)!send_some(e, bytes);
+	(void)!end_send_some(e, bytes);
 }
 
-bool end_send(struct end *e, struct span bytes)
+bool end_keep(struct end *e, struct span rest)
 {
-	ssize_t n;
-
-	assert(e->pending_len == 0);
-	n = send_some(e, bytes);
-	if (n < 0)
+	assert(rest.len <= UINT32_MAX); /* it is a chunk, or a message of ours */
+	e->pending = malloc(rest.len);
+	if (!e->pending)
 		return false;
-	if ((size_t)n == bytes.len)
-		return true;
-	e->pending_len = bytes.len - (size_t)n;
+	memcpy(e->pending, rest.data, rest.len);
+	e->pending_len = (uint32_t)rest.len;
 	e->pending_at = 0;
-	e->pending = malloc(e->pending_len);
-	if (!e->pending) {
-		e->pending_len = 0;
-		return false;
-	}
-	memcpy(e->pending, bytes.data + n, e->pending_len);
 	end_watch(e);
 	end_pause(e->other, PAUSE_PENDING);
 
@@ -245,11 +192,11 @@ static void shut_for_writing(struct end *e)
 
 bool end_send_pending(struct end *e)
 {
-	ssize_t n = send_some(e, span_of(e->pending + e->pending_at, e->pending_len));
+	ssize_t n = end_send_some(e, span_of(e->pending + e->pending_at, e->pending_len));
 
 	if (n >= 0) {
-		e->pending_at += (size_t)n;
-		e->pending_len -= (size_t)n;
+		e->pending_at += (uint32_t)n;
+		e->pending_len -= (uint32_t)n;
 	}
 	if (n >= 0 && e->pending_len > 0) {
 		end_watch(e);

@@ -6,22 +6,36 @@
 
 enum { SMALL_MESSAGE_MAX = 16 * 1024, REPORTED_MAX = 16 * 1024 };
 
-/* What a message of the client is to the account and to a gap. */
+/* What a message of the client is to the account, to a gap and to what is owed. */
 enum front_traits {
 	GAP_TRAITS = GAP_PARSE | GAP_CLOSE | GAP_QUERY, /* what it means if it passes unseen */
+	OWED = 8,					/* a ReadyForQuery answers it */
+	SYNC = 16,
+	EXTENDED = 32, /* it opens or continues what a Sync ends */
 	COUNTED = 64,
 	WHOLE = 128, /* may go the short way when it lies whole in a chunk */
 };
 static const uint8_t front_traits[UINT8_MAX + 1] = {
-	[FRONT_BIND] = WHOLE,
-	[FRONT_CLOSE] = WHOLE | GAP_CLOSE,
-	[FRONT_DESCRIBE] = WHOLE,
-	[FRONT_EXECUTE] = WHOLE | COUNTED,
-	[FRONT_FLUSH] = WHOLE,
-	[FRONT_FUNCTION_CALL] = WHOLE | COUNTED | GAP_QUERY,
-	[FRONT_PARSE] = WHOLE | GAP_PARSE,
-	[FRONT_QUERY] = WHOLE | COUNTED | GAP_QUERY,
-	[FRONT_SYNC] = WHOLE,
+	[FRONT_BIND] = WHOLE | EXTENDED,
+	[FRONT_CLOSE] = WHOLE | EXTENDED | GAP_CLOSE,
+	[FRONT_DESCRIBE] = WHOLE | EXTENDED,
+	[FRONT_EXECUTE] = WHOLE | EXTENDED | COUNTED,
+	[FRONT_FLUSH] = WHOLE | EXTENDED,
+	[FRONT_FUNCTION_CALL] = WHOLE | COUNTED | OWED | GAP_QUERY,
+	[FRONT_PARSE] = WHOLE | EXTENDED | GAP_PARSE,
+	[FRONT_QUERY] = WHOLE | COUNTED | OWED | GAP_QUERY,
+	[FRONT_SYNC] = WHOLE | OWED | SYNC,
+};
+
+/* Messages of the server that change nothing that the recorder knows of a session. */
+static const bool back_says_nothing[UINT8_MAX + 1] = {
+	[BACK_BIND_COMPLETE] = true,
+	[BACK_CLOSE_COMPLETE] = true,
+	[BACK_NO_DATA] = true,
+	[BACK_PARAMETER_DESCRIPTION] = true,
+	[BACK_PARSE_COMPLETE] = true,
+	[BACK_PORTAL_SUSPENDED] = true,
+	[BACK_ROW_DESCRIPTION] = true,
 };
 
 static bool is_counted(const struct way *w, uint8_t type)
@@ -117,7 +131,7 @@ static void carry(struct recorder *r, struct way *w, const struct frame_run *run
 {
 	const bool counted = run->ends && is_counted(w, run->type);
 	const uint32_t flags = gap_flags(w, run);
-	struct segment *s = &w->segment;
+	struct segment *s = &r->recording->segment;
 
 	r->ever |= flags;
 	if (!w->taken) {
@@ -129,7 +143,7 @@ static void carry(struct recorder *r, struct way *w, const struct frame_run *run
 		return;
 	}
 	if (s->bytes.len == 0) {
-		s->bytes.data = run->bytes.data;
+		*s = (struct segment){.bytes = span_of(run->bytes.data, 0)};
 		s->prefix_len = run->begins ? w->cut : 0;
 		memcpy(s->prefix, w->framer.header, s->prefix_len);
 	}
@@ -141,33 +155,27 @@ static void carry(struct recorder *r, struct way *w, const struct frame_run *run
 
 /* --- what the session is at --- */
 
+static inline void after_request(struct recorder *r, uint8_t traits)
+{
+	r->outstanding += (traits & OWED) != 0;
+	if (traits & EXTENDED) {
+		r->extended = true;
+		if (traits & COUNTED && !r->copy_in)
+			r->copy_syncs = 0;
+	} else if (traits & SYNC) {
+		r->extended = false;
+		if (!r->copy_in || !r->copy_ended)
+			r->copy_syncs++;
+	}
+}
+
 static void after_front(struct recorder *r, uint8_t type)
 {
 	if (!r->authenticated && type != FRONT_PASSWORD)
 		r->early = true;
-	switch (type) {
-	case FRONT_QUERY:
-	case FRONT_FUNCTION_CALL: r->outstanding++; break;
-	case FRONT_SYNC:
-		r->outstanding++;
-		r->extended = false;
-		if (!r->copy_in || !r->copy_ended)
-			r->copy_syncs++;
-		break;
-	case FRONT_EXECUTE:
-		r->extended = true;
-		if (!r->copy_in)
-			r->copy_syncs = 0;
-		break;
-	case FRONT_PARSE:
-	case FRONT_BIND:
-	case FRONT_DESCRIBE:
-	case FRONT_CLOSE:
-	case FRONT_FLUSH: r->extended = true; break;
-	case FRONT_COPY_DONE:
-	case FRONT_COPY_FAIL: r->copy_ended = true; break;
-	default: break;
-	}
+	if (type == FRONT_COPY_DONE || type == FRONT_COPY_FAIL)
+		r->copy_ended = true;
+	after_request(r, front_traits[type]);
 }
 
 /* A COPY FROM STDIN that went well ignored the Syncs sent between its Execute and CopyDone
@@ -195,7 +203,7 @@ static bool keep_reported(struct recorder *r, struct span name, struct span valu
 		if (span_equal(old, name)) {
 			rest = r->reported_len - at - len;
 			memmove(r->reported + at, r->reported + at + len, rest);
-			r->reported_len -= len;
+			r->reported_len -= (uint16_t)len;
 			break;
 		}
 	}
@@ -209,7 +217,7 @@ static bool keep_reported(struct recorder *r, struct span name, struct span valu
 	fresh[r->reported_len + name.len] = 0;
 	memcpy(fresh + r->reported_len + name.len + 1, value.data, value.len);
 	fresh[r->reported_len + pair - 1] = 0;
-	r->reported_len += pair;
+	r->reported_len += (uint16_t)pair;
 
 	return true;
 }
@@ -229,14 +237,13 @@ static void authenticated(struct recorder *r)
 	}
 }
 
-static void after_ready(struct recorder *r, uint8_t status)
+static inline void after_ready(struct recorder *r, uint8_t status)
 {
 	r->status = status;
-	if (r->outstanding > 0)
-		r->outstanding--;
+	r->outstanding -= r->outstanding > 0;
 	if (status == 'I')
-		recorder_end_result(r);
-	if (!r->taking)
+		end_result(r);
+	if (!r->taking && is_recording(r->recording))
 		recorder_try_resume(r);
 }
 
@@ -272,6 +279,29 @@ static void after_small_message(struct recorder *r, uint8_t type, struct span bo
 	}
 }
 
+static void forget_partial(struct recorder *r)
+{
+	if (r->partial)
+		buffer_release(r->partial);
+	free(r->partial);
+	r->partial = NULL;
+}
+
+/* Out of memory, or too long: it passes unread. */
+static void keep_partial(struct recorder *r, struct span part)
+{
+	if (r->partial)
+		buffer_add_span(r->partial, part);
+}
+
+static void begin_partial(struct recorder *r)
+{
+	forget_partial(r);
+	r->partial = malloc(sizeof *r->partial);
+	if (r->partial)
+		buffer_init(r->partial, SMALL_MESSAGE_MAX);
+}
+
 /* Small messages whose content matters are looked at whole, however they were cut. */
 static void look_into(struct recorder *r, const struct way *w, const struct frame_run *run)
 {
@@ -283,12 +313,12 @@ static void look_into(struct recorder *r, const struct way *w, const struct fram
 		return;
 	}
 	if (run->begins)
-		buffer_clear(&r->partial);
-	buffer_add_span(&r->partial, body);
+		begin_partial(r);
+	keep_partial(r, body);
 	if (run->ends) {
-		if (!r->partial.failed)
-			after_small_message(r, run->type, buffer_span(&r->partial));
-		buffer_release(&r->partial);
+		if (r->partial && !r->partial->failed)
+			after_small_message(r, run->type, buffer_span(r->partial));
+		forget_partial(r);
 	}
 }
 
@@ -309,12 +339,12 @@ static void after_back(struct recorder *r, const struct way *w, const struct fra
 	case BACK_ERROR:
 		if (run->ends) {
 			end_copy(r, run->type == BACK_COMMAND_COMPLETE);
-			recorder_end_result(r);
+			end_result(r);
 		}
 		return;
 	case BACK_EMPTY_QUERY:
 		if (run->ends)
-			recorder_end_result(r);
+			end_result(r);
 		return;
 	default: return;
 	}
@@ -356,11 +386,11 @@ static void pass(struct recorder *r, struct way *w, const struct frame_run *run)
 /* --- whole messages --- */
 
 /* The short way for messages that lie whole in the chunk, which leaves what pass() would leave;
- * what it does not know it leaves to pass(). */
+ * what it does not know it leaves to pass(). Every message of every session comes by: what they
+ * have in common is done once for all of them. */
 
-/* Of the message that the chunk begins with; 0 when it isn't whole, is too long, or makes no sense.
- */
-static inline size_t whole_size(struct span chunk, size_t limit)
+/* Of the message that the chunk begins with; 0 when it isn't whole or makes no sense. */
+static inline size_t whole_size(struct span chunk)
 {
 	uint32_t length;
 
@@ -368,7 +398,7 @@ static inline size_t whole_size(struct span chunk, size_t limit)
 		return 0;
 	length = message_length(chunk.data);
 
-	return length >= 4 && length < chunk.len && length < limit ? (size_t)length + 1 : 0;
+	return length - 4 < chunk.len - 4 ? (size_t)length + 1 : 0; /* below 4 is far above */
 }
 
 static inline struct span skip(struct span chunk, size_t n)
@@ -376,60 +406,86 @@ static inline struct span skip(struct span chunk, size_t n)
 	return span_of(chunk.data + n, chunk.len - n);
 }
 
-static struct span pass_front(
-	struct recorder *r, struct segment *s, struct span chunk, size_t limit)
+/* What goes on the short way from the start of the chunk. */
+static inline void take_whole(struct recorder *r, struct span chunk, struct span rest)
 {
-	uint32_t frames = 0, flags = 0;
+	struct segment *s = &r->recording->segment;
+	if (s->bytes.len == 0)
+		*s = (struct segment){.bytes = span_of(chunk.data, 0)};
+	assert(s->bytes.data + s->bytes.len == chunk.data);
+	s->bytes.len += chunk.len - rest.len;
+}
+
+static struct span pass_front(struct recorder *r, struct span chunk)
+{
+	struct span rest = chunk;
+	uint32_t frames = 0, seen = 0;
 	size_t size;
 
-	while ((size = whole_size(chunk, limit)) > 0 && front_traits[chunk.data[0]] & WHOLE) {
-		const uint8_t traits = front_traits[chunk.data[0]];
+	while ((size = whole_size(rest)) > 0) {
+		const uint8_t traits = front_traits[rest.data[0]];
 
-		flags |= traits & GAP_TRAITS;
+		if (!(traits & WHOLE))
+			break;
+		seen |= traits;
 		frames += (traits & COUNTED) != 0;
-		after_front(r, chunk.data[0]);
-		s->bytes.len += size;
-		chunk = skip(chunk, size);
+		after_request(r, traits);
+		rest = skip(rest, size);
 	}
-	r->ever |= flags;
-	if (r->taking) {
-		s->frames += frames;
-		s->flags |= flags;
-	} else {
-		r->gap |= flags;
+	seen &= GAP_TRAITS;
+	r->ever |= seen;
+	if (!r->taking) {
+		r->gap |= seen;
 		count_frames(r, frames, false);
+	} else if (rest.len < chunk.len) {
+		take_whole(r, chunk, rest);
+		r->recording->segment.frames += frames;
+		r->recording->segment.flags |= seen;
 	}
 
-	return chunk;
+	return rest;
 }
 
 /* SELECT and a number, as a server writes it. */
 static inline bool is_select_tag(const uint8_t *message, size_t size)
 {
 	static const char select[] = "SELECT ";
-	const size_t len = sizeof select - 1;
+	const uint8_t *p = message + MESSAGE_HEADER, *last = message + size - 1;
 
-	return size > MESSAGE_HEADER + len && memcmp(message + MESSAGE_HEADER, select, len) == 0 &&
-	       memchr(message + MESSAGE_HEADER, 0, size - MESSAGE_HEADER) == message + size - 1;
+	if (size <= MESSAGE_HEADER + sizeof select - 1 || memcmp(p, select, sizeof select - 1) != 0)
+		return false;
+	for (p += sizeof select - 1; p < last && *p >= '0' && *p <= '9'; p++)
+		;
+
+	return p == last && *p == 0;
 }
 
-/* False: it goes the long way. */
+/* Rows that fit on the tape, or need not. What does not fit goes the long way. */
+static inline bool pass_row(struct recorder *r, size_t size, size_t end_in_segment, size_t room)
+{
+	if (!r->taking)
+		return true;
+	if (r->rows == ROWS_UNDECIDED)
+		recorder_decide_rows(r);
+	if (r->rows != ROWS_TAKEN || end_in_segment > room ||
+		r->result_bytes + size > r->recording->max_result_bytes)
+		return false;
+	r->result_bytes += size;
+
+	return true;
+}
+
+/* Of other messages than rows. False: it goes the long way. */
 static inline bool pass_back_message(struct recorder *r, const uint8_t *message, size_t size)
 {
+	if (back_says_nothing[message[0]])
+		return true;
 	switch (message[0]) {
-	case BACK_BIND_COMPLETE:
-	case BACK_CLOSE_COMPLETE:
-	case BACK_NO_DATA:
-	case BACK_PARAMETER_DESCRIPTION:
-	case BACK_PARSE_COMPLETE:
-	case BACK_PORTAL_SUSPENDED:
-	case BACK_ROW_DESCRIPTION: return true;
-	case BACK_DATA_ROW: return !r->taking || recorder_row_fits(r, size);
 	case BACK_COMMAND_COMPLETE:
 		if (!is_select_tag(message, size))
 			return false;
 		end_copy(r, true);
-		recorder_end_result(r);
+		end_result(r);
 		return true;
 	case BACK_READY:
 		if (size != MESSAGE_HEADER + 1)
@@ -440,53 +496,64 @@ static inline bool pass_back_message(struct recorder *r, const uint8_t *message,
 	}
 }
 
-static struct span pass_back(struct recorder *r, struct segment *s, struct span chunk, size_t limit)
+static struct span pass_back(struct recorder *r, struct span chunk)
 {
 	const bool taking = r->taking;
+	const size_t waiting = r->recording->segment.bytes.len,
+		     room = taking ? recorder_row_room(r) : 0;
+	struct span rest = chunk;
 	size_t size;
 
-	while (r->taking == taking && (size = whole_size(chunk, limit)) > 0 &&
-		pass_back_message(r, chunk.data, size)) {
-		s->bytes.len += size;
-		chunk = skip(chunk, size);
+	while (r->taking == taking && (size = whole_size(rest)) > 0) {
+		const size_t end = waiting + (chunk.len - rest.len) + size;
+
+		if (rest.data[0] == BACK_DATA_ROW ? !pass_row(r, size, end, room)
+						  : !pass_back_message(r, rest.data, size))
+			break;
+		rest = skip(rest, size);
 	}
-	if (r->taking != taking) /* taken again: after this ReadyForQuery */
-		*s = (struct segment){0};
+	/* taken again: only what comes after this ReadyForQuery */
+	if (taking && rest.len < chunk.len)
+		take_whole(r, chunk, rest);
 
-	return chunk;
+	return rest;
 }
 
-static struct span pass_whole(struct recorder *r, struct way *w, struct span chunk)
+/* The chunk stands between two messages, nothing in it is too long, and nothing waits that must be
+ * told first. */
+static inline bool may_pass_whole(const struct recorder *r, const struct way *w, struct span chunk)
 {
-	struct segment *s = &w->segment;
-	const size_t limit = r->taking ? r->recording->max_message_bytes : MESSAGE_LENGTH_MAX;
+	const struct recording *to = r->recording;
 
-	if (!r->authenticated || w->framer.have > 0 || r->missed.rows > 0 ||
-		(!r->taking && s->bytes.len > 0))
-		return chunk;
-	if (s->bytes.len == 0)
-		*s = (struct segment){.bytes = span_of(chunk.data, 0)};
-	assert(s->bytes.data + s->bytes.len == chunk.data);
-	chunk = w->from_server ? pass_back(r, s, chunk, limit) : pass_front(r, s, chunk, limit);
-	if (!r->taking)
-		*s = (struct segment){0};
-
-	return chunk;
+	return r->authenticated && w->framer.have == 0 && r->missed.rows == 0 &&
+	       (r->taking ? chunk.len <= to->max_message_bytes : to->segment.bytes.len == 0);
 }
 
-static void walk(struct recorder *r, struct way *w, struct span chunk)
+/* What the short way left of a chunk. */
+__attribute__((noinline)) static void walk_on(struct recorder *r, struct way *w, struct span chunk)
 {
 	struct frame_run run;
 
-	w->segment = (struct segment){0};
-	r->used_at_start = r->taking ? tape_used(r->recording->tape) : 0;
-	for (;;) {
-		chunk = pass_whole(r, w, chunk);
-		if (!framer_next(&w->framer, &chunk, &run))
-			break;
+	while (framer_next(&w->framer, &chunk, &run)) {
 		pass(r, w, &run);
+		if (may_pass_whole(r, w, chunk))
+			chunk = w->from_server ? pass_back(r, chunk) : pass_front(r, chunk);
 	}
-	recorder_put_segment(r, w);
+}
+
+static inline void begin_walk(struct recorder *r)
+{
+	assert(r->recording->segment.bytes.len == 0);
+	if (r->taking)
+		r->recording->used_at_start = tape_used(r->recording->tape);
+}
+
+static inline void end_walk(struct recorder *r, struct way *w, struct span rest)
+{
+	if (rest.len > 0)
+		walk_on(r, w, rest);
+	if (r->recording->segment.bytes.len > 0)
+		recorder_put_segment(r, w);
 }
 
 /* --- outside --- */
@@ -505,7 +572,6 @@ bool recorder_init(struct recorder *r, struct recording *recording, struct tape_
 	*r = (struct recorder){.recording = recording, .id = id, .peer_us = peer_us};
 	framer_init(&r->front.framer);
 	framer_init(&r->back.framer);
-	buffer_init(&r->partial, SMALL_MESSAGE_MAX);
 	r->back.from_server = true;
 	r->outstanding = 1; /* the one after the startup */
 	r->why = UNOBSERVED_SESSION_UNKNOWN;
@@ -520,14 +586,14 @@ bool recorder_init(struct recorder *r, struct recording *recording, struct tape_
 	if (!r->startup)
 		return false;
 	memcpy(r->startup, startup.data, startup.len);
-	r->startup_len = startup.len;
+	r->startup_len = (uint16_t)startup.len;
 
 	return true;
 }
 
 void recorder_release(struct recorder *r)
 {
-	buffer_release(&r->partial);
+	forget_partial(r);
 	free(r->startup);
 	free(r->reported);
 	r->startup = r->reported = NULL;
@@ -548,14 +614,20 @@ void recorder_close(struct recorder *r)
 
 void recorder_front(struct recorder *r, struct span chunk)
 {
-	if (!r->taking)
+	if (!r->taking && is_recording(r->recording))
 		recorder_try_resume(r);
-	walk(r, &r->front, chunk);
+	begin_walk(r);
+	if (may_pass_whole(r, &r->front, chunk))
+		chunk = pass_front(r, chunk);
+	end_walk(r, &r->front, chunk);
 }
 
 void recorder_back(struct recorder *r, struct span chunk)
 {
-	walk(r, &r->back, chunk);
+	begin_walk(r);
+	if (may_pass_whole(r, &r->back, chunk))
+		chunk = pass_back(r, chunk);
+	end_walk(r, &r->back, chunk);
 }
 
 void recorder_stop(struct recorder *r)

@@ -23,6 +23,13 @@
 #include "protocol/framer.h"
 #include "proxy/tape.h"
 
+struct segment {	   /* bytes to be taken that lie in the chunk at hand */
+	uint8_t prefix[5]; /* header bytes that came with the chunk before */
+	uint8_t prefix_len;
+	struct span bytes;
+	uint32_t frames, flags;
+};
+
 /* What the sessions of one relay thread share. */
 struct recording {
 	struct tape *tape; /* borrowed; NULL when shadowing is off for the whole run */
@@ -34,13 +41,8 @@ struct recording {
 	bool switched_off; /* by the operator, while a shadow process may run */
 	bool shed;	   /* for a while, by latency_budget */
 	size_t max_message_bytes, max_result_bytes;
-};
-
-struct segment {	   /* bytes to be taken that lie in the chunk at hand */
-	uint8_t prefix[5]; /* header bytes that came with the chunk before */
-	uint8_t prefix_len;
-	struct span bytes;
-	uint32_t frames, flags;
+	struct segment segment; /* of the chunk at hand, whosever it is; empty between chunks */
+	size_t used_at_start;	/* of the ring, when the chunk came */
 };
 
 struct way { /* one direction */
@@ -50,37 +52,36 @@ struct way { /* one direction */
 	bool middle;  /* of a message */
 	bool taken;   /* the current message goes to the tape */
 	bool stubbed; /* the current message is represented by a stub and counted */
-	struct segment segment;
 };
 
-struct recorder {
+enum rows_fate { ROWS_UNDECIDED, ROWS_TAKEN, ROWS_REFUSED };
+
+struct recorder {		     /* every session has one: no byte more than it needs */
 	struct recording *recording; /* borrowed */
 	struct tape_session id;
 	struct way front, back;
 	bool taking, announced, authenticated, never;
+	bool extended; /* an extended message passed since the last Sync */
+	bool early;    /* the client sent messages before it was authenticated */
+	bool copy_in, copy_ended;
+	uint8_t status;	     /* of the last ReadyForQuery */
+	uint8_t rows;	     /* enum rows_fate, of the current result's */
+	uint8_t refusal;     /* of these: enum tape_rows_reason */
 	enum unobserved why; /* while not taking */
 	uint32_t gap;	     /* enum tape_gap_flags; while not taking */
 	uint32_t ever;	     /* the same, of all that passed since the session began */
 
 	uint32_t outstanding; /* ReadyForQuery owed by the server */
-	bool extended;	      /* an extended message passed since the last Sync */
-	bool early;	      /* the client sent messages before it was authenticated */
-	bool copy_in, copy_ended;
 	uint32_t copy_syncs;  /* Syncs that the server ignores if this COPY goes well */
-	uint8_t status;	      /* of the last ReadyForQuery */
 	uint32_t backend_pid; /* of BackendKeyData; 0: none came yet */
 
-	enum { ROWS_UNDECIDED, ROWS_TAKEN, ROWS_REFUSED } rows;
-	uint32_t refusal; /* of this result's rows: enum tape_rows_reason */
+	uint32_t share_old, share_new; /* bytes held in the ring, never too few: of 2 GB at most */
+	uint64_t share_mark;	       /* all records before it count in share_old */
 	uint64_t result_bytes;
-	struct tape_rows missed; /* rows not taken since the last taken byte */
-	size_t used_at_start;	 /* of the ring, when the chunk came */
-
-	uint64_t share_mark;	     /* all records before it count in share_old */
-	size_t share_old, share_new; /* bytes held in the ring, never too few */
-	struct buffer partial;	     /* a small message that was cut */
+	struct tape_rows missed;     /* rows not taken since the last taken byte */
+	struct buffer *partial;	     /* owned; NULL unless a small message was cut */
 	uint8_t *startup, *reported; /* owned */
-	size_t startup_len, reported_len;
+	uint16_t startup_len, reported_len;
 	uint64_t peer_us;
 };
 

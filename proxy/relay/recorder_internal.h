@@ -24,6 +24,13 @@ static inline bool is_recording(const struct recording *r)
 	return r->epoch != 0 && !r->switched_off && !r->shed;
 }
 
+/* A result has ended: the next one throws the sample's coin again. */
+static inline void end_result(struct recorder *r)
+{
+	r->rows = ROWS_UNDECIDED;
+	r->result_bytes = 0;
+}
+
 /* --- recorder_tape.c --- */
 /* R3. False when it does not fit. */
 bool recorder_put(struct recorder *r, enum tape_kind kind, struct span a, struct span b);
@@ -36,10 +43,11 @@ void recorder_put_missed_rows(struct recorder *r);
 void recorder_enter_gap(struct recorder *r, enum unobserved why, uint32_t flags);
 /* Of a session that is not taken: takes it again if all is quiet. */
 void recorder_try_resume(struct recorder *r);
-/* Is there room for a row of so many bytes? The first row of a result throws the sample's coin. */
-bool recorder_row_fits(struct recorder *r, size_t bytes);
-/* The same, and books the row as taken or as missed. */
+/* Bytes that a segment may have with another row in it, as far as the ring is concerned. */
+size_t recorder_row_room(struct recorder *r);
+/* Throws the sample's coin for the rows of a result: once. */
+void recorder_decide_rows(struct recorder *r);
+/* Books the row as taken or as missed. */
 bool recorder_take_row(struct recorder *r, size_t bytes);
-void recorder_end_result(struct recorder *r);
 
 #endif

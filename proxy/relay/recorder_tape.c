@@ -15,7 +15,7 @@ static size_t share_held(struct recorder *r)
 		r->share_mark = tape_head(r->recording->tape);
 	}
 
-	return r->share_old + r->share_new;
+	return (size_t)r->share_old + r->share_new;
 }
 
 #ifdef PGUMBRA_TEST_HOOKS
@@ -42,7 +42,7 @@ bool recorder_put(struct recorder *r, enum tape_kind kind, struct span a, struct
 	if (share_held(r) + size > tape_size(to->tape) / 8 ||
 		!tape_put(to->tape, kind, r->id, to->now_us, a, b))
 		return false;
-	r->share_new += size;
+	r->share_new += (uint32_t)size;
 
 	return true;
 }
@@ -59,16 +59,17 @@ void recorder_enter_gap(struct recorder *r, enum unobserved why, uint32_t flags)
 void recorder_put_segment(struct recorder *r, struct way *w)
 {
 	const enum tape_kind kind = w->from_server ? TAPE_BACK : TAPE_FRONT;
-	const struct segment s = w->segment;
+	struct segment *s = &r->recording->segment;
+	const struct span bytes = s->bytes;
 
-	if (s.bytes.len == 0)
+	if (bytes.len == 0)
 		return;
-	w->segment = (struct segment){0};
-	if (recorder_put(r, kind, span_of(s.prefix, s.prefix_len), s.bytes))
-		count_frames(r, s.frames, true);
+	s->bytes.len = 0;
+	if (recorder_put(r, kind, span_of(s->prefix, s->prefix_len), bytes))
+		count_frames(r, s->frames, true);
 	else {
-		recorder_enter_gap(r, UNOBSERVED_TAPE_FULL, s.flags);
-		count_frames(r, s.frames, false);
+		recorder_enter_gap(r, UNOBSERVED_TAPE_FULL, s->flags);
+		count_frames(r, s->frames, false);
 	}
 }
 
@@ -85,8 +86,8 @@ bool recorder_put_open(struct recorder *r, bool again)
 {
 	struct tape_open open = {.announced_again = again,
 		.flags = again ? r->gap : 0,
-		.startup_len = (uint32_t)r->startup_len,
-		.reported_len = again ? (uint32_t)r->reported_len : 0,
+		.startup_len = r->startup_len,
+		.reported_len = again ? r->reported_len : 0,
 		.peer_us = r->peer_us};
 	uint8_t head[sizeof open + STARTUP_LENGTH_MAX];
 
@@ -107,8 +108,8 @@ bool recorder_quiet(const struct recorder *r)
 
 void recorder_try_resume(struct recorder *r)
 {
-	const struct recording *from = r->recording;
-	struct tape_resume resume = {.flags = r->gap, .reported_len = (uint32_t)r->reported_len};
+	struct recording *from = r->recording;
+	struct tape_resume resume = {.flags = r->gap, .reported_len = r->reported_len};
 
 	if (r->never || !is_recording(from) || !recorder_quiet(r) ||
 		tape_used(from->tape) >= tape_size(from->tape) / 2)
@@ -120,9 +121,8 @@ void recorder_try_resume(struct recorder *r)
 		return;
 	r->taking = true;
 	r->gap = 0;
-	r->used_at_start = tape_used(from->tape);
-	r->rows = ROWS_UNDECIDED;
-	r->result_bytes = 0;
+	from->used_at_start = tape_used(from->tape);
+	end_result(r);
 }
 
 /* --- rows --- */
@@ -136,24 +136,45 @@ static bool coin_says_yes(struct recording *to)
 	return (to->random >> 32) < to->sample;
 }
 
-/* 0 when the row may be taken. A session stops at three quarters of its eighth, so that the end of
- * the result still fits. */
+/* A session stops at three quarters of its eighth, so that the end of the result still fits. */
+static size_t share_room(struct recorder *r)
+{
+	const size_t most = tape_size(r->recording->tape) / 32 * 3, held = share_held(r);
+
+	return held < most ? most - held : 0;
+}
+
+static size_t ring_room(const struct recording *to)
+{
+	const size_t most = tape_size(to->tape) / 2;
+
+	return to->used_at_start < most ? most - to->used_at_start : 0;
+}
+
+size_t recorder_row_room(struct recorder *r)
+{
+	const size_t ring = ring_room(r->recording), share = share_room(r);
+
+	return ring < share ? ring : share;
+}
+
+/* 0 when the row may be taken. */
 static uint32_t refuse_row(struct recorder *r, size_t bytes)
 {
 	const struct recording *to = r->recording;
-	const size_t size = tape_size(to->tape), waiting = r->back.segment.bytes.len;
+	const size_t waiting = to->segment.bytes.len;
 
 	if (bytes > to->max_message_bytes || r->result_bytes + bytes > to->max_result_bytes)
 		return ROWS_RESULT_LIMIT;
-	if (r->used_at_start + waiting + bytes > size / 2)
+	if (waiting + bytes > ring_room(to))
 		return ROWS_HALF_FULL;
-	if (share_held(r) + waiting + bytes > size / 32 * 3)
+	if (waiting + bytes > share_room(r))
 		return ROWS_SESSION_SHARE;
 
 	return 0;
 }
 
-static void decide_rows(struct recorder *r)
+void recorder_decide_rows(struct recorder *r)
 {
 	if (r->rows != ROWS_UNDECIDED)
 		return;
@@ -161,21 +182,11 @@ static void decide_rows(struct recorder *r)
 	r->refusal = ROWS_SAMPLED_OUT;
 }
 
-bool recorder_row_fits(struct recorder *r, size_t bytes)
-{
-	decide_rows(r);
-	if (r->rows != ROWS_TAKEN || refuse_row(r, bytes))
-		return false;
-	r->result_bytes += bytes;
-
-	return true;
-}
-
 bool recorder_take_row(struct recorder *r, size_t bytes)
 {
-	decide_rows(r);
+	recorder_decide_rows(r);
 	if (r->rows == ROWS_TAKEN) {
-		r->refusal = refuse_row(r, bytes);
+		r->refusal = (uint8_t)refuse_row(r, bytes);
 		if (r->refusal)
 			r->rows = ROWS_REFUSED;
 	}
@@ -187,10 +198,4 @@ bool recorder_take_row(struct recorder *r, size_t bytes)
 	r->missed.bytes += bytes;
 
 	return false;
-}
-
-void recorder_end_result(struct recorder *r)
-{
-	r->rows = ROWS_UNDECIDED;
-	r->result_bytes = 0;
 }

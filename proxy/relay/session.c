@@ -4,6 +4,7 @@
 
 #include "protocol/message.h"
 #include "proxy/log.h"
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,17 +16,21 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What hardly ever runs stays out of line: the path that every chunk takes saves fewer registers.
+ */
+#define RARELY __attribute__((cold, noinline))
+
 enum {
 	READS_PER_TURN = 4, /* of one end, while its chunks come full */
 	LINGER_MS = 2000,
 };
 
-static void on_io(evutil_socket_t fd, short what, void *arg);
-static void on_timer(evutil_socket_t fd, short what, void *arg);
+static void on_io(struct poller_watch *w, unsigned ready);
+static void on_timer(struct poller_timer *t);
 
 void session_open_end(struct session *s, struct end *e, int fd)
 {
-	end_open(e, fd, s->thread->base, on_io);
+	end_open(e, fd, &s->thread->poller, on_io);
 }
 
 struct span session_packet(const struct session *s)
@@ -42,12 +47,11 @@ void session_peer_name(const struct session *s, char *text, size_t size)
 	char host[INET6_ADDRSTRLEN] = "?";
 	uint16_t port = 0;
 
-	if (s->announced.version != 0) {
-		const bool four = s->announced.version == 4;
+	if (s->announced) {
+		const bool four = s->announced->version == 4;
 
-		evutil_inet_ntop(
-			four ? AF_INET : AF_INET6, s->announced.address, host, sizeof host);
-		snprintf(text, size, four ? "%s:%u" : "[%s]:%u", host, s->announced.port);
+		inet_ntop(four ? AF_INET : AF_INET6, s->announced->address, host, sizeof host);
+		snprintf(text, size, four ? "%s:%u" : "[%s]:%u", host, s->announced->port);
 		return;
 	}
 	if (getpeername(s->client.fd, (struct sockaddr *)&a, &len) < 0)
@@ -55,12 +59,12 @@ void session_peer_name(const struct session *s, char *text, size_t size)
 	if (a.ss_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)&a;
 
-		evutil_inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
 		port = ntohs(in->sin_port);
 	} else if (a.ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a;
 
-		evutil_inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
 		port = ntohs(in6->sin6_port);
 	} else {
 		snprintf(text, size, "[local]");
@@ -69,23 +73,23 @@ void session_peer_name(const struct session *s, char *text, size_t size)
 	snprintf(text, size, "%s:%u", host, port);
 }
 
-void session_start_timer(struct session *s, uint64_t ms)
-{
-	const struct timeval after = {
-		.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-
-	if (!s->timer)
-		s->timer = event_new(s->thread->base, -1, 0, on_timer, s);
-	if (!s->timer || event_add(s->timer, &after) < 0)
-		session_end(s); /* out of memory: nothing may be without a limit */
-}
-
 /* Most sessions have none for most of their life: it takes no memory then. */
 static void stop_timer(struct session *s)
 {
 	if (s->timer)
-		event_free(s->timer);
+		poller_stop(&s->thread->poller, s->timer);
+	free(s->timer);
 	s->timer = NULL;
+}
+
+void session_start_timer(struct session *s, uint64_t ms)
+{
+	stop_timer(s);
+	s->timer = malloc(sizeof *s->timer);
+	if (s->timer)
+		*s->timer = (struct poller_timer){.on_due = on_timer, .arg = s};
+	if (!s->timer || !poller_start(&s->thread->poller, s->timer, ms))
+		session_end(s); /* out of memory: nothing may be without a limit */
 }
 
 uint64_t session_login_ms_left(const struct session *s)
@@ -101,6 +105,14 @@ static void session_logged_in(struct session *s)
 	if (s->logging_in)
 		atomic_fetch_sub(&s->thread->shared->logins, 1);
 	s->logging_in = false;
+}
+
+static void stop_editing(struct session *s)
+{
+	if (s->sasl)
+		sasl_release(s->sasl);
+	free(s->sasl);
+	s->sasl = NULL;
 }
 
 /* The session is over for the primary, the books and the limits; the client may linger. */
@@ -123,9 +135,7 @@ static void leave_primary(struct session *s)
 	end_close(&s->primary);
 	free(s->startup);
 	s->startup = NULL;
-	if (s->editing)
-		sasl_release(&s->sasl);
-	s->editing = false;
+	stop_editing(s);
 	login_release(s);
 }
 
@@ -145,6 +155,7 @@ void session_end(struct session *s)
 void session_free(struct session *s)
 {
 	assert(s->state == SESSION_DEAD);
+	free(s->announced);
 	free(s);
 }
 
@@ -185,7 +196,7 @@ static bool is_quiet(const struct session *s)
 }
 
 /* We end the session: the primary gets a Terminate, the client the words that PostgreSQL uses. */
-static void shut_down(struct session *s)
+RARELY static void shut_down(struct session *s)
 {
 	static const uint8_t terminate[] = {FRONT_TERMINATE, 0, 0, 0, 4};
 
@@ -214,7 +225,8 @@ void session_phase_changed(struct session *s)
 }
 
 /* What the clients that are served later in this turn wait for because of the tape. */
-static void walk_measured(struct session *s, const struct end *from, struct span bytes)
+__attribute__((noinline)) static void walk_measured(
+	struct session *s, const struct end *from, struct span bytes)
 {
 	const uint64_t began_ns = relay_thread_clock_ns();
 
@@ -225,16 +237,13 @@ static void walk_measured(struct session *s, const struct end *from, struct span
 	s->thread->copied_ns += relay_thread_clock_ns() - began_ns;
 }
 
-static void walk(struct session *s, const struct end *from, struct span bytes)
+static inline void walk(struct session *s, const struct end *from, struct span bytes)
 {
-	struct relay_counters *c = &s->thread->recording.counters;
+	struct relay_thread *t = s->thread;
 
-	relay_thread_now(s->thread);
-	if (from == &s->client)
-		c->bytes_front += bytes.len;
-	else
-		c->bytes_back += bytes.len;
-	if (s->thread->measuring)
+	if (t->tape)
+		relay_thread_now(t); /* for what is put on the tape */
+	if (t->measuring)
 		walk_measured(s, from, bytes);
 	else if (from == &s->client)
 		recorder_front(&s->recorder, bytes);
@@ -242,20 +251,35 @@ static void walk(struct session *s, const struct end *from, struct span bytes)
 		recorder_back(&s->recorder, bytes);
 }
 
-void session_record(struct session *s, const struct end *from, struct span bytes)
+/* The primary has let the client in. */
+RARELY static void end_login(struct session *s)
 {
+	stop_timer(s);
+	s->login_timer = false;
+	session_logged_in(s);
+	if (s->client.ssl)
+		tls_end_login(s->client.ssl);
+}
+
+static inline void record(struct session *s, const struct end *from, struct span bytes)
+{
+	struct relay_counters *c = &s->thread->recording.counters;
+
 	walk(s, from, bytes);
-	if (from == &s->client)
+	if (from == &s->client) {
+		c->bytes_front += bytes.len;
 		return;
-	if (s->recorder.backend_pid != 0 && s->route == NO_ROUTE)
-		connect_note_key(s);
-	if (s->login_timer && s->recorder.authenticated) {
-		stop_timer(s);
-		s->login_timer = false;
-		session_logged_in(s);
-		if (s->client.ssl)
-			tls_end_login(s->client.ssl);
 	}
+	c->bytes_back += bytes.len;
+	if (s->route == NO_ROUTE && s->recorder.backend_pid != 0)
+		connect_note_key(s);
+	if (s->login_timer && s->recorder.authenticated)
+		end_login(s);
+}
+
+RARELY void session_record(struct session *s, const struct end *from, struct span bytes)
+{
+	record(s, from, bytes);
 }
 
 /* The primary has gone: once the client has everything, it learns it. */
@@ -268,10 +292,9 @@ static void after_primary_eof(struct session *s)
 /* The primary went amid a message of the login: what there is of it goes on all the same. */
 static void flush_edited(struct session *s)
 {
-	if (s->sasl.held.len > 0 && s->client.pending_len == 0 && !s->client.deaf)
-		(void)!end_send(&s->client, buffer_span(&s->sasl.held));
-	sasl_release(&s->sasl);
-	s->editing = false;
+	if (s->sasl->held.len > 0 && s->client.pending_len == 0 && !s->client.deaf)
+		(void)!end_send(&s->client, buffer_span(&s->sasl->held));
+	stop_editing(s);
 }
 
 static void on_eof(struct end *from)
@@ -280,7 +303,7 @@ static void on_eof(struct end *from)
 
 	from->eof = true;
 	end_pause(from, PAUSE_EOF);
-	if (from == &s->primary && s->editing)
+	if (from == &s->primary && s->sasl)
 		flush_edited(s);
 	if (from == &s->client)
 		end_finish(&s->primary); /* its answers are still relayed */
@@ -310,7 +333,7 @@ static bool relay_edited(struct session *s, struct span bytes)
 	bool sent;
 
 	buffer_init(&out, 2 * CHUNK_BYTES);
-	if (!sasl_pass(&s->sasl, bytes, &out)) {
+	if (!sasl_pass(s->sasl, bytes, &out)) {
 		buffer_release(&out);
 		session_end(s);
 		return false;
@@ -319,69 +342,93 @@ static bool relay_edited(struct session *s, struct span bytes)
 	if (sent)
 		session_record(s, &s->primary, buffer_span(&out));
 	buffer_release(&out);
-	if (s->sasl.done) {
-		sasl_release(&s->sasl);
-		s->editing = false;
-	}
+	if (s->sasl->done)
+		stop_editing(s);
 	if (!sent)
 		session_lost(&s->client);
 
 	return sent;
 }
 
-/* One chunk was read: as recv says. False when there is nothing more to read for now. */
-static bool relay_read(struct end *from, ssize_t n)
+/* Reading gave no bytes: n is as recv says. */
+RARELY static void relay_nothing(struct end *from, ssize_t n)
 {
-	struct session *s = from->session;
-	struct relay_thread *t = s->thread;
-	struct span bytes;
-
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return false;
-	if (n < 0 && from == &s->client) {
+		return;
+	if (n < 0 && from == &from->session->client)
 		session_lost(from);
-		return false;
-	}
-	if (n <= 0) {
+	else
 		on_eof(from);
-		return false;
-	}
-	bytes = span_of(t->chunk, (size_t)n);
-	if (s->editing && from == &s->primary)
-		return relay_edited(s, bytes) && end_has_more(from, (size_t)n, CHUNK_BYTES);
-	if (from->other->deaf || !end_send(from->other, bytes)) {
-		session_lost(from->other);
-		return false;
-	}
-	session_record(s, from, bytes);
-
-	return end_has_more(from, (size_t)n, CHUNK_BYTES);
 }
 
-/* What a client says before it is authenticated may be its password: no copy stays. */
-static bool relay_chunk(struct end *from)
+RARELY static bool relay_lost(struct end *to)
+{
+	session_lost(to);
+
+	return false;
+}
+
+/* What a client says before it is authenticated may be its password: no copy stays. False: nobody
+ * takes it any more. */
+RARELY static bool relay_login(struct end *from, struct span bytes)
+{
+	struct session *s = from->session;
+	const bool secret = s->login_timer && from == &s->client;
+	bool taken;
+
+	if (s->sasl && from == &s->primary)
+		return relay_edited(s, bytes);
+	taken = !from->other->deaf && end_send(from->other, bytes);
+	if (taken)
+		record(s, from, bytes);
+	else
+		session_lost(from->other);
+	if (secret)
+		OPENSSL_cleanse(s->thread->chunk, bytes.len);
+
+	return taken;
+}
+
+/* The same behind the login. */
+static inline bool relay_bytes(struct end *from, struct span bytes)
+{
+	if (from->other->deaf || !end_send(from->other, bytes))
+		return relay_lost(from->other);
+	record(from->session, from, bytes);
+
+	return true;
+}
+
+/* False when there is nothing more to read for now. */
+static inline bool relay_chunk(struct end *from)
 {
 	struct session *s = from->session;
 	uint8_t *chunk = s->thread->chunk;
-	const bool secret = s->login_timer && from == &s->client;
 	const ssize_t n = end_read(from, chunk, CHUNK_BYTES);
-	const bool more = relay_read(from, n);
+	bool more;
 
-	if (secret && n > 0)
-		OPENSSL_cleanse(chunk, (size_t)n);
+	if (n <= 0) {
+		relay_nothing(from, n);
+		return false;
+	}
+	if (s->login_timer || s->sasl)
+		more = relay_login(from, span_of(chunk, (size_t)n));
+	else
+		more = relay_bytes(from, span_of(chunk, (size_t)n));
 
-	return more;
+	return more && end_has_more(from, (size_t)n, CHUNK_BYTES);
 }
 
+/* The session is RELAYING, and may be over afterwards. */
 static void relay_from(struct end *from)
 {
 	struct session *s = from->session;
 	int turns = 0;
 
-	while (s->state == SESSION_RELAYING && from->paused == 0 && relay_chunk(from) &&
-		++turns < READS_PER_TURN)
+	while (from->paused == 0 && relay_chunk(from) && ++turns < READS_PER_TURN &&
+		s->state == SESSION_RELAYING)
 		;
-	if (s->state == SESSION_RELAYING && s->thread->phase == RELAY_DRAINING && is_quiet(s))
+	if (s->thread->phase == RELAY_DRAINING && s->state == SESSION_RELAYING && is_quiet(s))
 		shut_down(s);
 }
 
@@ -473,24 +520,29 @@ static void on_writable(struct end *e)
 }
 
 /* What was written may have ended the session, or stopped the reading. */
-static void on_io(evutil_socket_t fd, short what, void *arg)
+static void on_io(struct poller_watch *w, unsigned ready)
 {
-	struct end *e = arg;
+	struct end *e = POLLER_OWNER(w, struct end, io);
+	const int fd = w->fd;
 
-	if (what & EV_WRITE)
+	/* nearly all that happens: the rest would come to the same */
+	if (ready == POLLER_READ && e->session->state == SESSION_RELAYING && e->paused == 0 &&
+		e->pending_len == 0) {
+		relay_from(e);
+		return;
+	}
+	if (ready & POLLER_WRITE)
 		on_writable(e);
-	if (what & EV_READ && e->session->state != SESSION_DEAD && e->fd == fd &&
-		e->interest & EV_READ)
+	if (ready & POLLER_READ && e->session->state != SESSION_DEAD && e->fd == fd &&
+		e->io.wanted & POLLER_READ)
 		on_readable(e);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(struct poller_timer *t)
 {
-	struct session *s = arg;
+	struct session *s = t->arg;
 	char peer[ADDRESS_TEXT_MAX];
 
-	(void)fd;
-	(void)what;
 	session_peer_name(s, peer, sizeof peer);
 	switch (s->state) {
 	case SESSION_STARTUP:

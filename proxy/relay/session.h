@@ -47,38 +47,43 @@ enum connect_step {
 
 struct session {
 	struct relay_thread *thread; /* borrowed */
-	enum session_state state;
 	struct tape_session id;
 	struct end client, primary;
-	struct event *timer; /* owned; NULL: no time limit at present */
+	struct recorder recorder;
+	struct poller_timer *timer; /* owned; NULL: no time limit at present */
+	struct session *next_dead;
+
+	/* an idle session is the size of this and no more: what only some have, or only for a
+	 * while, has a place of its own */
+	struct proxy_header *announced;	 /* owned; NULL: the client is who connected */
+	uint8_t *header;		 /* owned; PROXY_HEADER_MAX, while it comes in parts */
+	uint8_t *startup;		 /* owned until it was sent, and no other way is left */
+	struct endpoint_list *endpoints; /* owned until it is connected: where it may go, in that
+					    order */
+	struct endpoint *endpoint;	 /* a reference, while it is connected: where it is */
+	struct sasl *sasl;		 /* owned; while the list of mechanisms is still to pass */
+	struct login *login;		 /* owned; until AUTHENTICATING is over */
 	uint64_t login_deadline_us;
 	uint64_t connected_us; /* wall clock */
-	bool counted;	       /* among shared->sessions */
-	bool opened;	       /* counted among the sessions opened */
+	uint32_t route;	       /* where CancelRequests for it are to go; NO_ROUTE */
+	uint16_t startup_len, startup_have;
+	uint16_t header_have;
+	uint8_t length_word[4];
+	uint8_t at; /* of the endpoints: the one being tried */
+
+	enum session_state state;
+	enum connect_step step;
+	bool counted; /* among shared->sessions */
+	bool opened;  /* counted among the sessions opened */
 	bool has_recorder, login_timer;
 	bool logging_in; /* counted among shared->logins */
 	bool header_due; /* a PROXY header comes first */
-	uint16_t header_have;
-	uint8_t *header;	       /* owned; PROXY_HEADER_MAX, while it comes in parts */
-	struct proxy_header announced; /* version 0: the client is who connected */
 	bool asked_ssl, asked_gss;
 	bool peeked;	  /* the first byte is not that of a direct TLS connection */
 	bool handshaking; /* with the client */
 	bool direct_tls;  /* the client began with TLS, without asking */
-	enum connect_step step;
-	struct endpoint_list *endpoints; /* owned: where it may go, in that order */
-	size_t at;			 /* the one being tried, or that it is at */
-	uint32_t route;			 /* where CancelRequests for it are to go; NO_ROUTE */
-	bool with_tls;			 /* this attempt; the other one is left when: */
+	bool with_tls;	  /* this attempt; the other one is left when: */
 	bool other_way;
-	bool editing;	     /* the list of SASL mechanisms is still to pass */
-	struct sasl sasl;    /* while editing */
-	struct login *login; /* owned; until AUTHENTICATING is over */
-	uint8_t length_word[4];
-	uint8_t *startup; /* owned until it was sent, and no other way is left */
-	uint32_t startup_len, startup_have;
-	struct recorder recorder;
-	struct session *next_dead;
 };
 
 /* Takes over the socket. */

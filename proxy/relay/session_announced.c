@@ -41,7 +41,14 @@ static void take(struct session *s, const struct proxy_header *h)
 	char peer[ADDRESS_TEXT_MAX], client[ADDRESS_TEXT_MAX];
 
 	session_peer_name(s, peer, sizeof peer);
-	s->announced = *h;
+	if (h->version != 0) {
+		s->announced = malloc(sizeof *s->announced);
+		if (!s->announced) {
+			session_end(s);
+			return;
+		}
+		*s->announced = *h;
+	}
 	s->header_due = false;
 	announced_release(s);
 	session_peer_name(s, client, sizeof client);

@@ -16,7 +16,7 @@ static struct primary *primary_of(const struct session *s)
 	return &s->thread->shared->primary;
 }
 
-/* The address being tried, or the session's. */
+/* The address being tried. */
 static struct endpoint *endpoint_of(const struct session *s)
 {
 	return s->endpoints->endpoint[s->at];
@@ -29,7 +29,7 @@ static bool is_left(const struct session *s)
 
 static bool others_are_left(const struct session *s)
 {
-	return s->endpoints && s->at + 1 < s->endpoints->count;
+	return s->endpoints && s->at + 1U < s->endpoints->count;
 }
 
 /* What one server may take of the login's time. */
@@ -53,6 +53,8 @@ void connect_leave(struct session *s)
 	endpoint_list_free(s->endpoints);
 	s->endpoints = NULL;
 	s->at = 0;
+	endpoint_drop(s->endpoint);
+	s->endpoint = NULL;
 }
 
 static void unreachable(struct session *s, const char *why)
@@ -116,23 +118,41 @@ void connect_timed_out(struct session *s)
 
 /* --- the last steps --- */
 
+/* Without TLS a client can't bind a channel to the primary's. False when out of memory. */
+static bool begin_editing(struct session *s, bool ends_here)
+{
+	if (!s->primary.ssl || s->client.ssl || ends_here)
+		return true;
+	s->sasl = malloc(sizeof *s->sasl);
+	if (s->sasl)
+		sasl_init(s->sasl, CHUNK_BYTES);
+
+	return s->sasl != NULL;
+}
+
+/* No other address will be tried. */
+static void settle_at(struct session *s)
+{
+	s->endpoint = endpoint_hold(endpoint_of(s));
+	endpoint_list_free(s->endpoints);
+	s->endpoints = NULL;
+}
+
 static void finish_connecting(struct session *s)
 {
 	const bool ends_here = s->thread->shared->auth != NULL;
 
-	if (ends_here && !login_init(s)) {
+	if ((ends_here && !login_init(s)) || !begin_editing(s, ends_here)) {
 		session_tell_fatal(s, "53200", "out of memory");
 		return;
 	}
+	settle_at(s);
 	s->step = CONNECT_DONE;
 	free(s->startup);
 	s->startup = NULL;
 	s->primary.wants_write = false;
 	/* so that what TLS holds already is looked at when the pause ends */
 	end_pause(&s->primary, PAUSE_CONNECTING);
-	s->editing = s->primary.ssl && !s->client.ssl && !ends_here;
-	if (s->editing)
-		sasl_init(&s->sasl, CHUNK_BYTES);
 	end_watch(&s->primary);
 	if (s->primary.deaf)
 		session_lost(&s->primary);
@@ -412,5 +432,5 @@ void connect_cancel_done(struct session *s)
 void connect_note_key(struct session *s)
 {
 	assert(s->route == NO_ROUTE);
-	s->route = routes_add(&s->thread->shared->routes, s->recorder.backend_pid, endpoint_of(s));
+	s->route = routes_add(&s->thread->shared->routes, s->recorder.backend_pid, s->endpoint);
 }

@@ -241,7 +241,7 @@ static bool know_length(struct session *s)
 	if (len < 8 || len > STARTUP_LENGTH_MAX)
 		return false; /* also HTTP; the server says nothing, too */
 	s->startup = malloc(len);
-	s->startup_len = len;
+	s->startup_len = (uint16_t)len;
 	if (s->startup)
 		memcpy(s->startup, w, LENGTH_WORD);
 
@@ -262,7 +262,7 @@ static bool read_some(struct session *s)
 		session_end(s); /* health checks do that */
 		return false;
 	}
-	s->startup_have += (uint32_t)n;
+	s->startup_have += (uint16_t)n;
 	if ((size_t)n < want)
 		return true;
 	if (s->startup)

@@ -15,6 +15,7 @@
 #define PGUMBRA_PROXY_RELAY_SHEDDING_H
 
 #include "proxy/relay/thread.h"
+#include <event2/event.h>
 
 /* --- the rule, without clock or kernel --- */
 

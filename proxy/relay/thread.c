@@ -29,13 +29,11 @@ uint64_t relay_thread_clock_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-uint64_t relay_thread_now(struct relay_thread *t)
+uint64_t relay_thread_look_at_clock(struct relay_thread *t)
 {
-	if (t->recording.now_us == 0) {
-		t->recording.now_us = relay_thread_clock_ns() / 1000;
-		if (t->tape)
-			tape_follow(t->tape);
-	}
+	t->recording.now_us = relay_thread_clock_ns() / 1000;
+	if (t->tape)
+		tape_follow(t->tape);
 
 	return t->recording.now_us;
 }
@@ -173,40 +171,40 @@ void relay_thread_tell_crowd(struct relay_thread *t, const char *setting)
 
 /* --- accepting --- */
 
+static void go_on_accepting(struct relay_thread *t)
+{
+	for (size_t i = 0; i < t->listen_count; i++)
+		poller_want(&t->poller, &t->listening[i].watch, POLLER_READ);
+}
+
 static void stop_accepting(struct relay_thread *t)
 {
 	for (size_t i = 0; i < t->listen_count; i++)
-		event_del(&t->accept[i]);
+		poller_want(&t->poller, &t->listening[i].watch, 0);
 }
 
 /* Out of descriptors or memory: a listener left readable would spin. */
 static void pause_accepting(struct relay_thread *t)
 {
-	const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
-
 	log_warning("%s: could not accept connections, pausing for %d ms", strerror(errno),
 		ACCEPT_PAUSE_MS);
 	stop_accepting(t);
-	event_add(&t->accept_again, &pause);
+	if (!poller_start(&t->poller, &t->accept_again, ACCEPT_PAUSE_MS))
+		go_on_accepting(t);
 }
 
-static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+static void on_accept_again(struct poller_timer *timer)
 {
-	struct relay_thread *t = arg;
-
-	(void)fd;
-	(void)what;
-	for (size_t i = 0; i < t->listen_count; i++)
-		event_add(&t->accept[i], NULL);
+	go_on_accepting(timer->arg);
 }
 
-static void on_accept(evutil_socket_t listener, short what, void *arg)
+static void on_accept(struct poller_watch *w, unsigned ready)
 {
-	struct relay_thread *t = arg;
+	struct relay_thread *t = POLLER_OWNER(w, struct listening, watch)->thread;
 
-	(void)what;
+	(void)ready;
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0)
 			session_accept(t, fd);
@@ -220,15 +218,14 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 static void close_listeners(struct relay_thread *t)
 {
 	stop_accepting(t);
-	if (t->base)
-		event_del(&t->accept_again);
+	poller_stop(&t->poller, &t->accept_again);
 	for (size_t i = 0; i < t->listen_count; i++)
 		close(t->listen_fd[i]);
 	t->listen_count = 0;
 	free(t->listen_fd);
-	free(t->accept);
+	free(t->listening);
 	t->listen_fd = NULL;
-	t->accept = NULL;
+	t->listening = NULL;
 }
 
 /* --- what the main thread wants --- */
@@ -370,13 +367,13 @@ static void follow_phase(struct relay_thread *t)
 	for_each_session(t, session_phase_changed);
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+static void on_wake(struct poller_watch *w, unsigned ready)
 {
-	struct relay_thread *t = arg;
+	struct relay_thread *t = POLLER_OWNER(w, struct relay_thread, wake);
 	uint64_t count;
 
-	(void)what;
-	if (read(fd, &count, sizeof count) < 0 && errno == EAGAIN)
+	(void)ready;
+	if (read(w->fd, &count, sizeof count) < 0 && errno == EAGAIN)
 		return;
 	relay_thread_now(t);
 	follow_tls(t);
@@ -416,7 +413,7 @@ static void *run(void *arg)
 		t->measuring = t->tape && is_measured(t);
 		t->recording.now_us = 0;
 		t->copied_ns = 0;
-		event_base_loop(t->base, EVLOOP_ONCE);
+		poller_turn(&t->poller);
 		if (t->tape)
 			tape_commit(t->tape, &t->recording.counters);
 		if (t->copied_ns > 0) {
@@ -432,26 +429,20 @@ static void *run(void *arg)
 
 static bool make_loop(struct relay_thread *t)
 {
-	struct event_config *config = event_config_new();
-
-	if (!config)
+	if (!poller_init(&t->poller))
 		return false;
-	/* one thread owns the loop; others wake it by wake_fd */
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	t->base = event_base_new_with_config(config);
-	event_config_free(config);
-	if (!t->base)
-		return false;
-	event_assign(&t->wake, t->base, t->wake_fd, EV_READ | EV_PERSIST, on_wake, t);
-	event_assign(&t->accept_again, t->base, -1, 0, on_accept_again, t);
+	poller_watch_init(&t->wake, t->wake_fd, on_wake);
 
-	return event_add(&t->wake, NULL) == 0;
+	return poller_want(&t->poller, &t->wake, POLLER_READ);
 }
 
 bool relay_thread_init(
 	struct relay_thread *t, struct relay_shared *shared, struct tape *tape, struct error *error)
 {
-	*t = (struct relay_thread){.shared = shared, .tape = tape};
+	*t = (struct relay_thread){.shared = shared,
+		.tape = tape,
+		.poller = {.fd = -1},
+		.accept_again = {.on_due = on_accept_again, .arg = t}};
 	t->recording = (struct recording){.tape = tape,
 		.sample = shared->sample,
 		.max_message_bytes = shared->max_message_bytes,
@@ -476,16 +467,16 @@ bool relay_thread_listen(struct relay_thread *t, const struct listeners *l, unsi
 
 	if (!listeners_open(l, number, threads, &t->listen_fd, &count, error))
 		return false;
-	t->accept = calloc(count + 1, sizeof *t->accept);
-	if (!t->accept)
+	t->listening = calloc(count + 1, sizeof *t->listening);
+	if (!t->listening)
 		return error_set(error, "out of memory");
 	for (; t->listen_count < count; t->listen_count++) {
-		struct event *e = &t->accept[t->listen_count];
+		struct listening *on = &t->listening[t->listen_count];
 
-		event_assign(e, t->base, t->listen_fd[t->listen_count], EV_READ | EV_PERSIST,
-			on_accept, t);
-		event_add(e, NULL);
+		on->thread = t;
+		poller_watch_init(&on->watch, t->listen_fd[t->listen_count], on_accept);
 	}
+	go_on_accepting(t);
 
 	return true;
 }
@@ -499,14 +490,14 @@ bool relay_thread_start(struct relay_thread *t, struct error *error)
 
 void relay_thread_release(struct relay_thread *t)
 {
-	if (t->base) {
+	if (t->poller.fd >= 0) {
 		close_listeners(t);
 		for (uint32_t i = 0; i < t->slots; i++) {
 			if (t->slot[i])
 				session_end(t->slot[i]);
 		}
 		reap(t);
-		event_base_free(t->base);
+		poller_release(&t->poller);
 	}
 	take_answers(t, false);
 	follow_tls(t);
@@ -518,5 +509,5 @@ void relay_thread_release(struct relay_thread *t)
 	free(t->slot);
 	free(t->generation);
 	free(t->free_slot);
-	*t = (struct relay_thread){.wake_fd = -1};
+	*t = (struct relay_thread){.wake_fd = -1, .poller = {.fd = -1}};
 }

@@ -9,11 +9,10 @@
 #include "conf/network.h"
 #include "proxy/relay/auth.h"
 #include "proxy/relay/listener.h"
+#include "proxy/relay/poller.h"
 #include "proxy/relay/primary.h"
 #include "proxy/relay/recorder.h"
 #include "proxy/relay/routes.h"
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <pthread.h>
 
 struct session;
@@ -63,16 +62,22 @@ struct relay_tls {
 	SSL_CTX *client, *primary;
 };
 
+struct listening {
+	struct poller_watch watch;
+	struct relay_thread *thread; /* borrowed */
+};
+
 struct relay_thread {
 	struct relay_shared *shared; /* borrowed, outlives the thread */
 	struct recording recording;
 	struct tape *tape; /* owned; NULL when shadowing is off */
-	struct event_base *base;
+	struct poller poller;
 	pthread_t thread;
 	int wake_fd;
-	struct event wake, accept_again;
-	struct event *accept; /* owned, [listen_count] */
-	int *listen_fd;	      /* owned, the same */
+	struct poller_watch wake;
+	struct poller_timer accept_again;
+	struct listening *listening; /* owned, [listen_count] */
+	int *listen_fd;		     /* owned, the same */
 	size_t listen_count;
 	enum relay_phase phase; /* as last looked at */
 	struct relay_tls tls;	/* owned references */
@@ -116,8 +121,12 @@ bool relay_thread_give_tls(struct relay_thread *t, const struct relay_tls *tls)
 void relay_thread_looked_up(struct auth_lookup *l);
 
 /* --- for sessions, in this thread --- */
+uint64_t relay_thread_look_at_clock(struct relay_thread *t);
 /* Microseconds, read once per turn of the loop. */
-uint64_t relay_thread_now(struct relay_thread *t);
+static inline uint64_t relay_thread_now(struct relay_thread *t)
+{
+	return t->recording.now_us != 0 ? t->recording.now_us : relay_thread_look_at_clock(t);
+}
 /* CLOCK_MONOTONIC, nanoseconds: for turns that are measured. */
 uint64_t relay_thread_clock_ns(void);
 /* A free slot; false when out of memory. */
