@@ -14,7 +14,7 @@ struct worker {
 	unsigned ntapes;
 	struct pump *pump;
 	struct event_base *base;
-	struct event *wake, *tick, *refresh, *retry, *again, *finish;
+	struct event *wake, *tick, *refresh, *retry, *rest, *again, *finish;
 	atomic_bool reopen, hurry;
 	int wake_fd;
 

@@ -359,8 +359,7 @@ static void what_applications_send_has_a_quick_key(void **state)
 {
 	static const char *const plain[] = {
 		"SELECT abalance FROM pgbench_accounts WHERE aid = 12345;",
-		"select \"t0\".\"id\", t0.name from \"t0\" where \"t0\".\"id\" = 5 and b <> 'x' "
-		"limit 5",
+		"select \"t\".\"id\" from \"t\" where \"t\".\"id\" = 5 and b <> 'x' limit 5",
 		"insert into t values (1, 'x'), (-2, 'yy') ;\n"};
 	unsigned quick = 0;
 
