@@ -100,25 +100,34 @@ bool observer_database_of(struct span payload, char *name, size_t size)
 				     (const char *)found.data) < size;
 }
 
-static void rest(struct observed *s)
+/* True: it gave something back. */
+static bool rest(struct observed *s)
 {
+	bool active = s->pairing != NULL;
+
 	if (s->stirred) {
 		s->stirred = false;
-		return;
+		return false;
 	}
 	observed_rest(s);
 	if (s->front.framer.have == 0 && s->front.partial.len == 0)
 		buffer_release(&s->front.partial);
 	if (s->back.framer.have == 0 && s->back.partial.len == 0)
 		buffer_release(&s->back.partial);
+
+	return active && !s->pairing;
 }
 
-void observer_rest(struct observer *o)
+size_t observer_rest(struct observer *o)
 {
+	size_t rested = 0;
+
 	for (size_t t = 0; t < sizeof o->tables / sizeof *o->tables; t++)
 		for (size_t i = 0; i < o->tables[t].count; i++)
 			if (o->tables[t].slot[i])
-				rest(o->tables[t].slot[i]);
+				rested += rest(o->tables[t].slot[i]);
+
+	return rested;
 }
 
 static struct observed *follow(struct observer *o, struct tape_session id, struct span payload)

@@ -6,6 +6,7 @@
 #include "proxy/shadow/connector.h"
 #include "proxy/shadow/worker_internal.h"
 #include "version.h"
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -23,6 +24,7 @@ enum {
 	REFRESH_SECONDS = 300, /* of catalogues */
 	RETRY_SECONDS = 5,     /* of catalogues that could not be read */
 	REST_SECONDS = 5,      /* between two looks at which sessions stand idle */
+	RESTED_TRIM = 200, /* when so many have come to rest, what they gave back is given back */
 };
 
 static uint64_t wall_us(void)
@@ -407,8 +409,11 @@ static void on_rest(evutil_socket_t fd, short what, void *self)
 
 	(void)fd;
 	(void)what;
-	if (w->observer)
-		observer_rest(w->observer);
+	w->rested += observer_rest(w->observer);
+	if (w->rested >= RESTED_TRIM) {
+		malloc_trim(0);
+		w->rested = 0;
+	}
 }
 
 /* --- making and ending --------------------------------------------------------------------------

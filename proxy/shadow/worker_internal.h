@@ -41,6 +41,7 @@ struct worker {
 	 * time. */
 	struct pump_block *block;
 	size_t block_at;
+	size_t rested; /* sessions, since memory was last given back to the system */
 	bool tapes_settled;
 	bool ending;
 	bool telling; /* page->told is on its way to the log's file */
