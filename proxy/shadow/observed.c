@@ -412,6 +412,12 @@ static void request_store(
 	o->memory += r->len;
 }
 
+/* Makes room for one more. False: out of memory. */
+static bool request_begin(struct observed *s)
+{
+	return pairing_begin(s) && (s->next - s->first < s->capacity || requests_grow(s));
+}
+
 void observed_front(struct observed *s, const struct message *m, uint64_t time_us)
 {
 	struct observer *o = s->observer;
@@ -421,8 +427,7 @@ void observed_front(struct observed *s, const struct message *m, uint64_t time_u
 
 	bool counts = is_execution_frame(m->type);
 
-	if (s->state != SESSION_LOST && s->state != SESSION_ENDING &&
-		s->next - s->first == s->capacity && !requests_grow(s))
+	if (s->state != SESSION_LOST && s->state != SESSION_ENDING && !request_begin(s))
 		observed_lose(s);
 	if (counts)
 		o->frames_read++;
@@ -433,10 +438,6 @@ void observed_front(struct observed *s, const struct message *m, uint64_t time_u
 	if (s->state == SESSION_LOST || s->state == SESSION_ENDING || m->type == FRONT_FLUSH ||
 		m->type == FRONT_COPY_DATA)
 		return;
-	if (!pairing_begin(s)) {
-		observed_lose(s);
-		return;
-	}
 	r = &s->requests[s->next % s->capacity];
 	request_store(s, r, m, time_us);
 	if (counts) {
