@@ -3,6 +3,8 @@
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(element) ((element)->homeless = true)
+/* Keys are hashes already. */
+#define HASH_FUNCTION(key, length, value) ((value) = (unsigned)*(const uint64_t *)(key))
 #include <assert.h>
 #include <ctype.h>
 #include <pg_query.h>
@@ -328,10 +330,10 @@ static struct key key_of(struct span text, bool blanked)
 
 /* ---- texts that no cache knows ---- */
 
-/* One statement, which is all of the text. */
-static bool is_whole(const struct text_parts *parts, const char *text)
+/* One statement, which is all of the text, but for a semicolon behind it. */
+static bool is_whole(const struct text_parts *parts, const char *text, size_t end)
 {
-	struct text_part all = trimmed(text, 0, strlen(text));
+	struct text_part all = trimmed(text, 0, end);
 
 	return parts->count == 1 && parts->part[0].offset == all.offset &&
 	       parts->part[0].len == all.len;
@@ -346,29 +348,43 @@ static bool parse(struct classifier *c, const char *text, struct blanked *b, str
 	if (!tree)
 		return opaque(c, strlen(text), too_deep ? REASON_TOO_LONG : REASON_UNPARSED, out);
 	ok = decide_all(c, tree, text, strlen(text), out);
-	if (ok && b->key && is_whole(out, text) && literals_free(b, tree, text, out))
+	if (ok && b->key && is_whole(out, text, b->end) && literals_free(b, tree, text, out))
 		cache_add(c, blanked, key_of(blanked, true), true, out);
 	pg_query__parse_result__free_unpacked(tree, NULL);
 
 	return ok;
 }
 
-/* The decision on a text of the same key, at this one's place. False: there is none, or no memory.
- */
-static bool find_blanked(
-	struct classifier *c, const char *text, const struct blanked *b, struct text_parts *out)
+/* The decision on a text of the same key, at the place of this one, whose statement ends before
+ * `end`. False: there is none, or no memory. */
+static bool find_key(
+	struct classifier *c, const char *text, struct span key, size_t end, struct text_parts *out)
 {
-	struct span blanked = span_of(b->key, b->len);
-	struct entry *e = b->key ? cache_find(c, blanked, key_of(blanked, true), true) : NULL;
+	struct entry *e = cache_find(c, key, key_of(key, true), true);
 	const struct statement *statement;
 
 	if (!e || !text_parts_copy(&e->parts, out))
 		return false;
 	statement = out->part[0].statement;
-	out->part[0] = trimmed(text, 0, strlen(text));
+	out->part[0] = trimmed(text, 0, end);
 	out->part[0].statement = statement;
 
 	return true;
+}
+
+static bool find_blanked(
+	struct classifier *c, const char *text, const struct blanked *b, struct text_parts *out)
+{
+	return b->key && find_key(c, text, span_of(b->key, b->len), b->end, out);
+}
+
+/* The same for plain texts, which then need no entry of their own: they are found as fast again. */
+static bool find_quickly(struct classifier *c, struct span sql, struct text_parts *out)
+{
+	struct quick_key key;
+
+	return quick_blank(sql, &key) &&
+	       find_key(c, (const char *)sql.data, span_of(key.bytes, key.len), key.end, out);
 }
 
 static bool parse_watched(
@@ -470,6 +486,8 @@ bool classify_text(struct classifier *c, struct span sql, struct text_parts *out
 		return text_parts_copy(&e->parts, out);
 	if (c->options.is_poison && c->options.is_poison(c->options.self, key.low, key.high))
 		return opaque(c, sql.len, REASON_POISON, out);
+	if (find_quickly(c, sql, out))
+		return true;
 	if (!parse_watched(c, sql, key, out))
 		return false;
 	cache_add(c, sql, key, false, out);

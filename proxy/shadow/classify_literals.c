@@ -19,7 +19,7 @@
 #include <pg_query.h>
 #include <stdlib.h>
 
-enum { LITERALS_MAX = 1000, LONGEST_KEY = 8192 };
+enum { LONGEST_KEY = 8192 };
 
 void blanked_release(struct blanked *b)
 {
@@ -40,8 +40,7 @@ static char kind_of(PgQuery__Token token)
 	}
 }
 
-/* '...' with nothing but doubled quotes inside, no word of time, and no escapes. */
-static bool is_plain_string(const char *text, size_t len)
+bool literal_is_plain(const char *text, size_t len)
 {
 	char copy[256];
 
@@ -83,16 +82,21 @@ static bool blank_tokens(struct blanked *b, const PgQuery__ScanResult *scan, con
 	size_t at = 0, len = strlen(text);
 	uint32_t last_start = 0;
 
+	b->end = len;
 	for (size_t i = 0; i < scan->n_tokens; i++) {
 		const PgQuery__ScanToken *t = scan->tokens[i];
 		size_t start = (size_t)t->start, end = (size_t)t->end;
 		char kind = kind_of(t->token);
 		bool cut = last == PG_QUERY__TOKEN__LIMIT || last == PG_QUERY__TOKEN__OFFSET;
 
-		if (t->start < 0 || start < at || end > len || end < start ||
-			t->token == PG_QUERY__TOKEN__ASCII_59)
+		if (t->start < 0 || start < at || end > len || end < start)
 			return false;
-		if (kind == 's' && !is_plain_string(text + start, end - start))
+		if (t->token == PG_QUERY__TOKEN__ASCII_59) {
+			if (i + 1 < scan->n_tokens)
+				return false;
+			b->end = start;
+		}
+		if (kind == 's' && !literal_is_plain(text + start, end - start))
 			return false;
 		memcpy(b->key + b->len, text + at, start - at);
 		b->len += start - at;

@@ -13,6 +13,7 @@
  * classify_sums.c   float aggregates mapped to output columns
  * classify_names.c  names that the catalogue or the session gives a meaning
  * classify_literals.c  texts that differ in literals alone: when they have one decision
+ * classify_quick.c  the same keys, of plain texts, without the parser's scanner
  * classify_shape.c  normalised text, fingerprint
  * classify_depth.c  how deep a packed tree is, before anything recurses into it
  *
@@ -125,9 +126,11 @@ struct literal_place {
 	uint32_t start, sign; /* sign: the minus before it, or start */
 	bool found;
 };
+enum { LITERALS_MAX = 1000 };
 struct blanked {
 	char *key; /* owned; not NUL-terminated */
 	size_t len, count;
+	size_t end; /* where the text's statement ends: a last semicolon, or len */
 	struct literal_place *places; /* owned */
 };
 /* False: not a text whose literals may be left aside (then *out is empty). */
@@ -136,6 +139,18 @@ void blanked_release(struct blanked *b);
 /* Does the decision on `text`, one of them, hold for all texts of its key? */
 bool literals_free(struct blanked *b, const PgQuery__ParseResult *tree, const char *text,
 	const struct text_parts *parts);
+/* '...' with nothing but doubled quotes inside, no word of time, and no escapes. */
+bool literal_is_plain(const char *text, size_t len);
+
+enum { QUICK_TEXT_MAX = 2048 };
+struct quick_key {
+	size_t len, literals;
+	size_t end; /* as in struct blanked */
+	char bytes[2 * QUICK_TEXT_MAX];
+};
+/* The key that blank_literals() gives to the text. False: not known without it, or it gives none.
+ */
+bool quick_blank(struct span sql, struct quick_key *out);
 
 /* Two messages per nested expression. A deeper tree would take more stack than the worker has:
  * about 1 KB a level to unpack. A server of default settings (max_stack_depth) refuses far flatter

@@ -65,6 +65,53 @@ struct dark_read *dark_read_ref(struct dark_read *read)
 	return read;
 }
 
+static void release_settings(struct dark_read *read)
+{
+	if (read->list) {
+		setting_list_unref(read->list);
+		return;
+	}
+	for (size_t i = 0; i < read->nsettings; i++) {
+		free(read->settings[i].name);
+		free(read->settings[i].value);
+	}
+	free(read->settings);
+}
+
+static void release_names(struct dark_read *read)
+{
+	if (read->names) {
+		texts_unref(read->names);
+		return;
+	}
+	free(read->database);
+	free(read->user);
+	free(read->application_name);
+	free(read->role);
+}
+
+void dark_read_list(struct dark_read *read, struct setting_list *list)
+{
+	struct setting_list *own = setting_list_ref(list);
+
+	release_settings(read);
+	read->list = own;
+	read->settings = own->setting;
+	read->nsettings = own->count;
+	read->settings_hash = own->hash;
+}
+
+void dark_read_names(struct dark_read *read, struct texts *names)
+{
+	assert(names->count == NAMED);
+	release_names(read);
+	read->names = texts_ref(names);
+	read->user = (char *)names->text[NAMED_USER]; /* never written to */
+	read->database = (char *)names->text[NAMED_DATABASE];
+	read->application_name = (char *)names->text[NAMED_APPLICATION];
+	read->role = (char *)names->text[NAMED_ROLE];
+}
+
 void dark_read_unref(struct dark_read *read)
 {
 	if (!read)
@@ -80,18 +127,11 @@ void dark_read_unref(struct dark_read *read)
 		free(read);
 		return;
 	}
-	for (size_t i = 0; i < read->nsettings; i++) {
-		free(read->settings[i].name);
-		free(read->settings[i].value);
-	}
-	free(read->settings);
+	release_settings(read);
 	if (read->statement)
 		statement_unref(read->statement);
 	result_release(&read->primary);
-	free(read->database);
-	free(read->user);
-	free(read->application_name);
-	free(read->role);
+	release_names(read);
 	free(read->sql);
 	free(read->param_types);
 	free(read->value_types);

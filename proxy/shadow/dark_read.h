@@ -7,16 +7,16 @@
 
 #include "compare/result.h"
 #include "proxy/shadow/classify.h"
-
-struct setting {
-	char *name, *value;
-};
+#include "proxy/shadow/setting_list.h"
+#include "proxy/shadow/texts.h"
 
 struct dark_read {
 	unsigned references;
-	char session[37];			  /* UUIDv7 of the session */
-	char *database, *user, *application_name; /* owned, never NULL */
-	char *role;			   /* owned, never NULL: what it ran as on the primary */
+	char session[37]; /* UUIDv7 of the session */
+	/* Owned, or borrowed from `names`; never NULL. */
+	char *database, *user, *application_name;
+	char *role;			   /* what it ran as on the primary */
+	struct texts *names;		   /* owned reference, or NULL */
 	bool role_changed;		   /* by SET ROLE or SET SESSION AUTHORIZATION */
 	uint64_t wall_us;		   /* when the client sent it, us since 1970 */
 	const struct statement *statement; /* owned reference (statement_unref) */
@@ -35,11 +35,13 @@ struct dark_read {
 	uint16_t *result_formats;
 	uint32_t row_limit; /* 0: all */
 	char *null_as;	    /* owned: a value that the client cannot tell from NULL, or NULL */
+	/* What the session has set, in application order; names lower case. Owned, or borrowed from
+	 * `list`. */
 	size_t nsettings;
-	struct setting
-		*settings; /* what the session has set, in application order; names lower case */
-	struct result primary; /* the primary's own answer (O) */
-	uint8_t *memory;       /* owned: the bytes of the parameters */
+	struct setting *settings;
+	struct setting_list *list; /* owned reference, or NULL */
+	struct result primary;	   /* the primary's own answer (O) */
+	uint8_t *memory;	   /* owned: the bytes of the parameters */
 	bool twice;
 	struct dark_read *of; /* owned reference: a derived read borrows all but its text from it */
 	uint64_t settings_hash; /* of settings, database: part of prepared statement names */
@@ -53,5 +55,10 @@ struct dark_read *dark_read_derive(struct dark_read *of, const char *sql);
 struct dark_read *dark_read_twice(struct dark_read *of);
 struct dark_read *dark_read_ref(struct dark_read *read);
 void dark_read_unref(struct dark_read *read);
+/* Takes the settings of a list, in place of those of another, which is shared with its holder. */
+void dark_read_list(struct dark_read *read, struct setting_list *list);
+/* The same with the names of user, database, application and role, in that order. */
+void dark_read_names(struct dark_read *read, struct texts *names);
+enum { NAMED_USER, NAMED_DATABASE, NAMED_APPLICATION, NAMED_ROLE, NAMED };
 
 #endif

@@ -63,7 +63,7 @@ bool execution_read_begin(
 	struct observed *s, struct execution *e, const char *sql, size_t sql_len, uint64_t time_us)
 {
 	struct dark_read *read = dark_read_new();
-	const char *role = observed_role(s);
+	const struct facts *facts = observed_facts(s);
 
 	e->began_us = time_us;
 	if (!read) {
@@ -72,28 +72,20 @@ bool execution_read_begin(
 	}
 	e->read = read;
 	memcpy(read->session, s->uuid, sizeof read->session);
-	read->database = strdup(s->database);
-	read->user = strdup(s->user);
-	read->application_name = strdup(s->application_name);
-	read->role = role ? strdup(role) : NULL;
-	read->role_changed = observed_identity_changed(s);
 	read->sql = strndup(sql, sql_len);
 	read->statement = statement_ref(e->statement);
 	read->wall_us = time_us + s->wall_offset_us;
 	result_init(&read->primary, s->observer->options.keep_limit_bytes);
-	if (!role) {
-		execution_forgo(e, REASON_SESSION_UNKNOWN);
-		return false;
-	}
-	if (!read->database || !read->user || !read->application_name || !read->role ||
-		!read->sql) {
+	if (!read->sql || !facts) {
 		execution_forgo(e, REASON_MEMORY);
 		return false;
 	}
-	if (!observed_settings(s, read)) {
+	if (!facts->names || !observed_settings(s, read)) {
 		execution_forgo(e, REASON_SESSION_UNKNOWN);
 		return false;
 	}
+	dark_read_names(read, facts->names);
+	read->role_changed = facts->identity_changed;
 
 	return true;
 }

@@ -54,17 +54,10 @@ void execution_declare(struct observed *s, struct portal *p, const struct statem
 /* Values are written as the settings say when they are fetched. */
 static bool same_settings(struct observed *s, const struct dark_read *read)
 {
-	struct dark_read *now = dark_read_new();
-	bool same = false;
+	const struct facts *now = observed_facts(s);
 
-	if (now)
-		now->database = strdup(read->database);
-	if (now && now->database)
-		same = !session_settings_unknown(&s->settings) && observed_settings(s, now) &&
-		       now->settings_hash == read->settings_hash;
-	dark_read_unref(now);
-
-	return same;
+	return now && now->list && !session_settings_unknown(&s->settings) &&
+	       now->list->hash == read->settings_hash;
 }
 
 void execution_continues(struct observed *s, struct execution *e)

@@ -28,6 +28,7 @@ struct mirror {
 	uint64_t order, reads, failures;
 	struct bucket bucket;
 	struct event *turn, *timer;
+	uint64_t timer_us; /* when `timer` comes; 0: it is not set */
 	bool stopping, ending;
 };
 
@@ -108,12 +109,15 @@ static void free_unused_pools(struct mirror *m, uint64_t now_us)
 	}
 }
 
-static void set_timer(struct mirror *m, uint64_t at_us)
+/* A timer that comes earlier is left alone: the turn that it brings sets it again. */
+static void set_timer(struct mirror *m, uint64_t now_us, uint64_t at_us)
 {
-	uint64_t now = mirror_clock_us();
-	uint64_t in = at_us > now ? at_us - now : 0;
+	uint64_t in = at_us > now_us ? at_us - now_us : 0;
 	const struct timeval tv = {(time_t)(in / 1000000), (suseconds_t)(in % 1000000)};
 
+	if (m->timer_us != 0 && m->timer_us <= at_us)
+		return;
+	m->timer_us = at_us;
 	event_add(m->timer, &tv);
 }
 
@@ -137,7 +141,15 @@ static void on_turn(evutil_socket_t fd, short what, void *self)
 	if (first && first->not_before_us < next)
 		next = first->not_before_us;
 	if (m->npools)
-		set_timer(m, next);
+		set_timer(m, now, next);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *self)
+{
+	struct mirror *m = self;
+
+	m->timer_us = 0;
+	on_turn(fd, what, m);
 }
 
 /* --- submitting --- */
@@ -306,7 +318,7 @@ struct mirror *mirror_new(
 		.promoted = promoted,
 		.self = m};
 	m->turn = event_new(base, -1, 0, on_turn, m);
-	m->timer = evtimer_new(base, on_turn, m);
+	m->timer = evtimer_new(base, on_timer, m);
 	if (!m->turn || !m->timer) {
 		mirror_free(m);
 		return NULL;

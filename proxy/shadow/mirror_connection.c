@@ -23,12 +23,24 @@ static void arm(struct event *timer, uint64_t in_us)
 	event_add(timer, &in);
 }
 
+/* A timer that runs already is left alone unless it would come too late: most deadlines are never
+ * met, and when it comes too early it is set again. */
+static void set_deadline(struct connection *c, uint64_t now_us, uint64_t limit_us)
+{
+	c->due_us = now_us + limit_us;
+	if (c->timer_us != 0 && c->timer_us <= c->due_us)
+		return;
+	c->timer_us = c->due_us;
+	arm(c->deadline, limit_us);
+}
+
 /* --- ends --- */
 
 static void shut(struct connection *c, const char *why)
 {
 	c->state = CONNECTION_CLOSED;
 	snprintf(c->trouble, sizeof c->trouble, "%s", why);
+	c->due_us = 0;
 	event_del(c->readable);
 	event_del(c->writable);
 	event_del(c->deadline);
@@ -81,12 +93,13 @@ static void begin_exchange(struct connection *c)
 	c->sent = 0;
 }
 
-/* Sending starts on the loop, so that no callback comes from inside connection_run. */
+/* Sending starts on the loop, so that no callback comes from inside connection_run; without asking
+ * the kernel, since the socket of an idle connection takes what it is given. */
 static void start_sending(struct connection *c, uint64_t limit_us)
 {
 	c->send_us = mirror_clock_us();
-	event_add(c->writable, NULL);
-	arm(c->deadline, limit_us);
+	event_active(c->writable, EV_WRITE, 0);
+	set_deadline(c, c->send_us, limit_us);
 }
 
 static bool send_more(struct connection *c)
@@ -140,9 +153,11 @@ static bool is_read_only(const struct connection *c)
 static void became_idle(struct connection *c)
 {
 	c->state = CONNECTION_IDLE;
-	c->idle_since_us = mirror_clock_us();
-	event_del(c->deadline);
-	buffer_release(&c->out);
+	c->idle_since_us = c->now_us;
+	c->due_us = 0;
+	if (c->out.cap > CONNECTION_SEND_KEPT)
+		buffer_release(&c->out);
+	buffer_clear(&c->out);
 	c->sent = 0;
 }
 
@@ -155,7 +170,7 @@ static void send_check(struct connection *c)
 
 static void check_done(struct connection *c)
 {
-	uint64_t us = mirror_clock_us() - c->send_us;
+	uint64_t us = c->now_us - c->send_us;
 
 	if (c->checks == 0 || us < c->round_trip_us)
 		c->round_trip_us = us;
@@ -276,7 +291,7 @@ static void on_message(struct connection *c, const struct message *m)
 	}
 	if (c->exchange.started_us == 0)
 		c->wrapper_piece = c->pieces;
-	switch (exchange_message(&c->exchange, &c->session, m, mirror_clock_us())) {
+	switch (exchange_message(&c->exchange, &c->session, m, c->now_us)) {
 	case EXCHANGE_GOES_ON: break;
 	case EXCHANGE_LOST: lose(c, REASON_CONNECTION, c->exchange.trouble); break;
 	case EXCHANGE_DONE:
@@ -310,7 +325,8 @@ static void take_input(struct connection *c, struct span input)
 }
 
 /* On TLS everything must be read before waiting: OpenSSL may hold bytes that the socket no longer
- * shows. A long answer gives others a turn and goes on from there. */
+ * shows. A plain socket that gave less than there was room for is empty, or shows what comes next.
+ * A long answer gives others a turn and goes on from there. */
 static void receive(struct connection *c)
 {
 	enum wire_result result = WIRE_OK;
@@ -321,8 +337,9 @@ static void receive(struct connection *c)
 		if (result != WIRE_OK)
 			break;
 		c->pieces++;
+		c->now_us = mirror_clock_us();
 		take_input(c, span_of(c->scratch, n));
-		if (c->state == CONNECTION_CLOSED)
+		if (c->state == CONNECTION_CLOSED || (!c->wire.ssl && n < CONNECTION_READ_SIZE))
 			return;
 	}
 	if (result == WIRE_OK)
@@ -338,14 +355,13 @@ static void on_socket(evutil_socket_t fd, short what, void *self)
 	struct connection *c = self;
 
 	(void)fd;
-	(void)what;
 	if (c->state == CONNECTION_CLOSED)
 		return;
 	if (c->out.failed)
 		lose(c, REASON_MEMORY, "out of memory for the read");
 	else if (!send_more(c))
 		lose(c, REASON_CONNECTION, "the server closed the connection");
-	else
+	else if (c->wire.ssl || (what & EV_READ))
 		receive(c);
 }
 
@@ -353,9 +369,16 @@ static void on_deadline(evutil_socket_t fd, short what, void *self)
 {
 	struct connection *c = self;
 
+	uint64_t now = mirror_clock_us();
+
 	(void)fd;
 	(void)what;
-	if (c->state != CONNECTION_CLOSED)
+	c->timer_us = 0;
+	if (c->state == CONNECTION_CLOSED || c->due_us == 0)
+		return;
+	if (now < c->due_us)
+		set_deadline(c, now, c->due_us - now);
+	else
 		lose(c, REASON_TIMEOUT, "no answer within the time limit");
 }
 

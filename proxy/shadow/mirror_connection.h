@@ -16,6 +16,7 @@
 enum {
 	CONNECTION_MESSAGE_MAX = 64 << 20, /* a longer message ends the connection */
 	CONNECTION_SEND_MAX = 256 << 20,   /* one send */
+	CONNECTION_SEND_KEPT = 16 << 10,   /* of its memory between reads */
 	CONNECTION_CHECK_US = 5000000,	   /* limit of the hand-over */
 	CONNECTION_GRACE_US = 1000000,	   /* our deadline behind the server's own */
 	CONNECTION_CHECKS = 3,	   /* Syncs of the hand-over; the shortest is the round trip */
@@ -57,6 +58,9 @@ struct connection {
 	bool promoted;	     /* in_hot_standby went from on to off */
 	uint64_t timeout_us; /* of a read */
 	size_t keep_limit_bytes;
+	uint64_t due_us;   /* when what runs must have been answered; 0: nothing runs */
+	uint64_t timer_us; /* when `deadline` comes; 0: it is not set */
+	uint64_t now_us;   /* when the piece being looked at came */
 	uint64_t send_us, round_trip_us, idle_since_us;
 	/* The wrapper's own time, the least seen so far, 0: not known. It shows where its answer
 	 * came in another piece than the read's. */

@@ -1,9 +1,7 @@
 #include "proxy/shadow/mirror_exchange.h"
 
-#include "proxy/shadow/mirror_settings.h"
 #include <assert.h>
 #include <stdio.h>
-#include <strings.h>
 
 static const char BEGIN_NAME[] = "pgu_begin";
 static const char BEGIN_SQL[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY NOT DEFERRABLE";
@@ -65,18 +63,16 @@ void exchange_prepare(struct exchange *x, struct buffer *out)
 	expect(x, STEP_END);
 }
 
-/* Of several settings of one name the last counts. */
-static bool set_again_later(const struct dark_read *read, size_t at)
+static unsigned add_setting(struct span *values, unsigned count, const struct setting *s)
 {
-	for (size_t i = at + 1; i < read->nsettings; i++)
-		if (strcasecmp(read->settings[i].name, read->settings[at].name) == 0)
-			return true;
+	values[2 * count] = span_cstr(s->name);
+	values[2 * count + 1] = span_cstr(s->value);
 
-	return false;
+	return count + 1;
 }
 
-/* Names and values to set, alternating; how many pairs. */
-static unsigned collect_settings(
+/* Of a read whose settings were not listed beforehand. */
+static unsigned collect_unlisted(
 	const struct session *session, const struct dark_read *read, struct span *values)
 {
 	unsigned count = 0;
@@ -84,13 +80,36 @@ static unsigned collect_settings(
 	for (size_t i = 0; i < read->nsettings; i++) {
 		const struct setting *s = &read->settings[i];
 
-		if (setting_refusal(s->name) || session_stands_at(session, s->name, s->value) ||
-			set_again_later(read, i))
-			continue;
-		values[2 * count] = span_cstr(s->name);
-		values[2 * count + 1] = span_cstr(s->value);
-		count++;
+		if (setting_is_applied(read->settings, read->nsettings, i) &&
+			!session_stands_at(session, session_reported(s->name), s->value))
+			count = add_setting(values, count, s);
 	}
+
+	return count;
+}
+
+static unsigned collect_listed(
+	const struct session *session, const struct setting_list *list, struct span *values)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < list->napplied; i++) {
+		const struct setting *s = &list->setting[list->applied[i].at];
+
+		if (!session_stands_at(session, list->applied[i].reported, s->value))
+			count = add_setting(values, count, s);
+	}
+
+	return count;
+}
+
+/* Names and values to set, alternating; how many pairs. */
+static unsigned collect_settings(
+	const struct session *session, const struct dark_read *read, struct span *values)
+{
+	unsigned count = read->list ? collect_listed(session, read->list, values)
+				    : collect_unlisted(session, read, values);
+
 	/* Last: the settings before it may need the connection's own rights. */
 	if (session->impersonate) {
 		values[2 * count] = span_cstr("role");

@@ -1,7 +1,5 @@
 #include "proxy/shadow/mirror_session.h"
 
-#include "proxy/shadow/mirror_settings.h"
-#include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <xxhash.h>
@@ -43,6 +41,11 @@ static int reported_index(struct span name)
 	return -1;
 }
 
+int session_reported(const char *name)
+{
+	return reported_index(span_cstr(name));
+}
+
 bool session_base(struct session *s, const char *name, const char *value)
 {
 	int i = reported_index(span_cstr(name));
@@ -77,46 +80,14 @@ bool session_is_at_base(const struct session *s)
 	return true;
 }
 
-bool session_stands_at(const struct session *s, const char *name, const char *value)
+bool session_stands_at(const struct session *s, int reported, const char *value)
 {
-	int i = reported_index(span_cstr(name));
-
-	return i >= 0 && value && s->base[i] && strcmp(s->base[i], value) == 0;
-}
-
-static uint64_t name_hash(const char *name)
-{
-	char lower[256];
-	size_t n = 0;
-
-	for (; name[n] && n < sizeof lower; n++)
-		lower[n] = (char)tolower((unsigned char)name[n]);
-
-	return XXH3_64bits(lower, n) | 1;
-}
-
-static bool named_again_later(const struct dark_read *read, size_t at)
-{
-	for (size_t i = at + 1; i < read->nsettings; i++)
-		if (strcasecmp(read->settings[i].name, read->settings[at].name) == 0)
-			return true;
-
-	return false;
+	return reported >= 0 && value && s->base[reported] && strcmp(s->base[reported], value) == 0;
 }
 
 uint64_t custom_names(const struct dark_read *read)
 {
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < read->nsettings; i++) {
-		const char *name = read->settings[i].name;
-
-		if (setting_is_custom(name) && !setting_refusal(name) &&
-			!named_again_later(read, i))
-			sum += name_hash(name);
-	}
-
-	return sum;
+	return read->list ? read->list->custom : settings_custom(read->settings, read->nsettings);
 }
 
 bool session_fits(const struct session *s, uint64_t custom)

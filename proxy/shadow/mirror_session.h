@@ -40,6 +40,8 @@ enum reported_parameter {
 		REPORTED_COUNT
 };
 const char *reported_name(enum reported_parameter p);
+/* The reported parameter of that name, in any case; -1: none. */
+int session_reported(const char *name);
 
 struct session_name {
 	uint64_t key[2];
@@ -72,8 +74,8 @@ bool session_base(struct session *s, const char *name, const char *value)
 void session_report(struct session *s, struct span name, struct span value);
 /* Is every reported value the base value again? */
 bool session_is_at_base(const struct session *s);
-/* Does the setting stand at this value before any read? Case of the name doesn't matter. */
-bool session_stands_at(const struct session *s, const char *name, const char *value);
+/* Does the reported parameter (-1: none) stand at this value before any read? */
+bool session_stands_at(const struct session *s, int reported, const char *value);
 
 /* Key of a set of custom settings' names, 0 for none; the same for any order and repetition. */
 uint64_t custom_names(const struct dark_read *read);

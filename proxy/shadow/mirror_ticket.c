@@ -9,6 +9,8 @@ size_t dark_read_bytes(const struct dark_read *read)
 
 	for (size_t i = 0; i < read->nparams; i++)
 		bytes += sizeof *read->params + read->params[i].len;
+	if (read->list)
+		return bytes + read->list->bytes + read->nsettings * sizeof *read->settings;
 	for (size_t i = 0; i < read->nsettings; i++)
 		bytes += sizeof *read->settings + strlen(read->settings[i].name) +
 			 (read->settings[i].value ? strlen(read->settings[i].value) : 0);

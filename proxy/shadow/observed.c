@@ -2,6 +2,7 @@
 #include "proxy/shadow/observed.h"
 
 #include "proxy/shadow/journal.h"
+#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -44,8 +45,7 @@ struct observed *observed_new(struct observer *o, struct tape_session id)
 	s->first = s->next = 1;
 	assembler_init(&s->front, o->options.max_message_bytes + MESSAGE_HEADER);
 	assembler_init(&s->back, o->options.max_message_bytes + MESSAGE_HEADER);
-	s->pairing = pairing_new(SESSION_REQUESTS_MAX, on_event, s);
-	if (!s->pairing || !session_settings_init(&s->settings)) {
+	if (!session_settings_init(&s->settings)) {
 		observed_free(s);
 		return NULL;
 	}
@@ -77,7 +77,7 @@ static struct request *request_at(struct observed *s, uint32_t number)
 /* Makes room; capacity stays a power of two so that numbers wrap cleanly. */
 static bool requests_grow(struct observed *s)
 {
-	uint32_t capacity = s->capacity ? s->capacity * 2 : 64;
+	uint32_t capacity = s->capacity ? s->capacity * 2 : 8;
 	struct request *requests;
 
 	if (capacity > 2 * SESSION_REQUESTS_MAX)
@@ -92,6 +92,38 @@ static bool requests_grow(struct observed *s)
 	s->capacity = capacity;
 
 	return true;
+}
+
+/* Its numbers begin with the requests'. False: out of memory. */
+static bool pairing_begin(struct observed *s)
+{
+	if (s->pairing)
+		return true;
+	assert(s->first == s->next);
+	s->first = s->next = 1;
+	s->pairing = pairing_new(SESSION_REQUESTS_MAX, on_event, s);
+
+	return s->pairing != NULL;
+}
+
+/* What is only there to be quick, of a session of which nothing is awaited. */
+void observed_rest(struct observed *s)
+{
+	if (s->state != SESSION_LIVE || s->first != s->next ||
+		(s->pairing && !pairing_idle(s->pairing)))
+		return;
+	pairing_free(s->pairing);
+	s->pairing = NULL;
+	free(s->requests);
+	s->requests = NULL;
+	s->capacity = 0;
+	observed_facts_free(s->facts);
+	s->facts = NULL;
+	if (s->settings_at_ready != s->settings.current)
+		return;
+	session_settings_share(&s->settings, s->observer->settings);
+	settings_state_unref(s->settings_at_ready);
+	s->settings_at_ready = settings_state_ref(s->settings.current);
 }
 
 static void frame_ended(struct observed *s, struct request *r, uint64_t *counter)
@@ -161,18 +193,13 @@ void observed_free(struct observed *s)
 	observed_forget_statements(s);
 	session_settings_release(&s->settings);
 	settings_state_unref(s->settings_at_ready);
-	for (size_t i = 0; i < s->nreported; i++) {
-		free(s->reported[i].name);
-		free(s->reported[i].value);
-	}
-	free(s->reported);
+	observed_facts_free(s->facts);
+	texts_unref(s->reported);
+	texts_unref(s->who);
 	assembler_release(&s->front);
 	assembler_release(&s->back);
 	pairing_free(s->pairing);
 	free(s->requests);
-	free(s->user);
-	free(s->database);
-	free(s->application_name);
 	free(s);
 }
 
@@ -235,16 +262,6 @@ static void start_options(struct observed *s, struct span options)
 	}
 }
 
-static void set_text(char **slot, struct span value)
-{
-	char *copy = strndup((const char *)value.data, value.len);
-
-	if (copy) {
-		free(*slot);
-		*slot = copy;
-	}
-}
-
 static void start_parameter(struct observed *s, struct span name, struct span value)
 {
 	char key[NAME_MAX_BYTES + 1];
@@ -253,14 +270,9 @@ static void start_parameter(struct observed *s, struct span name, struct span va
 		return;
 	memcpy(key, name.data, name.len);
 	key[name.len] = '\0';
-	if (strcmp(key, "user") == 0)
-		set_text(&s->user, value);
-	else if (strcmp(key, "database") == 0)
-		set_text(&s->database, value);
-	else if (strcmp(key, "options") != 0 && strcmp(key, "replication") != 0)
+	if (strcmp(key, "user") != 0 && strcmp(key, "database") != 0 &&
+		strcmp(key, "options") != 0 && strcmp(key, "replication") != 0)
 		session_settings_base(&s->settings, key, value);
-	if (strcmp(key, "application_name") == 0)
-		set_text(&s->application_name, value);
 }
 
 static void apply_base(struct observed *s)
@@ -268,7 +280,7 @@ static void apply_base(struct observed *s)
 	for (size_t i = 0; i < s->view->nbase; i++) {
 		const struct base_setting *b = &s->view->base[i];
 
-		if (!b->role || strcmp(b->role, s->user) == 0)
+		if (!b->role || strcmp(b->role, s->who->text[WHO_USER]) == 0)
 			session_settings_base(&s->settings, b->name, span_cstr(b->value));
 	}
 }
@@ -286,6 +298,7 @@ bool observed_start(
 {
 	struct startup_message message;
 	struct span rest, name, value, options = span_cstr("");
+	struct span who[WHO] = {[WHO_APPLICATION] = span_cstr("")};
 
 	if (!parse_startup(startup, &message))
 		return false;
@@ -293,20 +306,22 @@ bool observed_start(
 	 * lies below the packet's own. */
 	for (rest = message.parameters; next_parameter(&rest, &name, &value);) {
 		if (span_is(name, "user"))
-			set_text(&s->user, value);
+			who[WHO_USER] = value;
 		if (span_is(name, "database"))
-			set_text(&s->database, value);
+			who[WHO_DATABASE] = value;
+		if (span_is(name, "application_name"))
+			who[WHO_APPLICATION] = value;
 		if (span_is(name, "options"))
 			options = value; /* of several the last counts */
 	}
-	if (!s->user)
+	if (!who[WHO_USER].data)
 		return false;
-	if (!s->database || !s->database[0])
-		set_text(&s->database, span_cstr(s->user));
-	set_text(&s->application_name, span_cstr(""));
-	if (!s->database || !s->application_name)
+	if (who[WHO_DATABASE].len == 0)
+		who[WHO_DATABASE] = who[WHO_USER];
+	s->who = texts_get(s->observer->texts, who, WHO);
+	if (!s->who)
 		return false;
-	s->view = s->observer->sink.database(s->observer->sink.self, s->database);
+	s->view = s->observer->sink.database(s->observer->sink.self, s->who->text[WHO_DATABASE]);
 	if (!s->view)
 		return false;
 	apply_base(s);
@@ -317,6 +332,7 @@ bool observed_start(
 	if (open->announced_again) {
 		s->state = SESSION_LIVE;
 		observed_resume(s, open->flags, span_of("", 0));
+		observed_rest(s);
 	}
 
 	return true;
@@ -330,7 +346,8 @@ void observed_resume(struct observed *s, uint32_t flags, struct span reported)
 	observed_abandon(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
 	assembler_reset(&s->front);
 	assembler_reset(&s->back);
-	pairing_reset(s->pairing);
+	if (s->pairing)
+		pairing_reset(s->pairing);
 	if (defined) {
 		observed_forget_statements(s);
 		s->statements_unknown = true;
@@ -395,6 +412,12 @@ static void request_store(
 	o->memory += r->len;
 }
 
+/* Makes room for one more. False: out of memory. */
+static bool request_begin(struct observed *s)
+{
+	return pairing_begin(s) && (s->next - s->first < s->capacity || requests_grow(s));
+}
+
 void observed_front(struct observed *s, const struct message *m, uint64_t time_us)
 {
 	struct observer *o = s->observer;
@@ -404,8 +427,7 @@ void observed_front(struct observed *s, const struct message *m, uint64_t time_u
 
 	bool counts = is_execution_frame(m->type);
 
-	if (s->state != SESSION_LOST && s->state != SESSION_ENDING &&
-		s->next - s->first == s->capacity && !requests_grow(s))
+	if (s->state != SESSION_LOST && s->state != SESSION_ENDING && !request_begin(s))
 		observed_lose(s);
 	if (counts)
 		o->frames_read++;
@@ -705,7 +727,8 @@ static void answer(struct observed *s, uint32_t head, uint8_t head_type, const s
 void observed_rows_missing(struct observed *s, const struct tape_rows *rows)
 {
 	uint8_t type;
-	uint32_t head = s->state == SESSION_LIVE ? pairing_head(s->pairing, &type) : 0;
+	uint32_t head =
+		s->state == SESSION_LIVE && s->pairing ? pairing_head(s->pairing, &type) : 0;
 
 	if (head == 0)
 		return;
@@ -756,12 +779,17 @@ void observed_back(struct observed *s, const struct message *m, uint64_t time_us
 			s->state = SESSION_LIVE;
 			observed_first_report(s);
 			observed_ready(s, 'I');
+			observed_rest(s);
 		}
 		return;
 	}
 	if (m->type == BACK_ERROR && is_fatal(m->body)) {
 		observed_abandon(s, OUTCOME_SKIPPED, REASON_UNANSWERED);
 		s->state = SESSION_ENDING;
+		return;
+	}
+	if (!pairing_begin(s)) {
+		observed_lose(s);
 		return;
 	}
 	head = pairing_head(s->pairing, &head_type);

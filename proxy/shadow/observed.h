@@ -100,13 +100,30 @@ enum session_state {
 	SESSION_ENDING, /* the server said FATAL: what the client still sends stays unanswered */
 };
 
+/* Of settings that are no others since (observed_facts.c). */
+struct facts {
+	/* References: what they follow from. */
+	struct texts *reported;
+	struct settings_state *base, *current, *at_ready;
+	size_t ncustoms;
+
+	bool encoding_unsafe, strings_unsafe;
+	bool identity_changed;
+	bool isolated;		   /* outside a block, transactions are */
+	struct texts *names;	   /* reference, of dark reads; NULL: the role is not known */
+	struct setting_list *list; /* reference, of dark reads; NULL: not known */
+};
+
+enum { WHO_USER, WHO_DATABASE, WHO_APPLICATION, WHO };
+
 struct observed {
 	struct observer *observer;
 	struct tape_session id;
 	enum session_state state;
 	enum unobserved why; /* SESSION_LOST: what its frames count as */
 	char uuid[37];
-	char *user, *database, *application_name;
+	bool stirred;			  /* something came since observer_rest() last looked */
+	struct texts *who;		  /* reference: user, database, application_name */
 	const struct database_view *view; /* borrowed from the sink, for good */
 	uint64_t wall_offset_us;	  /* wall clock minus monotonic */
 
@@ -124,12 +141,13 @@ struct observed {
 	struct session_settings settings;
 	struct settings_state
 		*settings_at_ready; /* reference: what held at the last ReadyForQuery */
-	struct reported {
-		char *name, *value;
-		bool changed;	  /* since the last ReadyForQuery */
-		bool from_server; /* neither packet nor role sets it: a reload may change it */
-	} * reported;		  /* owned; at most SESSION_REPORTED_MAX */
-	size_t nreported;
+	struct facts *facts;	    /* owned; what follows from these and from what is reported */
+	/* Reference: names and values by turns, of at most SESSION_REPORTED_MAX; NULL: none. And of
+	 * the n-th, as bits: */
+	struct texts *reported;
+	uint64_t changed;     /* since the last ReadyForQuery */
+	uint64_t from_server; /* neither packet nor role sets it: a reload may change it */
+	bool agreed;	      /* the last cross-check said so, and nothing was reported since */
 
 	/* Transaction. */
 	bool in_block; /* explicit BEGIN */
@@ -164,6 +182,8 @@ void observed_front(struct observed *s, const struct message *m, uint64_t time_u
 void observed_back(struct observed *s, const struct message *m, uint64_t time_us);
 void observed_rows_missing(struct observed *s, const struct tape_rows *rows);
 void observed_lose(struct observed *s);
+/* Gives back what a session of which nothing is awaited can do without until it stirs again. */
+void observed_rest(struct observed *s);
 /* Ends all open executions and uncounted frames. */
 void observed_abandon(struct observed *s, enum outcome outcome, enum reason reason);
 
@@ -199,7 +219,11 @@ void observed_apply(
 void observed_set(struct observed *s, const char *name, const char *value, bool local);
 void observed_ready(struct observed *s, uint8_t status);
 /* Bytes of this text may look like ASCII and be none. */
-bool observed_unreadable(const struct observed *s, struct span sql);
+bool observed_unreadable(struct observed *s, struct span sql);
+/* Ask observed_facts() instead, unless the settings are just changing. */
+bool observed_encoding_unsafe(const struct observed *s);
+bool observed_strings_unsafe(const struct observed *s);
+bool observed_starts_isolated(const struct observed *s);
 /* Does it fix what a REPEATABLE READ transaction sees? */
 bool observed_takes_snapshot(const struct statement *statement);
 enum reason observed_decide(struct observed *s, const struct statement *statement);
@@ -207,6 +231,11 @@ enum reason observed_decide(struct observed *s, const struct statement *statemen
 bool observed_identity_changed(const struct observed *s);
 /* The role that statements run as now. NULL: not known. */
 const char *observed_role(const struct observed *s);
+
+/* observed_facts.c */
+/* Until something changes. NULL: out of memory. */
+const struct facts *observed_facts(struct observed *s);
+void observed_facts_free(struct facts *f);
 /* Settings of a dark read. False: they are not known for certain, or out of memory. */
 bool observed_settings(struct observed *s, struct dark_read *read);
 /* One of those that are replayed is another than the session's. False: out of memory. */
@@ -276,6 +305,8 @@ struct observer {
 		size_t count;
 	} tables[64]; /* per tape, by slot */
 	size_t sessions;
+	struct texts_pool *texts; /* owned: what sessions have alike */
+	struct settings_pool *settings;
 	uint64_t frames_read, frames_open;
 	size_t memory; /* charged now */
 	uint64_t random;

@@ -5,14 +5,13 @@
 
 #include <stdlib.h>
 #include <strings.h>
-#include <xxhash.h>
 
 /* Encodings whose trailing bytes may look like ASCII: the parser reads bytes and would mistake
  * them. */
 static const char *const unsafe_encodings[] = {
 	"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "GB18030", "JOHAB"};
 
-static bool encoding_unsafe(const struct observed *s)
+bool observed_encoding_unsafe(const struct observed *s)
 {
 	const char *encoding;
 
@@ -26,7 +25,7 @@ static bool encoding_unsafe(const struct observed *s)
 }
 
 /* Off, a backslash in a string escapes the quote behind it, which our parser takes for the end. */
-static bool strings_unsafe(const struct observed *s)
+bool observed_strings_unsafe(const struct observed *s)
 {
 	const char *value;
 
@@ -52,14 +51,18 @@ static bool means_snapshot(const char *isolation)
 	       (strcasestr(isolation, "repeatable") || strcasestr(isolation, "serializable"));
 }
 
+bool observed_starts_isolated(const struct observed *s)
+{
+	return means_snapshot(session_settings_get(&s->settings, "default_transaction_isolation"));
+}
+
 static void begin_block(struct observed *s, const struct statement *st)
 {
 	s->in_block = true;
 	if (st->isolation_given)
 		s->snapshot = st->isolation_snapshot;
 	else
-		s->snapshot = means_snapshot(
-			session_settings_get(&s->settings, "default_transaction_isolation"));
+		s->snapshot = observed_starts_isolated(s);
 }
 
 static void end_block(struct observed *s, const struct statement *st, bool committed)
@@ -283,7 +286,8 @@ void observed_apply(struct observed *s, const struct statement *st, struct span 
 	if (!st) {
 		s->tainted = true;
 		if (succeeded &&
-			(encoding_unsafe(s) || strings_unsafe(s))) /* perhaps not read for that */
+			(observed_encoding_unsafe(s) ||
+				observed_strings_unsafe(s))) /* perhaps not read for that */
 			doubt(s, NULL);
 		if (succeeded)
 			apply_tag(s, tag);
@@ -327,9 +331,10 @@ void observed_ready(struct observed *s, uint8_t status)
 	s->settings_at_ready = settings_state_ref(s->settings.current);
 }
 
-bool observed_unreadable(const struct observed *s, struct span sql)
+bool observed_unreadable(struct observed *s, struct span sql)
 {
-	bool bytes = encoding_unsafe(s), strings = strings_unsafe(s);
+	const struct facts *f = observed_facts(s);
+	bool bytes = !f || f->encoding_unsafe, strings = !f || f->strings_unsafe;
 
 	for (size_t i = 0; (bytes || strings) && i < sql.len; i++)
 		if ((bytes && sql.data[i] >= 0x80) || (strings && sql.data[i] == '\\'))
@@ -345,7 +350,7 @@ bool observed_identity_changed(const struct observed *s)
 
 	return (role && strcmp(role, "none") != 0) ||
 	       session_settings_get(&s->settings, "session_authorization") != NULL ||
-	       (user && strcmp(user, s->user) != 0);
+	       (user && strcmp(user, s->who->text[WHO_USER]) != 0);
 }
 
 /* SET SESSION AUTHORIZATION took back a role set before; whether it took back one of the startup is
@@ -365,14 +370,12 @@ const char *observed_role(const struct observed *s)
 		settings_state_find(s->settings_at_ready, "session_authorization"))
 		reported = NULL; /* of before it was reset */
 
-	return reported ? reported : s->user;
+	return reported ? reported : s->who->text[WHO_USER];
 }
 
 enum reason observed_decide(struct observed *s, const struct statement *st)
 {
-	bool isolated = s->in_block ? s->snapshot
-				    : means_snapshot(session_settings_get(
-					      &s->settings, "default_transaction_isolation"));
+	const struct facts *f = observed_facts(s);
 
 	if (!st)
 		return REASON_SESSION_UNKNOWN;
@@ -382,143 +385,16 @@ enum reason observed_decide(struct observed *s, const struct statement *st)
 		return REASON_FAILED_TRANSACTION;
 	if (s->tainted)
 		return REASON_TRANSACTION_TAINTED;
-	if (isolated && s->took_snapshot)
+	if (!f)
+		return REASON_SESSION_UNKNOWN;
+	if (s->took_snapshot && (s->in_block ? s->snapshot : f->isolated))
 		return REASON_OLD_SNAPSHOT;
 	if (observed_names_temporary(s, st))
 		return REASON_TEMPORARY_RELATION;
-	if (session_settings_unknown(&s->settings) || encoding_unsafe(s) || strings_unsafe(s))
+	if (session_settings_unknown(&s->settings) || f->encoding_unsafe || f->strings_unsafe)
 		return REASON_SESSION_UNKNOWN;
-	if (s->view->identity_reproduced ? !observed_role(s) : observed_identity_changed(s))
+	if (s->view->identity_reproduced ? !f->names : f->identity_changed)
 		return REASON_SESSION_UNKNOWN;
 
 	return REASON_NONE;
-}
-
-static bool is_replayed(const char *name)
-{
-	const char *replayed;
-
-	for (size_t i = 0; (replayed = observed_replayed(i)) != NULL; i++)
-		if (strcasecmp(replayed, name) == 0)
-			return true;
-
-	return false;
-}
-
-static bool list_add(struct dark_read *read, const char *name, const char *value)
-{
-	struct setting *setting = &read->settings[read->nsettings];
-
-	setting->name = strdup(name);
-	setting->value = strdup(value);
-	read->nsettings++;
-
-	return setting->name && setting->value;
-}
-
-/* What is in force under the names that a state has entries for. */
-static bool list_state(
-	struct observed *s, const struct settings_state *state, bool base, struct dark_read *read)
-{
-	for (size_t i = 0; i < state->count; i++) {
-		const struct settings_entry *e = &state->entries[i];
-		const char *value = session_settings_get(&s->settings, e->name);
-
-		if (is_replayed(e->name) || settings_state_find(state, e->name) != e || !value)
-			continue;
-		if (base && settings_state_find(s->settings.current, e->name))
-			continue;
-		if (!list_add(read, e->name, value))
-			return false;
-	}
-
-	return true;
-}
-
-/* Custom settings that are '' because they were set once. */
-static bool list_customs(struct observed *s, struct dark_read *read)
-{
-	for (size_t i = 0; i < s->settings.ncustoms; i++) {
-		const char *name = s->settings.customs[i];
-
-		if (settings_state_find(s->settings.base, name) ||
-			settings_state_find(s->settings.current, name))
-			continue;
-		if (!list_add(read, name, ""))
-			return false;
-	}
-
-	return true;
-}
-
-static bool list_replayed(struct observed *s, struct dark_read *read)
-{
-	const char *name, *value;
-
-	for (size_t i = 0; (name = observed_replayed(i)) != NULL; i++) {
-		if (!observed_reported_now(s, name, &value))
-			return false;
-		if (value && !list_add(read, name, value))
-			return false;
-	}
-
-	return true;
-}
-
-static size_t settings_most(const struct observed *s)
-{
-	size_t replayed = 0;
-
-	while (observed_replayed(replayed))
-		replayed++;
-
-	return replayed + s->settings.base->count + s->settings.current->count +
-	       s->settings.ncustoms;
-}
-
-static void hash_settings(struct dark_read *read)
-{
-	XXH64_hash_t h = XXH3_64bits(read->database, strlen(read->database));
-
-	for (size_t i = 0; i < read->nsettings; i++) {
-		h = XXH3_64bits_withSeed(read->settings[i].name, strlen(read->settings[i].name), h);
-		h = XXH3_64bits_withSeed(
-			read->settings[i].value, strlen(read->settings[i].value), h);
-	}
-	read->settings_hash = h;
-}
-
-bool observed_settings(struct observed *s, struct dark_read *read)
-{
-	read->settings = calloc(settings_most(s), sizeof *read->settings);
-	if (!read->settings)
-		return false;
-	if (!list_replayed(s, read) || !list_state(s, s->settings.base, true, read) ||
-		!list_state(s, s->settings.current, false, read) || !list_customs(s, read))
-		return false;
-	hash_settings(read);
-
-	return true;
-}
-
-bool observed_settings_with(struct dark_read *read, const char *name, const char *value)
-{
-	struct setting *found = NULL;
-	char *own;
-
-	for (size_t i = 0; i < read->nsettings; i++)
-		if (strcasecmp(read->settings[i].name, name) == 0)
-			found = &read->settings[i];
-	if (!found && !list_add(read, name, value)) /* it is replayed: room was made for it */
-		return false;
-	own = found ? strdup(value) : NULL;
-	if (found && !own)
-		return false;
-	if (found) {
-		free(found->value);
-		found->value = own;
-	}
-	hash_settings(read);
-
-	return true;
 }

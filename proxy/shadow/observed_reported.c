@@ -10,80 +10,103 @@
 static const char *const replayed[] = {"client_encoding", "datestyle", "intervalstyle", "timezone",
 	"standard_conforming_strings", "search_path"};
 
-enum { REPLAYED = sizeof replayed / sizeof *replayed, REPORTED_STEP = 4 };
+enum { REPLAYED = sizeof replayed / sizeof *replayed };
 
 const char *observed_replayed(size_t n)
 {
 	return n < REPLAYED ? replayed[n] : NULL;
 }
 
-static struct reported *find(const struct observed *s, const char *name, size_t len)
+static size_t count_reported(const struct observed *s)
 {
-	for (size_t i = 0; i < s->nreported; i++)
-		if (strlen(s->reported[i].name) == len &&
-			strncasecmp(s->reported[i].name, name, len) == 0)
-			return (struct reported *)&s->reported[i];
-
-	return NULL;
+	return s->reported ? s->reported->count / 2 : 0;
 }
 
-static struct reported *add(struct observed *s, struct span name)
+static const char *value_at(const struct observed *s, size_t at)
 {
-	struct reported *r;
+	return s->reported->text[2 * at + 1];
+}
 
-	if (s->nreported == SESSION_REPORTED_MAX)
-		return NULL;
-	if (s->nreported % REPORTED_STEP == 0) {
-		r = realloc(s->reported, (s->nreported + REPORTED_STEP) * sizeof *r);
-		if (!r)
-			return NULL;
-		s->reported = r;
+/* Its place among those that are reported, or their number. */
+static size_t find(const struct observed *s, struct span name)
+{
+	size_t count = count_reported(s), i = 0;
+
+	while (i < count &&
+		(strncasecmp(s->reported->text[2 * i], (const char *)name.data, name.len) != 0 ||
+			s->reported->text[2 * i][name.len] != '\0'))
+		i++;
+
+	return i;
+}
+
+/* What is reported, with another value in one place. While a session starts it reports one after
+ * the other: only what comes of it is shared. False: out of memory. */
+static bool replace(struct observed *s, size_t at, struct span name, struct span value)
+{
+	struct texts_pool *pool = s->state == SESSION_STARTING ? NULL : s->observer->texts;
+	struct span texts[2 * SESSION_REPORTED_MAX];
+	size_t count = 2 * count_reported(s);
+	struct texts *now;
+
+	for (size_t i = 0; i < count; i++)
+		texts[i] = span_cstr(s->reported->text[i]);
+	if (2 * at == count) {
+		texts[2 * at] = name;
+		count += 2;
 	}
-	r = &s->reported[s->nreported];
-	*r = (struct reported){.name = strndup((const char *)name.data, name.len)};
-	if (!r->name)
-		return NULL;
-	s->nreported++;
+	texts[2 * at + 1] = value;
+	now = texts_get(pool, texts, count);
+	if (!now)
+		return false;
+	texts_unref(s->reported);
+	s->reported = now;
 
-	return r;
+	return true;
 }
 
 void observed_report(struct observed *s, struct span name, struct span value)
 {
-	struct reported *r = find(s, (const char *)name.data, name.len);
-	char *copy;
+	size_t at = find(s, name);
+	bool same = at < count_reported(s) && span_is(value, value_at(s, at));
 
-	if (!r)
-		r = add(s, name);
-	copy = strndup((const char *)value.data, value.len);
-	if (!r || !copy) {
-		free(copy);
+	s->agreed = false;
+	if (at == SESSION_REPORTED_MAX || (!same && !replace(s, at, name, value))) {
 		session_settings_doubt_base(&s->settings);
 		return;
 	}
-	r->changed = !r->value || strcmp(r->value, copy) != 0;
-	free(r->value);
-	r->value = copy;
+	if (same)
+		s->changed &= ~((uint64_t)1 << at);
+	else
+		s->changed |= (uint64_t)1 << at;
 }
 
 const char *observed_reported(const struct observed *s, const char *name)
 {
-	const struct reported *r = find(s, name, strlen(name));
+	size_t at = find(s, span_cstr(name));
 
-	return r ? r->value : NULL;
+	return at < count_reported(s) ? value_at(s, at) : NULL;
+}
+
+static void share_reported(struct observed *s)
+{
+	if (s->reported && !s->reported->pool)
+		(void)!replace(s, 0, span_cstr(s->reported->text[0]), span_cstr(value_at(s, 0)));
 }
 
 void observed_first_report(struct observed *s)
 {
 	for (size_t i = 0; i < REPLAYED; i++) {
-		struct reported *r = find(s, replayed[i], strlen(replayed[i]));
+		size_t at = find(s, span_cstr(replayed[i]));
 
-		if (!r)
+		if (at == count_reported(s))
 			continue;
-		r->from_server = !settings_state_find(s->settings.base, replayed[i]);
-		session_settings_base(&s->settings, replayed[i], span_cstr(r->value));
-		r->changed = false;
+		if (!settings_state_find(s->settings.base, replayed[i]))
+			s->from_server |= (uint64_t)1 << at;
+		session_settings_base(&s->settings, replayed[i], span_cstr(value_at(s, at)));
+		s->changed &= ~((uint64_t)1 << at);
 	}
+	share_reported(s);
 }
 
 /* What a state and what lies below it say of a setting; NULL: nothing. */
@@ -160,43 +183,46 @@ static bool contradicts(const char *name, const char *said, const char *reported
 	return false;
 }
 
-static bool disagrees(struct observed *s, const char *name, struct reported *r)
+static bool disagrees(struct observed *s, const char *name, size_t at)
 {
 	const char *now = modelled(s, s->settings.current, name);
 	const char *then = modelled(s, s->settings_at_ready, name);
 
-	if (r->changed && same(now, then)) {
-		if (!r->from_server || settings_state_find(s->settings.current, name))
+	if ((s->changed >> at & 1) && same(now, then)) {
+		if (!(s->from_server >> at & 1) || settings_state_find(s->settings.current, name))
 			return true;
-		session_settings_base(&s->settings, name, span_cstr(r->value)); /* a reload */
+		session_settings_base(
+			&s->settings, name, span_cstr(value_at(s, at))); /* a reload */
 		return false;
 	}
 
-	return now && contradicts(name, now, r->value);
+	return now && contradicts(name, now, value_at(s, at));
 }
 
 static void disagreement(struct observed *s)
 {
 	s->observer->books->events[EVENT_DISAGREEMENT]++;
 	session_settings_doubt(&s->settings);
-	if (s->settings.before)
-		s->settings.before->unknown = true; /* a rollback does not end this doubt */
+	session_settings_doubt_before(&s->settings); /* a rollback does not end this doubt */
 }
 
 void observed_cross_check(struct observed *s, uint8_t status)
 {
 	/* In a failed transaction the server has gone back already, the model has not yet. */
-	bool check = status != 'E' && s->settings_at_ready && !s->settings_at_ready->unknown;
+	bool check = status != 'E' && s->settings_at_ready && !s->settings_at_ready->unknown &&
+		     !session_settings_unknown(&s->settings);
 
-	for (size_t i = 0; i < REPLAYED; i++) {
-		struct reported *r = find(s, replayed[i], strlen(replayed[i]));
+	if (check && s->agreed && s->settings.current == s->settings_at_ready)
+		return; /* as the last time */
+	for (size_t i = 0; check && i < REPLAYED; i++) {
+		size_t at = find(s, span_cstr(replayed[i]));
 
-		if (r && check && !session_settings_unknown(&s->settings) &&
-			disagrees(s, replayed[i], r))
+		if (at < count_reported(s) && !session_settings_unknown(&s->settings) &&
+			disagrees(s, replayed[i], at))
 			disagreement(s);
-		if (r)
-			r->changed = false;
 	}
+	s->changed = 0;
+	s->agreed = check && !session_settings_unknown(&s->settings);
 }
 
 /* --- DateStyle: style and order are set one by one ----------------------------------------------

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SLOTS_MAX = 1 << 20 };
+enum { SLOTS_MAX = 1 << 20, ALIKE_MAX = 1 << 14 /* kinds of sessions that are told apart */ };
 
 struct observer *observer_new(const struct observer_options *options, struct books *books,
 	const struct observer_sink *sink)
@@ -14,6 +14,12 @@ struct observer *observer_new(const struct observer_options *options, struct boo
 
 	if (!o)
 		return NULL;
+	o->texts = texts_pool_new(ALIKE_MAX);
+	o->settings = settings_pool_new(ALIKE_MAX);
+	if (!o->texts || !o->settings) {
+		observer_free(o);
+		return NULL;
+	}
 	o->options = *options;
 	o->books = books;
 	o->sink = *sink;
@@ -40,6 +46,8 @@ void observer_free(struct observer *o)
 	observer_end(o);
 	for (size_t t = 0; t < sizeof o->tables / sizeof *o->tables; t++)
 		free(o->tables[t].slot);
+	texts_pool_free(o->texts);
+	settings_pool_free(o->settings);
 	free(o);
 }
 
@@ -90,6 +98,36 @@ bool observer_database_of(struct span payload, char *name, size_t size)
 
 	return found.data && (size_t)snprintf(name, size, "%.*s", (int)found.len,
 				     (const char *)found.data) < size;
+}
+
+/* True: it gave something back. */
+static bool rest(struct observed *s)
+{
+	bool active = s->pairing != NULL;
+
+	if (s->stirred) {
+		s->stirred = false;
+		return false;
+	}
+	observed_rest(s);
+	if (s->front.framer.have == 0 && s->front.partial.len == 0)
+		buffer_release(&s->front.partial);
+	if (s->back.framer.have == 0 && s->back.partial.len == 0)
+		buffer_release(&s->back.partial);
+
+	return active && !s->pairing;
+}
+
+size_t observer_rest(struct observer *o)
+{
+	size_t rested = 0;
+
+	for (size_t t = 0; t < sizeof o->tables / sizeof *o->tables; t++)
+		for (size_t i = 0; i < o->tables[t].count; i++)
+			if (o->tables[t].slot[i])
+				rested += rest(o->tables[t].slot[i]);
+
+	return rested;
 }
 
 static struct observed *follow(struct observer *o, struct tape_session id, struct span payload)
@@ -231,6 +269,7 @@ void observer_record(
 			count_unfollowed(o, payload);
 		return;
 	}
+	(*slot)->stirred = true;
 	switch (record->kind) {
 	case TAPE_FRONT:
 	case TAPE_BACK: stream(*slot, record, payload); break;

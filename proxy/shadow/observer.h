@@ -71,6 +71,9 @@ bool observer_database_of(struct span payload, char *name, size_t size);
 /* One record of tape number `tape`. */
 void observer_record(
 	struct observer *o, unsigned tape, const struct tape_record *record, struct span payload);
+/* Sessions that did nothing since the last time keep only what tells them from others. Between
+ * records, every few seconds. How many gave something back. */
+size_t observer_rest(struct observer *o);
 /* The relay is gone: nothing more will come. */
 void observer_end(struct observer *o);
 uint64_t observer_frames_read(

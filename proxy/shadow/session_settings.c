@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 struct savepoint {
 	char *name;
@@ -18,16 +19,36 @@ enum {
 	TEMPORARIES_MAX = 256
 };
 
+enum { POOL_BUCKETS = 1024 };
+
+struct settings_pool {
+	size_t count, limit;
+	struct settings_state *bucket[POOL_BUCKETS];
+};
+
 struct settings_state *settings_state_ref(struct settings_state *state)
 {
 	state->references++;
 	return state;
 }
 
+static void pool_leave(struct settings_state *state)
+{
+	struct settings_state **at = &state->pool->bucket[state->hash % POOL_BUCKETS];
+
+	while (*at != state)
+		at = &(*at)->next;
+	*at = state->next;
+	state->pool->count--;
+	state->pool = NULL;
+}
+
 void settings_state_unref(struct settings_state *state)
 {
 	if (!state || --state->references > 0)
 		return;
+	if (state->pool)
+		pool_leave(state);
 	for (size_t i = 0; i < state->count; i++) {
 		free(state->entries[i].name);
 		free(state->entries[i].value);
@@ -195,19 +216,24 @@ void session_settings_release(struct session_settings *s)
 	*s = (struct session_settings){0};
 }
 
-/* A state of its own to change flags in. No memory for a copy: the shared state is changed, which
- * is right for doubt (a rollback keeps it too) and refused for all else. */
-static struct settings_state *own_state(struct session_settings *s)
+/* A state of its own to change flags in: nobody else holds it, and nobody finds it. NULL: out of
+ * memory. */
+static struct settings_state *own(struct settings_state **slot)
 {
 	struct settings_state *state;
 
-	if (s->current->references == 1)
-		return s->current;
-	state = state_edit(s->current, "", NULL, false);
+	if ((*slot)->references == 1 && !(*slot)->pool)
+		return *slot;
+	state = state_edit(*slot, "", NULL, false);
 	if (state)
-		replace(&s->current, state);
+		replace(slot, state);
 
 	return state;
+}
+
+static struct settings_state *own_state(struct session_settings *s)
+{
+	return own(&s->current);
 }
 
 void session_settings_doubt(struct session_settings *s)
@@ -217,10 +243,25 @@ void session_settings_doubt(struct session_settings *s)
 	if (s->current->unknown && s->current->identity_unknown)
 		return;
 	state = own_state(s);
-	if (!state)
-		state = s->current;
+	if (!state) {
+		s->lost = true;
+		return;
+	}
 	state->unknown = true;
 	state->identity_unknown = true;
+}
+
+void session_settings_doubt_before(struct session_settings *s)
+{
+	struct settings_state *state;
+
+	if (!s->before || s->before->unknown)
+		return;
+	state = own(&s->before);
+	if (state)
+		state->unknown = true;
+	else
+		s->lost = true;
 }
 
 void session_settings_identity_known(struct session_settings *s)
@@ -233,7 +274,12 @@ void session_settings_identity_known(struct session_settings *s)
 
 void session_settings_doubt_base(struct session_settings *s)
 {
-	s->base->unknown = true;
+	struct settings_state *state = s->base->unknown ? s->base : own(&s->base);
+
+	if (state)
+		state->unknown = true;
+	else
+		s->lost = true;
 }
 
 void session_settings_temporary(struct session_settings *s, bool temporary)
@@ -246,7 +292,7 @@ void session_settings_temporary(struct session_settings *s, bool temporary)
 	if (state)
 		state->temporary = temporary;
 	else if (temporary)
-		s->current->temporary = true;
+		s->lost = true;
 	for (; state && !temporary && state->ntemporaries > 0; state->ntemporaries--)
 		free(state->temporaries[state->ntemporaries - 1].name);
 }
@@ -563,5 +609,97 @@ const char *session_settings_get(const struct session_settings *s, const char *n
 
 bool session_settings_unknown(const struct session_settings *s)
 {
-	return s->current->unknown || s->current->identity_unknown || s->base->unknown;
+	return s->lost || s->current->unknown || s->current->identity_unknown || s->base->unknown;
+}
+
+/* --- states that sessions have alike ---------------------------------------------------------- */
+
+struct settings_pool *settings_pool_new(size_t limit)
+{
+	struct settings_pool *pool = calloc(1, sizeof *pool);
+
+	if (pool)
+		pool->limit = limit;
+
+	return pool;
+}
+
+void settings_pool_free(struct settings_pool *pool)
+{
+	if (!pool)
+		return;
+	for (size_t i = 0; i < POOL_BUCKETS; i++)
+		for (struct settings_state *state = pool->bucket[i]; state; state = state->next)
+			state->pool = NULL;
+	free(pool);
+}
+
+size_t settings_pool_count(const struct settings_pool *pool)
+{
+	return pool->count;
+}
+
+static uint64_t hash_text(const char *text, uint64_t hash)
+{
+	return text ? XXH3_64bits_withSeed(text, strlen(text), hash) : hash + 1;
+}
+
+static uint64_t hash_state(const struct settings_state *state)
+{
+	uint64_t hash = state->count;
+
+	for (size_t i = 0; i < state->count; i++) {
+		hash = hash_text(state->entries[i].name, hash);
+		hash = hash_text(state->entries[i].value, hash);
+	}
+
+	return hash;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_state(const struct settings_state *a, const struct settings_state *b)
+{
+	if (a->count != b->count || a->unknown != b->unknown ||
+		a->identity_unknown != b->identity_unknown || a->temporary != b->temporary)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (!same_text(a->entries[i].name, b->entries[i].name) ||
+			!same_text(a->entries[i].value, b->entries[i].value) ||
+			a->entries[i].local != b->entries[i].local)
+			return false;
+
+	return true;
+}
+
+/* What names temporary relations is a session's own. */
+static void share(struct settings_state **slot, struct settings_pool *pool)
+{
+	struct settings_state *state = *slot, *other;
+
+	if (state->pool || state->ntemporaries > 0)
+		return;
+	state->hash = hash_state(state);
+	other = pool->bucket[state->hash % POOL_BUCKETS];
+	while (other && (other->hash != state->hash || !same_state(other, state)))
+		other = other->next;
+	if (other) {
+		replace(slot, settings_state_ref(other));
+	} else if (pool->count < pool->limit) {
+		state->pool = pool;
+		state->next = pool->bucket[state->hash % POOL_BUCKETS];
+		pool->bucket[state->hash % POOL_BUCKETS] = state;
+		pool->count++;
+	}
+}
+
+void session_settings_share(struct session_settings *s, struct settings_pool *pool)
+{
+	if (s->before)
+		return;
+	share(&s->base, pool);
+	share(&s->current, pool);
 }

@@ -26,6 +26,9 @@ struct settings_entry {
 
 struct settings_state {
 	unsigned references;
+	struct settings_pool *pool; /* borrowed: the one that finds it; NULL: none */
+	struct settings_state *next;
+	uint64_t hash;
 	bool unknown;	       /* something not modelled may have changed settings */
 	bool identity_unknown; /* ... role or session authorization, which RESET ALL leaves alone */
 	bool temporary;	       /* there may be temporary relations that are not named below */
@@ -47,7 +50,17 @@ struct session_settings {
 	size_t depth;
 	char **customs; /* S4 */
 	size_t ncustoms;
+	bool lost; /* memory was short where a doubt had to be noted: unknown for good */
 };
+
+/* Finds the states that sessions hold, so that equal ones exist once: most sessions of an
+ * application start alike. Never finds more than its limit (L4); states outlive it. */
+struct settings_pool; /* opaque */
+struct settings_pool *settings_pool_new(size_t limit);
+void settings_pool_free(struct settings_pool *pool);
+size_t settings_pool_count(const struct settings_pool *pool);
+/* Outside a transaction: what is in force is held together with all sessions that have the same. */
+void session_settings_share(struct session_settings *s, struct settings_pool *pool);
 
 bool session_settings_init(struct session_settings *s);
 void session_settings_release(struct session_settings *s);
@@ -72,6 +85,8 @@ void session_settings_reset(struct session_settings *s, const char *name);
  * authorization and the doubt about them too. */
 void session_settings_reset_all(struct session_settings *s, bool identity);
 void session_settings_doubt(struct session_settings *s);
+/* ... also in what a rollback of the open transaction would go back to. */
+void session_settings_doubt_before(struct session_settings *s);
 void session_settings_identity_known(struct session_settings *s);
 void session_settings_doubt_base(struct session_settings *s); /* for the session's life */
 /* There may be temporary relations under unknown names; or, with false, there is none at all. */

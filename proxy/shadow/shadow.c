@@ -5,6 +5,7 @@
 #include "proxy/shadow/worker.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 /* The parser is recursive: a long expression needs a deep stack. Only touched pages cost memory. */
-enum { WORKER_STACK_BYTES = 256 << 20 };
+enum { WORKER_STACK_BYTES = 256 << 20, MEMORY_STEP_BYTES = 256 << 10 };
 
 struct shadow {
 	struct config *config;
@@ -162,6 +163,15 @@ static void prefer_to_be_killed(void)
 	}
 }
 
+/* The worker's memory grows and shrinks with every batch of reads: it does so in steps that are
+ * large beside a batch, and answers of the usual size get no mapping of their own. */
+static void calm_memory(void)
+{
+	mallopt(M_TOP_PAD, MEMORY_STEP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, 4 * MEMORY_STEP_BYTES);
+	mallopt(M_MMAP_THRESHOLD, 16 * MEMORY_STEP_BYTES);
+}
+
 static int run(struct shadow *s, struct error *error)
 {
 	size_t tape_size = (size_t)config_integer(s->config, "shadow", NULL, "tape_size");
@@ -198,6 +208,7 @@ int shadow_main(unsigned threads, uint32_t epoch)
 
 	if (threads == 0 || threads > HANDOVER_MAX_THREADS)
 		return 2;
+	calm_memory();
 	close_on_exec(threads);
 	set_signals();
 	prefer_to_be_killed();

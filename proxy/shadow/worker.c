@@ -6,6 +6,7 @@
 #include "proxy/shadow/connector.h"
 #include "proxy/shadow/worker_internal.h"
 #include "version.h"
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -22,6 +23,8 @@ enum {
 	FINISH_SECONDS = 20,   /* for open verifications after the relay has gone */
 	REFRESH_SECONDS = 300, /* of catalogues */
 	RETRY_SECONDS = 5,     /* of catalogues that could not be read */
+	REST_SECONDS = 5,      /* between two looks at which sessions stand idle */
+	RESTED_TRIM = 200, /* when so many have come to rest, what they gave back is given back */
 };
 
 static uint64_t wall_us(void)
@@ -396,6 +399,19 @@ static void on_retry(evutil_socket_t fd, short what, void *self)
 	databases_retry(w->databases);
 }
 
+static void on_rest(evutil_socket_t fd, short what, void *self)
+{
+	struct worker *w = self;
+
+	(void)fd;
+	(void)what;
+	w->rested += observer_rest(w->observer);
+	if (w->rested >= RESTED_TRIM) {
+		malloc_trim(0);
+		w->rested = 0;
+	}
+}
+
 /* --- making and ending --------------------------------------------------------------------------
  */
 
@@ -660,18 +676,21 @@ static bool make_events(struct worker *w, int wake_fd)
 {
 	int64_t interval = config_integer(w->config, "discrepancies", NULL, "books_interval");
 	struct timeval tick = {interval / 1000000, interval % 1000000},
-		       refresh = {REFRESH_SECONDS, 0}, retry = {RETRY_SECONDS, 0};
+		       refresh = {REFRESH_SECONDS, 0}, retry = {RETRY_SECONDS, 0},
+		       rest = {REST_SECONDS, 0};
 
 	w->wake = event_new(w->base, wake_fd, EV_READ | EV_PERSIST, on_wake, w);
 	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
 	w->refresh = event_new(w->base, -1, EV_PERSIST, on_refresh, w);
 	w->retry = event_new(w->base, -1, EV_PERSIST, on_retry, w);
+	w->rest = event_new(w->base, -1, EV_PERSIST, on_rest, w);
 	w->again = event_new(w->base, -1, 0, on_again, w);
 	w->finish = event_new(w->base, -1, 0, on_finish, w);
 
-	return w->wake && w->tick && w->refresh && w->retry && w->again && w->finish &&
+	return w->wake && w->tick && w->refresh && w->retry && w->rest && w->again && w->finish &&
 	       event_add(w->wake, NULL) == 0 && event_add(w->tick, &tick) == 0 &&
-	       event_add(w->refresh, &refresh) == 0 && event_add(w->retry, &retry) == 0;
+	       event_add(w->refresh, &refresh) == 0 && event_add(w->retry, &retry) == 0 &&
+	       event_add(w->rest, &rest) == 0;
 }
 
 /* The page's lines; how many. */
@@ -802,6 +821,8 @@ void worker_free(struct worker *w)
 		event_free(w->refresh);
 	if (w->retry)
 		event_free(w->retry);
+	if (w->rest)
+		event_free(w->rest);
 	if (w->again)
 		event_free(w->again);
 	if (w->finish)

@@ -14,7 +14,7 @@ struct worker {
 	unsigned ntapes;
 	struct pump *pump;
 	struct event_base *base;
-	struct event *wake, *tick, *refresh, *retry, *again, *finish;
+	struct event *wake, *tick, *refresh, *retry, *rest, *again, *finish;
 	atomic_bool reopen, hurry;
 	int wake_fd;
 
@@ -41,6 +41,7 @@ struct worker {
 	 * time. */
 	struct pump_block *block;
 	size_t block_at;
+	size_t rested; /* sessions, since memory was last given back to the system */
 	bool tapes_settled;
 	bool ending;
 	bool telling; /* page->told is on its way to the log's file */

@@ -1,9 +1,11 @@
 /* Any text: the parts stand in it in order, a repetition decides the same, a decision is complete,
- * and a read has no effect but the taint of a function that is not known. */
-#include "proxy/shadow/classify.h"
+ * and a read has no effect but the taint of a function that is not known. A quick key is the key
+ * that the parser's scanner gives. */
+#include "proxy/shadow/classify_parts.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -55,6 +57,22 @@ static void check_same(const struct text_parts *a, const struct text_parts *b)
 	}
 }
 
+static void check_key(const uint8_t *data, size_t size)
+{
+	char *text = strndup((const char *)data, size);
+	struct quick_key quick;
+	struct blanked slow;
+
+	assert(text);
+	if (strlen(text) == size && quick_blank(span_of(data, size), &quick)) {
+		assert(blank_literals(text, &slow));
+		assert(slow.len == quick.len && memcmp(slow.key, quick.bytes, slow.len) == 0);
+		assert(slow.count == quick.literals && slow.end == quick.end);
+		blanked_release(&slow);
+	}
+	free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct classifier *cached = make(4), *fresh = make(0);
@@ -66,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_places(&first, size);
 	check_same(&first, &again);
 	check_same(&first, &other);
+	check_key(data, size);
 	text_parts_release(&first);
 	text_parts_release(&again);
 	text_parts_release(&other);

@@ -370,6 +370,10 @@ static void record_bytes(struct session *s, enum tape_kind kind, const uint8_t *
 		size_t n = percent(80) ? len : 1 + below((unsigned)len);
 
 		record(s, kind, data, n);
+		if (percent(10)) { /* as if it had stood idle: the second time it rests */
+			observer_rest(s->observer);
+			observer_rest(s->observer);
+		}
 		data += n;
 		len -= n;
 	}

@@ -7,7 +7,7 @@
 /* cmocka needs the above first */
 #include <cmocka.h>
 
-#include "proxy/shadow/classify.h"
+#include "proxy/shadow/classify_parts.h"
 #include <pg_query.h>
 #include <pg_query/pg_query.pb-c.h>
 #include <stdio.h>
@@ -47,6 +47,8 @@ static const char *const table[] = {
 	"select case a when 1 then 'one' else 'other' end, coalesce(b, 'none') from t",
 	"  -- a remark\n select a from t where a = 5 /* and */ ",
 	"select a from t where a = 5;",
+	" select a from t where a = 5 and b = 'x' ;\n",
+	"select a from t where a = 5; -- a remark",
 	"select acts(5) from t where b = 'x'",
 	"select lag(a, 2) over (order by b), ntile(4) over (order by 1) from t",
 	"insert into t values (1, 'x'), (2, 'y')",
@@ -292,6 +294,10 @@ static void plain_literals_share_a_decision_and_deciding_ones_do_not(void **stat
 			false},
 		{"set work_mem = 1", "set work_mem = 2", false},
 		{"select 1; select 2", "select 3; select 4", false},
+		{"select a from t where a = 1;", "select a from t where a = 23;", true},
+		{"select a from t where a = 1 ; ", "select a from t where a = 23 ; ", true},
+		{"select a from t where a = 1;", "select a from t where a = 1", false},
+		{"select a from t where a = 1;;", "select a from t where a = 2;;", false},
 	};
 
 	(void)state;
@@ -300,11 +306,76 @@ static void plain_literals_share_a_decision_and_deciding_ones_do_not(void **stat
 			fail_msg("%s / %s", rows[i].first, rows[i].second);
 }
 
+/* Sets *quick if there was one. */
+static void check_quick(const char *text, unsigned *quick)
+{
+	struct quick_key key;
+	struct blanked slow;
+	bool given = blank_literals(text, &slow);
+
+	if (quick_blank(span_cstr(text), &key)) {
+		++*quick;
+		if (!given || slow.len != key.len || slow.count != key.literals ||
+			slow.end != key.end || memcmp(slow.key, key.bytes, key.len) != 0)
+			fail_msg("another key: %s", text);
+	}
+	blanked_release(&slow);
+}
+
+static void a_quick_key_is_the_key_that_the_scanner_gives(void **state)
+{
+	static const char *const pieces[] = {"a", "B_1", "limit", "OFFSET", "e", "u&", "n", "5",
+		"007", "999999999", "2147483647", "0x1f", "1e5", ".", ",", "(", ")", "'x'", "''",
+		"'it''s'", "'now'", "'a\\b'", "'", "\"q\"", "\"q\"\"r\"", "\"", "-", "--", "/",
+		"/*", "*", "*/", "=", "<", ">", "!", "%", "|", "+", ":", "::", ";", "$1", "$$", "?",
+		"@", " ", " ", " ", "\n", "\t", "\f", "\xc3\xa4", "[", "]", "x'1f'",
+		"'caf\xc3\xa9'"};
+	unsigned made_up = 200000, seed = (unsigned)time(NULL), quick = 0, varied = 0;
+	char text[TEXT_SIZE];
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		check_quick(table[i], &varied);
+		for (unsigned v = 0; v < VARIANTS && strlen(table[i]) <= TEXT_SIZE / 4; v++) {
+			vary(table[i], &seed, text);
+			check_quick(text, &varied);
+		}
+	}
+	for (unsigned i = 0; i < made_up; i++) {
+		unsigned n = 1 + (unsigned)rand_r(&seed) % 8;
+		size_t at = 0;
+
+		for (unsigned j = 0; j < n; j++)
+			at += (size_t)snprintf(text + at, sizeof text - at, "%s",
+				pieces[(size_t)rand_r(&seed) % (sizeof pieces / sizeof *pieces)]);
+		check_quick(text, &quick);
+	}
+	print_message("%u of texts, %u of %u made up\n", varied, quick, made_up);
+	assert_true(varied > 100 && quick > made_up / 100);
+}
+
+static void what_applications_send_has_a_quick_key(void **state)
+{
+	static const char *const plain[] = {
+		"SELECT abalance FROM pgbench_accounts WHERE aid = 12345;",
+		"select \"t\".\"id\" from \"t\" where \"t\".\"id\" = 5 and b <> 'x' limit 5",
+		"insert into t values (1, 'x'), (-2, 'yy') ;\n"};
+	unsigned quick = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+		check_quick(plain[i], &quick);
+	assert_int_equal(quick, sizeof plain / sizeof *plain);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_literal_changes_what_the_cache_says),
 		cmocka_unit_test(plain_literals_share_a_decision_and_deciding_ones_do_not),
+		cmocka_unit_test(a_quick_key_is_the_key_that_the_scanner_gives),
+		cmocka_unit_test(what_applications_send_has_a_quick_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

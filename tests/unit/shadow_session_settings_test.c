@@ -258,6 +258,75 @@ static void too_many_settings_are_doubt_not_growth(void **state)
 	assert_true(s->current->count <= 1024);
 }
 
+static void sessions_that_have_the_same_hold_it_together(void **state)
+{
+	struct settings_pool *pool = settings_pool_new(10);
+	struct session_settings *s = *state, other;
+
+	assert_non_null(pool);
+	assert_true(session_settings_init(&other));
+	session_settings_base(&other, "timezone", span_cstr("Asia/Tokyo"));
+	session_settings_share(s, pool);
+	session_settings_share(&other, pool);
+	assert_ptr_equal(s->base, other.base);
+	assert_ptr_equal(s->current, other.current);
+	assert_int_equal(settings_pool_count(pool), 2);
+
+	session_settings_doubt(s); /* what one does to its own is nothing to the other */
+	session_settings_doubt_base(&other);
+	session_settings_temporary(&other, true);
+	assert_false(s->base->unknown);
+	assert_false(other.current->unknown);
+	assert_false(s->current->temporary);
+	assert_int_equal(settings_pool_count(pool), 1); /* nobody holds the empty one any more */
+
+	session_settings_share(s, pool);
+	session_settings_share(&other, pool);
+	assert_int_equal(settings_pool_count(pool), 4);
+	session_settings_release(&other);
+	assert_int_equal(settings_pool_count(pool), 2);
+	settings_pool_free(pool); /* before what it finds */
+}
+
+static void an_open_transaction_shares_nothing(void **state)
+{
+	struct settings_pool *pool = settings_pool_new(10);
+	struct session_settings *s = *state;
+	struct settings_state *before;
+
+	session_settings_begin(s);
+	before = s->before;
+	session_settings_share(s, pool);
+	assert_int_equal(settings_pool_count(pool), 0);
+	session_settings_rollback(s);
+	assert_ptr_equal(s->current, before); /* S1 */
+	settings_pool_free(pool);
+}
+
+static void past_its_limit_a_pool_shares_no_more(void **state)
+{
+	struct settings_pool *pool = settings_pool_new(1);
+	struct session_settings *s = *state;
+
+	session_settings_share(s, pool);
+	assert_int_equal(settings_pool_count(pool), 1);
+	assert_null(s->current->pool);
+	session_settings_share(s, pool);
+	settings_pool_free(pool);
+}
+
+static void doubt_about_what_a_rollback_goes_back_to_outlives_it(void **state)
+{
+	struct session_settings *s = *state;
+
+	session_settings_begin(s);
+	session_settings_set(s, "a.b", "1", false);
+	session_settings_doubt_before(s);
+	assert_false(session_settings_unknown(s));
+	session_settings_rollback(s);
+	assert_true(session_settings_unknown(s));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -278,6 +347,10 @@ int main(void)
 		T(too_many_temporary_relations_are_unknown),
 		T(an_unknown_savepoint_is_doubt),
 		T(too_many_settings_are_doubt_not_growth),
+		T(sessions_that_have_the_same_hold_it_together),
+		T(an_open_transaction_shares_nothing),
+		T(past_its_limit_a_pool_shares_no_more),
+		T(doubt_about_what_a_rollback_goes_back_to_outlives_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,6 +136,10 @@ static void put_record(struct run *r, enum tape_kind kind, const void *data, siz
 		.time_us = 1};
 
 	observer_record(r->observer, 0, &record, span_of(data, len));
+	if (r->cut != CUT_MESSAGES && rand_r(&r->seed) % 4 == 0) { /* as if it had stood idle */
+		observer_rest(r->observer);
+		observer_rest(r->observer);
+	}
 }
 
 static void put_bytes(struct run *r, bool front, const struct buffer *b)
