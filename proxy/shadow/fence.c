@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum { WAITS_MAX = 20000, RECONNECT_US = 1000000, IDLE_US = 60000000 };
-static const uint64_t poll_us = 5000, poll_slow_us = 50000; /* between two tests of the candidate */
+static const uint64_t poll_us = 5000, poll_slow_us = 20000; /* between two tests of the candidate */
 
 struct wait {
 	struct wait *next;

@@ -197,8 +197,7 @@ static bool take_token(struct bucket *b, uint64_t now_us)
 	return true;
 }
 
-static enum reason admit(
-	struct mirror *m, struct pool *p, unsigned share, size_t bytes, uint64_t now_us)
+static enum reason admit(struct mirror *m, struct pool *p, const struct ticket *t, uint64_t now_us)
 {
 	if (m->stopping)
 		return REASON_SHUTDOWN;
@@ -206,8 +205,11 @@ static enum reason admit(
 		return REASON_MEMORY;
 	if (m->host.retired || !pool_allows(p, now_us))
 		return REASON_BREAKER;
-	if (!shares_allow(&m->shares, share, m->accepted - m->host.busy, m->options.queue_reads) ||
-		m->accepted_bytes + bytes > m->options.queue_bytes)
+	if (t->urgent)
+		return REASON_NONE;
+	if (!shares_allow(
+		    &m->shares, t->share, m->accepted - m->host.busy, m->options.queue_reads) ||
+		m->accepted_bytes + t->bytes > m->options.queue_bytes)
 		return REASON_QUEUE_FULL;
 	if (!take_token(&m->bucket, now_us))
 		return REASON_RATE;
@@ -236,28 +238,23 @@ void mirror_renew(struct mirror *m)
 		m->host.wake(m->host.self);
 }
 
-bool mirror_submit(struct mirror *m, struct dark_read *read, uint64_t not_before_us,
-	void (*on_done)(void *self, struct mirror_answer *answer), void *self, enum reason *reason)
+/* What it is made of is copied from `as`. */
+static bool submit(struct mirror *m, struct dark_read *read, struct ticket as, enum reason *reason)
 {
-	uint64_t now = mirror_clock_us();
-	size_t bytes = dark_read_bytes(read);
-	struct pool *p = m->stopping ? NULL : pool_for(m, read->database);
-	unsigned share = shares_slot(read->statement ? read->statement->fingerprint : "");
+	const uint64_t now = mirror_clock_us();
 	struct ticket *t;
 
-	*reason = admit(m, p, share, bytes, now);
+	as.pool = m->stopping ? NULL : pool_for(m, read->database);
+	as.bytes = dark_read_bytes(read);
+	as.share = shares_slot(read->statement ? read->statement->fingerprint : "");
+	*reason = admit(m, as.pool, &as, now);
 	if (*reason != REASON_NONE)
 		return false;
+	as.order = m->order++;
+	as.custom = custom_names(read);
 	t = malloc(sizeof *t);
 	if (t)
-		*t = (struct ticket){.pool = p,
-			.not_before_us = not_before_us,
-			.order = m->order++,
-			.bytes = bytes,
-			.share = share,
-			.custom = custom_names(read),
-			.on_done = on_done,
-			.self = self};
+		*t = as;
 	if (!t || !enqueue(m, t, now)) {
 		free(t);
 		*reason = REASON_MEMORY;
@@ -265,11 +262,27 @@ bool mirror_submit(struct mirror *m, struct dark_read *read, uint64_t not_before
 	}
 	t->read = dark_read_ref(read);
 	m->accepted++;
-	m->accepted_bytes += bytes;
-	shares_take(&m->shares, share);
+	m->accepted_bytes += t->bytes;
+	shares_take(&m->shares, t->share);
 	wake(m);
 
 	return true;
+}
+
+bool mirror_submit(struct mirror *m, struct dark_read *read, uint64_t not_before_us,
+	void (*on_done)(void *self, struct mirror_answer *answer), void *self, enum reason *reason)
+{
+	const struct ticket as = {.not_before_us = not_before_us, .on_done = on_done, .self = self};
+
+	return submit(m, read, as, reason);
+}
+
+bool mirror_submit_urgent(struct mirror *m, struct dark_read *read,
+	void (*on_done)(void *self, struct mirror_answer *answer), void *self, enum reason *reason)
+{
+	const struct ticket as = {.urgent = true, .on_done = on_done, .self = self};
+
+	return submit(m, read, as, reason);
 }
 
 /* --- state --- */

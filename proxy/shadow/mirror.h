@@ -85,6 +85,10 @@ void mirror_free(struct mirror *m);
  * shutdown) when it is not taken. not_before_us: monotonic, 0: at once. */
 bool mirror_submit(struct mirror *m, struct dark_read *read, uint64_t not_before_us,
 	void (*on_done)(void *self, struct mirror_answer *answer), void *self, enum reason *reason);
+/* The same for a read that goes on with what others have begun: it runs before all that wait, and
+ * always finds room. The caller bounds how many there are. */
+bool mirror_submit_urgent(struct mirror *m, struct dark_read *read,
+	void (*on_done)(void *self, struct mirror_answer *answer), void *self, enum reason *reason);
 /* Closes every connection once its read has ended: what is opened from now on has been accepted
  * from now on. For a role that may have been given rights while connections lived. */
 void mirror_renew(struct mirror *m);

@@ -27,6 +27,7 @@ struct pool {
 	struct pool_host *host; /* borrowed from the mirror */
 	char *database;		/* owned, may be NULL */
 	struct tickets waiting;
+	struct ticket *last_urgent; /* of those, which stand in front; NULL: none waits */
 	size_t nwaiting, bound;
 	struct members members; /* the most recently used first */
 	unsigned nmembers, busy;
@@ -362,10 +363,17 @@ static void want_connection(struct pool *p, uint64_t now_us)
 		open_one(p);
 }
 
-static void run(struct pool *p, struct member *m, struct ticket *t)
+static void take_waiting(struct pool *p, struct ticket *t)
 {
+	if (p->last_urgent == t)
+		p->last_urgent = TAILQ_PREV(t, tickets, link);
 	TAILQ_REMOVE(&p->waiting, t, link);
 	p->nwaiting--;
+}
+
+static void run(struct pool *p, struct member *m, struct ticket *t)
+{
+	take_waiting(p, t);
 	if (!connection_run(m->connection, t->read)) {
 		ticket_fail(p->host, t, REASON_WRAPPER, "more settings than can be applied");
 		return;
@@ -400,8 +408,7 @@ static void drop_waiting(struct pool *p, enum reason reason, const char *text)
 	struct ticket *t;
 
 	while ((t = TAILQ_FIRST(&p->waiting))) {
-		TAILQ_REMOVE(&p->waiting, t, link);
-		p->nwaiting--;
+		take_waiting(p, t);
 		ticket_fail(p->host, t, reason, text);
 	}
 }
@@ -492,7 +499,14 @@ const char *pool_database(const struct pool *p)
 
 void pool_add(struct pool *p, struct ticket *t)
 {
-	TAILQ_INSERT_TAIL(&p->waiting, t, link);
+	if (!t->urgent)
+		TAILQ_INSERT_TAIL(&p->waiting, t, link);
+	else if (p->last_urgent)
+		TAILQ_INSERT_AFTER(&p->waiting, p->last_urgent, t, link);
+	else
+		TAILQ_INSERT_HEAD(&p->waiting, t, link);
+	if (t->urgent)
+		p->last_urgent = t;
 	p->nwaiting++;
 	p->used_us = mirror_clock_us();
 }

@@ -17,6 +17,7 @@ struct ticket {
 	size_t bytes;	 /* estimate of what the read holds */
 	unsigned share;	 /* of the queue: shares_slot() */
 	uint64_t custom; /* custom_names() */
+	bool urgent;	 /* before all that are not */
 	bool again;	 /* ran once already, on a stale plan */
 	void (*on_done)(void *self, struct mirror_answer *answer);
 	void *self;

@@ -3,11 +3,12 @@
  * data and free row order have to be ruled out first.
  *
  * With a control, one attempt is P1 on the control, C on the candidate, P2 on the control, each by
- * the same wrapper: P1 = P2 = C settles the read as matched (after lag, or after the data changed);
- * P1 = P2 and C different counts towards a mismatch, which needs `attempts` of them in a row with
- * the same answers; P1 and P2 different means the data moved. Without a control the candidate alone
- * is asked again, and the record says "verified": false. Between P1 and C stands the
- * candidate's fence (fence.h): C is asked once the candidate has seen what the primary had then.
+ * the same wrapper. C equal to the client's own answer settles the read as matched after lag, C
+ * equal to P1 or P2 as matched after the data changed. P1 = P2 and C different counts towards a
+ * mismatch, which needs `attempts` of them in a row with the same answers. C equal to neither of
+ * two different ones means that the data moved. Without a control the candidate alone is asked
+ * again, and the record says "verified": false. Between P1 and C stands the candidate's fence
+ * (fence.h): C is asked as soon as the candidate has seen what the primary had then.
  *
  * Executions of one read (text, parameters, settings, role) that differ at the same time share
  * their attempts: one is asked again, and each is judged by its own first answer and by what was

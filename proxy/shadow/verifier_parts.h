@@ -99,7 +99,8 @@ struct trial {
 	uint64_t moving_since_us; /* when they first did */
 	struct quiet *probing;	  /* it tries for the others of its shape */
 	struct trial *next_waiting;
-	unsigned moved;	  /* attempts in which P1 and P2 differed */
+	bool moves;	  /* in this attempt P1 and P2 differ */
+	unsigned moved;	  /* attempts in which they did */
 	bool asked_twice; /* a difference that survived: the last look */
 	bool concluding;  /* that look is under way */
 	unsigned fence_timeouts;

@@ -252,12 +252,17 @@ void trial_ask(struct trial *t, enum step step, uint64_t not_before_us)
 	struct verifier *v = t->verifier;
 	bool control = step != STEP_FIRST && step != STEP_CANDIDATE;
 	struct mirror *mirror = control ? v->control : v->candidates[t->candidate].mirror;
+	struct dark_read *read = t->inner ? t->inner : t->read;
 	enum reason reason;
+	bool taken;
 
 	t->step = step;
 	t->round += step == STEP_P1;
-	if (mirror_submit(
-		    mirror, t->inner ? t->inner : t->read, not_before_us, on_answer, t, &reason))
+	if (step == STEP_P2 || (step == STEP_CANDIDATE && !t->alone))
+		taken = mirror_submit_urgent(mirror, read, on_answer, t, &reason);
+	else
+		taken = mirror_submit(mirror, read, not_before_us, on_answer, t, &reason);
+	if (taken)
 		return;
 	if (step == STEP_FIRST)
 		trial_end(t, reason_outcome(reason), reason);
@@ -498,8 +503,10 @@ static void settle_equal(struct trial *t)
 	struct compare_rules rules;
 	struct comparison c;
 
-	shape_reread(
-		t->shape, t->candidate, reproduced || heard ? REREAD_REPRODUCED : REREAD_OTHER);
+	shape_reread(t->shape, t->candidate,
+		reproduced || heard ? REREAD_REPRODUCED
+		: by->moves	    ? REREAD_MOVED
+				    : REREAD_OTHER);
 	if (reproduced || shape_reproducible(t->shape, t->candidate)) {
 		trial_end(t, reproduced ? OUTCOME_MATCHED_AFTER_LAG : OUTCOME_MATCHED_AFTER_CHANGE,
 			REASON_NONE);
@@ -518,16 +525,62 @@ static void settle_equal(struct trial *t)
 	trial_end(t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED);
 }
 
-/* P1 = P2 = C, and the followers' read is the same one. */
-static bool follower_is_equal(struct trial *f, const struct comparison *c)
+/* The candidate's answer is the client's own after all, whatever the control says: nothing better
+ * can be said of it. */
+static bool settle_own(struct trial *t)
 {
-	f->widened = c->widened;
-	if (f->leader->inner)
-		trial_end(f, OUTCOME_AMBIGUOUS_ORDER, REASON_NONE);
-	else
-		settle_equal(f);
+	const struct trial *by = asked(t);
+	struct compare_rules rules;
+	struct comparison c;
+
+	if (by->inner)
+		return false;
+	rules_of(t, &rules);
+	compare_results(&t->read->primary, &by->answer, &rules, &c);
+	if (!c.equal)
+		return false;
+	t->widened = c.widened;
+	shape_reread(t->shape, t->candidate,
+		same_server(t, &t->read->primary, &by->after, false) ? REREAD_REPRODUCED
+		: by->moves					     ? REREAD_MOVED
+								     : REREAD_OTHER);
+	trial_end(t, OUTCOME_MATCHED_AFTER_LAG, REASON_NONE);
 
 	return true;
+}
+
+/* Ends the leader, or a follower, whose difference is gone: c is the candidate's answer beside the
+ * control's. */
+static bool settle(struct trial *t, const struct comparison *c)
+{
+	if (settle_own(t))
+		return true;
+	if (!c->equal)
+		return false;
+	t->widened = c->widened;
+	if (asked(t)->inner)
+		trial_end(t, OUTCOME_AMBIGUOUS_ORDER, REASON_NONE);
+	else
+		settle_equal(t);
+
+	return true;
+}
+
+/* Does the candidate say what the control said before or after it? Where P1 and P2 differ, one is
+ * enough: the fence lets C be asked when it has just seen what P1 saw, so that C = P1 is the rule
+ * in data that changes more often than a sandwich takes. */
+static void compare_sandwich(const struct trial *t, struct comparison *c)
+{
+	struct compare_rules rules;
+	struct comparison earlier;
+
+	rules_of(t, &rules);
+	compare_results(&t->after, &t->answer, &rules, c);
+	if (c->equal || !t->moves)
+		return;
+	compare_results(&t->before, &t->answer, &rules, &earlier);
+	if (earlier.equal)
+		*c = earlier;
 }
 
 /* An attempt that says what the one before said is confirmed soon; else the data moves, and a quiet
@@ -692,33 +745,27 @@ static void weigh_twice(struct trial *t, const struct mirror_answer *answer)
 /* P1, C and P2 are there. */
 static void weigh_sandwich(struct trial *t)
 {
-	struct compare_rules rules;
-	struct comparison c;
+	struct comparison control, c;
 	bool reproduced;
 
 	t->attempts++;
-	compare_same_server(t, &t->before, &t->after, false, &c);
+	compare_same_server(t, &t->before, &t->after, false, &control);
+	t->moves = !control.equal;
+	if (control.order_ambiguous && ask_inner(t))
+		return;
+	if (!t->moves)
+		trial_is_calm(t);
+	compare_sandwich(t, &c);
+	twins_end(t, 1, settle, &c);
+	if (settle(t, &c))
+		return;
+	if (t->moves) {
+		moved(t, control.order_ambiguous);
+		return;
+	}
 	if (c.order_ambiguous && ask_inner(t))
 		return;
-	if (!c.equal) {
-		moved(t, c.order_ambiguous);
-		return;
-	}
-	trial_is_calm(t);
-	rules_of(t, &rules);
-	compare_results(&t->after, &t->answer, &rules, &c);
-	if (c.equal) {
-		twins_end(t, 1, follower_is_equal, &c);
-		t->widened = c.widened;
-		if (t->inner)
-			trial_end(t, OUTCOME_AMBIGUOUS_ORDER, REASON_NONE);
-		else
-			settle_equal(t);
-		return;
-	}
 	reproduced = same_server(t, &t->read->primary, &t->after, false);
-	if (c.order_ambiguous && ask_inner(t))
-		return;
 	count_agreement(t, t->have_last && same_server(t, &t->last, &t->after, false) &&
 				   same_server(t, &t->last_answer, &t->answer, true));
 	if (t->stable >= wanted_agreement(t, reproduced)) {
