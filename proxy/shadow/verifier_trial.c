@@ -491,38 +491,54 @@ static bool ask_inner(struct trial *t)
 	return true;
 }
 
+/* Does the control see what the clients see? What it says now tells of one read more, unless a free
+ * order may be all that differs from the client's answer. */
+static void count_reread(struct trial *t)
+{
+	const struct trial *by = asked(t);
+	const struct digest *now = &by->after.digest, *then = &t->read->primary.digest;
+	bool heard = shape_heard(t->shape, t->candidate, now, then);
+	struct comparison c;
+
+	compare_same_server(t, &t->read->primary, &by->after, false, &c);
+	if (c.equal || heard)
+		shape_reread(t->shape, t->candidate, REREAD_REPRODUCED);
+	else if (!c.order_ambiguous && !c.undecidable)
+		shape_reread(t->shape, t->candidate, by->moves ? REREAD_MOVED : REREAD_OTHER);
+}
+
+static void not_reproduced(struct trial *t)
+{
+	const struct result *answer = &asked(t)->answer;
+	struct compare_rules rules;
+	struct comparison c;
+
+	t->widened = 0;
+	rules_of(t, &rules);
+	compare_results(&t->read->primary, answer, &rules, &c);
+	log_difference(
+		t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED, &c, &t->read->primary, answer);
+	trial_end(t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED);
+}
+
 /* Both sides agree now. Where the control never gives the primary's first answer, that says
  * nothing: it may see other rows than the clients do. */
 static void settle_equal(struct trial *t)
 {
-	const struct trial *by = asked(t);
-	bool reproduced = same_server(t, &t->read->primary, &by->after, false);
+	bool reproduced = same_server(t, &t->read->primary, &asked(t)->after, false);
 	bool before = shape_reproducible(t->shape, t->candidate);
-	bool heard =
-		shape_heard(t->shape, t->candidate, &by->after.digest, &t->read->primary.digest);
-	struct compare_rules rules;
-	struct comparison c;
 
-	shape_reread(t->shape, t->candidate,
-		reproduced || heard ? REREAD_REPRODUCED
-		: by->moves	    ? REREAD_MOVED
-				    : REREAD_OTHER);
+	count_reread(t);
 	if (reproduced || shape_reproducible(t->shape, t->candidate)) {
 		trial_end(t, reproduced ? OUTCOME_MATCHED_AFTER_LAG : OUTCOME_MATCHED_AFTER_CHANGE,
 			REASON_NONE);
 		return;
 	}
-	t->widened = 0;
 	if (before)
 		log_warning("the control does not reproduce the primary's answers to: %s; look at "
-			    "its role, row "
-			    "security and settings",
+			    "its role, row security and settings",
 			shape_normalized(t->shape));
-	rules_of(t, &rules);
-	compare_results(&t->read->primary, &by->answer, &rules, &c);
-	log_difference(
-		t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED, &c, &t->read->primary, &by->answer);
-	trial_end(t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED);
+	not_reproduced(t);
 }
 
 /* The candidate's answer is the client's own after all, whatever the control says: nothing better
@@ -540,10 +556,7 @@ static bool settle_own(struct trial *t)
 	if (!c.equal)
 		return false;
 	t->widened = c.widened;
-	shape_reread(t->shape, t->candidate,
-		same_server(t, &t->read->primary, &by->after, false) ? REREAD_REPRODUCED
-		: by->moves					     ? REREAD_MOVED
-								     : REREAD_OTHER);
+	count_reread(t);
 	trial_end(t, OUTCOME_MATCHED_AFTER_LAG, REASON_NONE);
 
 	return true;

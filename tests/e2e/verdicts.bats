@@ -193,6 +193,25 @@ scans_of() { # TABLE: on the primary, by sessions that have ended
 	on_primary "select seq_scan + idx_scan from pg_stat_user_tables where relname = '$1'"
 }
 
+# "$user" in the search_path is another schema for pgumbra's roles than for the application's.
+@test "a control that does not see what the clients see is found and named, and confirms nothing for long" {
+	start_pgumbra verify.backoff=1ms verify.max_rate=100000
+	on_both "create schema app; create table app.seen (id int primary key, v text); create table seen (id int primary key, v text)"
+	on_both "insert into app.seen select g, 'of the application ' || g from generate_series(1, 100) g"
+	on_both "insert into seen select g, 'of everybody ' || g from generate_series(1, 100) g"
+	on_both "grant usage on schema app to app; grant select on app.seen, seen to app"
+	on_primary "grant select on seen to pgumbra_control"
+	on_candidate "grant select on seen to pgumbra_ro"
+	for i in {1..60}; do echo "select v from seen where id = $i;"; done >"$BATS_TEST_TMPDIR/seen.sql"
+	psql_pgumbra -f "$BATS_TEST_TMPDIR/seen.sql" | grep -c 'of the application' | grep -qx 60
+	wait_for "$DEADLINE" "all verdicts" outcome_is 60 seen
+	expect_outcome mismatch 0
+	expect_outcome matched 0
+	[ "$(facts count unverifiable not_reproduced)" -ge 40 ]
+	grep -q '"outcome":"unverifiable"' "$LOG"
+	grep "the control does not reproduce the primary's answers to: select v from seen" "$OPERATOR_LOG"
+}
+
 @test "executions of one read that differ at the same time share their re-checks" {
 	local reads=200 before
 	start_pgumbra verify.backoff=300ms verify.max_rate=100000
