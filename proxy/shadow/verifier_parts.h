@@ -2,6 +2,7 @@
  *
  * verifier.c        beginnings: which reads are tried, which wait for a catalogue
  * verifier_trial.c  one read on one candidate, from the first look to its end
+ * verifier_end.c    what an end writes down: books, shapes, log; the results that a trial keeps
  * verifier_quiet.c  trials that wait until the data rests
  * verifier_order.c  what a free order explains: the read again in a form that none can change
  * verifier_twins.c  executions of one read that differ at the same time share their re-checks
@@ -122,6 +123,31 @@ uint64_t verifier_clock_us(clockid_t clock);
 /* The next step: on_answer follows, or the trial has ended. */
 void trial_ask(struct trial *t, enum step step, uint64_t not_before_us);
 void trial_end(struct trial *t, enum outcome outcome, enum reason reason);
+/* Whose answers count for it: its own, or those of the twin that is asked in its place. */
+const struct trial *trial_asked(const struct trial *t);
+/* How its answers are compared: by the two sides' names of types, or both by one side's. */
+void trial_rules(const struct trial *of, struct compare_rules *rules);
+void trial_compare_same_server(const struct trial *t, const struct result *a,
+	const struct result *b, bool candidate, struct comparison *c);
+bool trial_same_server(
+	const struct trial *t, const struct result *a, const struct result *b, bool candidate);
+/* Verdicts on errors are counted by SQLSTATE; without an error on either side this does nothing. */
+void trial_count_error(const struct trial *t, enum outcome outcome, const struct result *primary,
+	const struct result *answer);
+void trial_log(struct trial *t, enum outcome outcome, enum reason reason,
+	const struct comparison *c, const struct result *primary, const struct result *answer);
+void trial_log_failure(struct trial *t, const struct mirror_answer *failure);
+/* Ends the trial as waived when a waiver accepts the difference. */
+bool trial_waived(struct trial *t, const struct comparison *c, const struct result *primary,
+	const struct result *answer);
+/* A mismatch: would a waiver that has expired have accepted it? */
+void trial_note_expired(struct trial *t, const struct comparison *c, const struct result *primary);
+/* The results that a trial keeps, with their rows; of the attempt before, the digests and few rows.
+ */
+void trial_keep_result(struct trial *t, struct result *to, struct result *from);
+void trial_keep_digest(struct trial *t, struct result *to, struct result *from);
+void trial_drop_result(struct trial *t, struct result *r);
+void trial_drop_answers(struct trial *t);
 /* The next attempt, after the back-off. */
 void trial_attempt(struct trial *t);
 /* The data moved once more. TRY: go on, others wait for this one; WAIT: it was put among those;

@@ -6,231 +6,11 @@
 #include <xxhash.h>
 
 enum { KEPT_BYTES_MAX = 256 << 20 }; /* of rows, over all verifications */
-enum { KEPT_SMALL = 64 << 10 };	     /* bytes of rows */
 enum { FENCE_TIMEOUTS_MAX = 3 };
 enum { ATTEMPTS_MAX = 16 }; /* sandwiches, moving data and failures included */
 static const uint64_t backoff_limit_us = 2500000; /* between two attempts */
 static const uint64_t rate_horizon_us =
 	60000000; /* a verification that would wait longer is not begun */
-
-/* --- ends ------------------------------------------------------------------------------------- */
-
-/* Rows kept by verifications count against one limit: a candidate that floods must not cost memory
- * (L4). */
-static void drop_result(struct trial *t, struct result *r)
-{
-	t->verifier->kept_bytes -= r->kept.cap;
-	result_release(r);
-}
-
-static void keep_result(struct trial *t, struct result *to, struct result *from)
-{
-	drop_result(t, to);
-	*to = *from;
-	result_init(from, 0);
-	t->verifier->kept_bytes += to->kept.cap;
-}
-
-/* Of the attempt before the digests do, and the rows of a small one: floats that are summed in
- * another order each time have no digest in common. */
-static void keep_digest(struct trial *t, struct result *to, struct result *from)
-{
-	t->verifier->kept_bytes -= from->kept.cap;
-	if (from->kept.cap > KEPT_SMALL) {
-		buffer_release(&from->kept);
-		from->kept_all = false;
-	}
-	keep_result(t, to, from);
-}
-
-static void drop_answers(struct trial *t)
-{
-	drop_result(t, &t->before);
-	drop_result(t, &t->answer);
-	drop_result(t, &t->after);
-	drop_result(t, &t->last);
-	drop_result(t, &t->last_answer);
-}
-
-static void trial_free(struct trial *t)
-{
-	trial_leaves_quiet(t);
-	twins_pass_on(t);
-	t->verifier->open--;
-	if (t->verifying) {
-		t->verifier->verifying--;
-		shape_verifying(t->shape, false);
-	}
-	drop_answers(t);
-	dark_read_unref(t->inner);
-	dark_read_unref(t->read);
-	free(t);
-}
-
-void trial_book(struct verifier *v, unsigned candidate, const struct dark_read *read,
-	struct shape *shape, enum outcome outcome, enum reason reason)
-{
-	books_end(v->books, candidate, outcome, reason);
-	shape_end(shape, candidate, outcome, reason, verifier_clock_us(CLOCK_REALTIME));
-	if (v->on_end)
-		v->on_end(v->watcher, candidate, read, outcome, reason);
-}
-
-/* Verdicts on errors are counted by SQLSTATE; without an error on either side this does nothing. */
-static void count_error(const struct trial *t, enum outcome outcome, const struct result *primary,
-	const struct result *answer)
-{
-	struct verifier *v = t->verifier;
-	bool ours = primary->end == RESULT_ERROR, theirs = answer->end == RESULT_ERROR;
-
-	if (ours || theirs)
-		books_error(v->books, v->options.errors, t->candidate, outcome,
-			ours ? primary->sqlstate : "", theirs ? answer->sqlstate : "");
-}
-
-void trial_end(struct trial *t, enum outcome outcome, enum reason reason)
-{
-	trial_book(t->verifier, t->candidate, t->read, t->shape, outcome, reason);
-	books_widened(t->verifier->books, t->candidate, t->widened);
-	shape_widened(t->shape, t->candidate, t->widened);
-	trial_free(t);
-}
-
-/* Whose answers count for it: its own, or those of the twin that is asked in its place. */
-static const struct trial *asked(const struct trial *t)
-{
-	return t->leader ? t->leader : t;
-}
-
-static void rules_of(const struct trial *of, struct compare_rules *rules)
-{
-	const struct trial *t = asked(of);
-
-	*rules = (struct compare_rules){.order = t->order,
-		.primary_types = t->database->primary_types,
-		.candidate_types = t->database->candidate[t->candidate].types,
-		.values = &t->verifier->options.values,
-		.summed = t->summed};
-	if (t->read->row_limit > 0 && !t->inner) {
-		rules->order.limited = true;
-		rules->order.limit_rows = 0;
-	}
-}
-
-static void compare_same_server(const struct trial *t, const struct result *a,
-	const struct result *b, bool candidate, struct comparison *c)
-{
-	struct compare_rules rules;
-
-	rules_of(t, &rules);
-	if (candidate)
-		rules.primary_types = rules.candidate_types;
-	else
-		rules.candidate_types = rules.primary_types;
-	compare_results(a, b, &rules, c);
-}
-
-static bool same_server(
-	const struct trial *t, const struct result *a, const struct result *b, bool candidate)
-{
-	struct comparison c;
-
-	compare_same_server(t, a, b, candidate, &c);
-
-	return c.equal;
-}
-
-static void log_difference(struct trial *t, enum outcome outcome, enum reason reason,
-	const struct comparison *c, const struct result *primary, const struct result *answer)
-{
-	const struct trial *by = asked(t);
-	struct compare_rules rules;
-	struct diff diff = {0};
-	char id[37];
-	struct journal_discrepancy d = {
-		.candidate = t->verifier->candidates[t->candidate].name,
-		.outcome = outcome,
-		.reason = reason,
-		.class = c->class,
-		.hint = c->hint,
-		.read = t->read,
-		.primary = primary,
-		.answer = answer,
-		.attempts = by->attempts,
-		.fence = by->fence ? by->fence : "none",
-		.waiver = t->waiver,
-		.inner_rows = by->inner != NULL,
-		.stable = by->stable > 0,
-		.verified = !t->alone,
-	};
-
-	rules_of(t, &rules);
-	d.rules = &rules;
-	if (diff_results(primary, answer, &rules, t->verifier->options.diff_limit_bytes, &diff))
-		d.diff = &diff;
-	if (outcome == OUTCOME_MISMATCH)
-		t->verifier->books->mismatch_open++;
-	(void)journal_discrepancy(t->verifier->journal, &d, id);
-	diff_release(&diff);
-}
-
-static void log_failure(struct trial *t, const struct mirror_answer *failure)
-{
-	struct comparison c = {.class = CLASS_ERROR};
-	struct result answer;
-
-	result_init(&answer, 0);
-	answer.end = RESULT_ERROR;
-	snprintf(answer.sqlstate, sizeof answer.sqlstate, "%s", failure->sqlstate);
-	snprintf(answer.message, sizeof answer.message, "%s", failure->text);
-	snprintf(c.hint, sizeof c.hint, "%s", reason_name(failure->reason));
-	count_error(t, OUTCOME_CANDIDATE_FAILED, &t->read->primary, &answer);
-	log_difference(t, reason_outcome(failure->reason), failure->reason, &c, &t->read->primary,
-		&answer);
-	result_release(&answer);
-}
-
-/* Ends the trial as waived when a waiver accepts the difference. */
-static bool waived(struct trial *t, const struct comparison *c, const struct result *primary,
-	const struct result *answer)
-{
-	struct verifier *v = t->verifier;
-	const struct waivers *w = v->options.waivers;
-	struct compare_rules rules;
-	int at, expired;
-
-	if (!w || w->count == 0)
-		return false;
-	rules_of(t, &rules);
-	at = waivers_find(w, v->candidates[t->candidate].name, shape_normalized(t->shape), c,
-		primary, answer, &rules, verifier_clock_us(CLOCK_REALTIME), &expired);
-	if (at < 0)
-		return false;
-	v->books->waived[at]++;
-	t->waiver = w->list[at].name;
-	count_error(t, OUTCOME_WAIVED, primary, answer);
-	log_difference(t, OUTCOME_WAIVED, REASON_NONE, c, primary, answer);
-	trial_end(t, OUTCOME_WAIVED, REASON_NONE);
-
-	return true;
-}
-
-/* A mismatch: would a waiver that has expired have accepted it? */
-static void note_expired(struct trial *t, const struct comparison *c, const struct result *primary)
-{
-	struct verifier *v = t->verifier;
-	const struct waivers *w = v->options.waivers;
-	struct compare_rules rules;
-	int expired = -1;
-
-	if (!w || w->count == 0)
-		return;
-	rules_of(t, &rules);
-	(void)waivers_find(w, v->candidates[t->candidate].name, shape_normalized(t->shape), c,
-		primary, &asked(t)->answer, &rules, verifier_clock_us(CLOCK_REALTIME), &expired);
-	if (expired >= 0)
-		v->books->expired[expired]++;
-}
 
 static void latency(struct trial *t, const struct mirror_answer *a)
 {
@@ -348,7 +128,7 @@ static void wait_for_quiet(struct trial *t)
 		t->attempts -= t->attempts > 0; /* the time is limited instead */
 		trial_attempt(t);
 		break;
-	case QUIET_WAIT: drop_answers(t); break;
+	case QUIET_WAIT: trial_drop_answers(t); break;
 	case QUIET_OVER: trial_end(t, OUTCOME_UNVERIFIABLE, REASON_MOVING); break;
 	case QUIET_FULL: trial_end(t, OUTCOME_UNVERIFIABLE, REASON_QUIET_QUEUE); break;
 	}
@@ -426,14 +206,14 @@ static enum reason undecided_reason(
 	if (strcmp(c->hint, "type_unknown") == 0)
 		return REASON_TYPE_UNKNOWN;
 
-	return primary->kept_all && asked(t)->answer.kept_all ? REASON_UNDECIDABLE
-							      : REASON_RESULT_TOO_LARGE;
+	return primary->kept_all && trial_asked(t)->answer.kept_all ? REASON_UNDECIDABLE
+								    : REASON_RESULT_TOO_LARGE;
 }
 
 /* Of inner rows: what still is in doubt is explained by order, for the read itself was. */
 static bool explained(const struct trial *t, const struct comparison *c)
 {
-	const struct trial *by = asked(t);
+	const struct trial *by = trial_asked(t);
 
 	return by->inner &&
 	       (c->order_ambiguous || c->undecidable || by->answer.end == RESULT_ERROR ||
@@ -443,7 +223,7 @@ static bool explained(const struct trial *t, const struct comparison *c)
 /* A difference that every attempt confirmed. */
 static void conclude(struct trial *t, const struct comparison *c, const struct result *primary)
 {
-	const struct result *answer = &asked(t)->answer;
+	const struct result *answer = &trial_asked(t)->answer;
 	enum outcome outcome = OUTCOME_MISMATCH;
 	enum reason reason = REASON_NONE;
 
@@ -451,7 +231,7 @@ static void conclude(struct trial *t, const struct comparison *c, const struct r
 		trial_end(t, OUTCOME_AMBIGUOUS_ORDER, REASON_NONE);
 		return;
 	}
-	if (waived(t, c, primary, answer))
+	if (trial_waived(t, c, primary, answer))
 		return;
 	if (c->undecidable) {
 		outcome = OUTCOME_UNVERIFIABLE;
@@ -460,11 +240,11 @@ static void conclude(struct trial *t, const struct comparison *c, const struct r
 		outcome = OUTCOME_AMBIGUOUS_ORDER;
 	}
 	if (outcome == OUTCOME_MISMATCH) {
-		note_expired(t, c, primary);
-		count_error(t, outcome, primary, answer);
+		trial_note_expired(t, c, primary);
+		trial_count_error(t, outcome, primary, answer);
 	}
 	if (outcome != OUTCOME_AMBIGUOUS_ORDER)
-		log_difference(t, outcome, reason, c, primary, answer);
+		trial_log(t, outcome, reason, c, primary, answer);
 	trial_end(t, outcome, reason);
 }
 
@@ -483,7 +263,7 @@ static bool ask_inner(struct trial *t)
 
 	if (!trial_turn_inner(t, &when))
 		return false;
-	drop_answers(t);
+	trial_drop_answers(t);
 	t->have_last = false;
 	t->stable = t->doublings = 0;
 	trial_ask(t, STEP_P1, when);
@@ -495,12 +275,12 @@ static bool ask_inner(struct trial *t)
  * order may be all that differs from the client's answer. */
 static void count_reread(struct trial *t)
 {
-	const struct trial *by = asked(t);
+	const struct trial *by = trial_asked(t);
 	const struct digest *now = &by->after.digest, *then = &t->read->primary.digest;
 	bool heard = shape_heard(t->shape, t->candidate, now, then);
 	struct comparison c;
 
-	compare_same_server(t, &t->read->primary, &by->after, false, &c);
+	trial_compare_same_server(t, &t->read->primary, &by->after, false, &c);
 	if (c.equal || heard)
 		shape_reread(t->shape, t->candidate, REREAD_REPRODUCED);
 	else if (!c.order_ambiguous && !c.undecidable)
@@ -509,15 +289,14 @@ static void count_reread(struct trial *t)
 
 static void not_reproduced(struct trial *t)
 {
-	const struct result *answer = &asked(t)->answer;
+	const struct result *answer = &trial_asked(t)->answer;
 	struct compare_rules rules;
 	struct comparison c;
 
 	t->widened = 0;
-	rules_of(t, &rules);
+	trial_rules(t, &rules);
 	compare_results(&t->read->primary, answer, &rules, &c);
-	log_difference(
-		t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED, &c, &t->read->primary, answer);
+	trial_log(t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED, &c, &t->read->primary, answer);
 	trial_end(t, OUTCOME_UNVERIFIABLE, REASON_NOT_REPRODUCED);
 }
 
@@ -525,7 +304,7 @@ static void not_reproduced(struct trial *t)
  * nothing: it may see other rows than the clients do. */
 static void settle_equal(struct trial *t)
 {
-	bool reproduced = same_server(t, &t->read->primary, &asked(t)->after, false);
+	bool reproduced = trial_same_server(t, &t->read->primary, &trial_asked(t)->after, false);
 	bool before = shape_reproducible(t->shape, t->candidate);
 
 	count_reread(t);
@@ -545,13 +324,13 @@ static void settle_equal(struct trial *t)
  * can be said of it. */
 static bool settle_own(struct trial *t)
 {
-	const struct trial *by = asked(t);
+	const struct trial *by = trial_asked(t);
 	struct compare_rules rules;
 	struct comparison c;
 
 	if (by->inner)
 		return false;
-	rules_of(t, &rules);
+	trial_rules(t, &rules);
 	compare_results(&t->read->primary, &by->answer, &rules, &c);
 	if (!c.equal)
 		return false;
@@ -571,7 +350,7 @@ static bool settle(struct trial *t, const struct comparison *c)
 	if (!c->equal)
 		return false;
 	t->widened = c->widened;
-	if (asked(t)->inner)
+	if (trial_asked(t)->inner)
 		trial_end(t, OUTCOME_AMBIGUOUS_ORDER, REASON_NONE);
 	else
 		settle_equal(t);
@@ -587,7 +366,7 @@ static void compare_sandwich(const struct trial *t, struct comparison *c)
 	struct compare_rules rules;
 	struct comparison earlier;
 
-	rules_of(t, &rules);
+	trial_rules(t, &rules);
 	compare_results(&t->after, &t->answer, &rules, c);
 	if (c->equal || !t->moves)
 		return;
@@ -683,9 +462,9 @@ static void moved(struct trial *t, bool order_ambiguous)
 /* The answer that the candidate's differs from: the client's own, if it still is that. */
 static const struct result *primary_of(const struct trial *t)
 {
-	const struct trial *by = asked(t);
+	const struct trial *by = trial_asked(t);
 
-	return !by->inner && same_server(t, &t->read->primary, &by->after, false)
+	return !by->inner && trial_same_server(t, &t->read->primary, &by->after, false)
 		       ? &t->read->primary
 		       : &by->after;
 }
@@ -695,7 +474,7 @@ static const struct result *primary_of(const struct trial *t)
 static unsigned wanted_agreement(const struct trial *t, bool reproduced)
 {
 	enum { TIMES = 3, MOST = ATTEMPTS_MAX - 4 };
-	const struct trial *by = asked(t);
+	const struct trial *by = trial_asked(t);
 	unsigned attempts = t->verifier->options.attempts, more = attempts * TIMES;
 
 	if (by->moved == 0 && (reproduced || by->inner) && !shape_moves(t->shape, t->candidate))
@@ -711,7 +490,7 @@ static bool follower_differs(struct trial *f, const struct comparison *c)
 {
 	const struct trial *by = f->leader;
 	const unsigned seen = by->round - f->round;
-	const bool reproduced = same_server(f, &f->read->primary, &by->after, false);
+	const bool reproduced = trial_same_server(f, &f->read->primary, &by->after, false);
 
 	if ((seen < by->stable ? seen : by->stable) < wanted_agreement(f, reproduced))
 		return false;
@@ -726,7 +505,7 @@ static void believe(struct trial *t)
 	struct compare_rules rules;
 	struct comparison c;
 
-	rules_of(t, &rules);
+	trial_rules(t, &rules);
 	compare_results(&t->after, &t->answer, &rules, &c);
 	if (!t->asked_twice && !c.order_ambiguous && !c.undecidable) {
 		t->asked_twice = t->concluding = true;
@@ -741,7 +520,7 @@ static void weigh_twice(struct trial *t, const struct mirror_answer *answer)
 {
 	struct comparison c;
 
-	compare_same_server(t, &answer->first, &answer->result, false, &c);
+	trial_compare_same_server(t, &answer->first, &answer->result, false, &c);
 	if (answer->first.end != RESULT_OPEN && !c.equal && !c.order_ambiguous && !c.undecidable) {
 		shape_differs_from_itself(t->shape, verifier_clock_us(CLOCK_MONOTONIC));
 		end_nondeterministic(t);
@@ -762,7 +541,7 @@ static void weigh_sandwich(struct trial *t)
 	bool reproduced;
 
 	t->attempts++;
-	compare_same_server(t, &t->before, &t->after, false, &control);
+	trial_compare_same_server(t, &t->before, &t->after, false, &control);
 	t->moves = !control.equal;
 	if (control.order_ambiguous && ask_inner(t))
 		return;
@@ -778,16 +557,16 @@ static void weigh_sandwich(struct trial *t)
 	}
 	if (c.order_ambiguous && ask_inner(t))
 		return;
-	reproduced = same_server(t, &t->read->primary, &t->after, false);
-	count_agreement(t, t->have_last && same_server(t, &t->last, &t->after, false) &&
-				   same_server(t, &t->last_answer, &t->answer, true));
+	reproduced = trial_same_server(t, &t->read->primary, &t->after, false);
+	count_agreement(t, t->have_last && trial_same_server(t, &t->last, &t->after, false) &&
+				   trial_same_server(t, &t->last_answer, &t->answer, true));
 	if (t->stable >= wanted_agreement(t, reproduced)) {
 		believe(t);
 		return;
 	}
-	keep_digest(t, &t->last, &t->after);
-	keep_digest(t, &t->last_answer, &t->answer);
-	drop_result(t, &t->before);
+	trial_keep_digest(t, &t->last, &t->after);
+	trial_keep_digest(t, &t->last_answer, &t->answer);
+	trial_drop_result(t, &t->before);
 	t->have_last = true;
 	undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
 }
@@ -799,19 +578,19 @@ static void weigh_alone(struct trial *t)
 	struct comparison c;
 
 	t->attempts++;
-	rules_of(t, &rules);
+	trial_rules(t, &rules);
 	compare_results(&t->read->primary, &t->answer, &rules, &c);
 	if (c.equal) {
 		t->widened = c.widened;
 		trial_end(t, OUTCOME_MATCHED_AFTER_LAG, REASON_NONE);
 		return;
 	}
-	count_agreement(t, t->have_last && same_server(t, &t->last_answer, &t->answer, true));
+	count_agreement(t, t->have_last && trial_same_server(t, &t->last_answer, &t->answer, true));
 	if (t->stable >= t->verifier->options.attempts) {
 		conclude(t, &c, &t->read->primary);
 		return;
 	}
-	keep_digest(t, &t->last_answer, &t->answer);
+	trial_keep_digest(t, &t->last_answer, &t->answer);
 	t->have_last = true;
 	undecided(t, OUTCOME_UNVERIFIABLE, REASON_MOVING);
 }
@@ -839,7 +618,7 @@ static void weigh_noise(struct trial *t, const struct result *again)
 {
 	struct comparison c;
 
-	compare_same_server(t, &t->read->primary, again, false, &c);
+	trial_compare_same_server(t, &t->read->primary, again, false, &c);
 	if (!c.undecidable)
 		shape_noise(t->shape, t->candidate, !c.equal);
 	trial_end(t, OUTCOME_MATCHED, REASON_NONE);
@@ -851,17 +630,17 @@ static void first_look(struct trial *t, struct mirror_answer *answer)
 	struct comparison c;
 
 	latency(t, answer);
-	rules_of(t, &rules);
+	trial_rules(t, &rules);
 	compare_results(&t->read->primary, &answer->result, &rules, &c);
 	shape_look(t->shape, t->candidate, c.equal);
 	t->widened = c.widened;
 	if (c.equal) {
-		count_error(t, OUTCOME_MATCHED, &t->read->primary, &answer->result);
+		trial_count_error(t, OUTCOME_MATCHED, &t->read->primary, &answer->result);
 		if (noise_wanted(t))
 			trial_ask(t, STEP_NOISE, 0);
 		else
 			trial_end(t, OUTCOME_MATCHED, REASON_NONE);
-	} else if (!waived(t, &c, &t->read->primary, &answer->result)) {
+	} else if (!trial_waived(t, &c, &t->read->primary, &answer->result)) {
 		verify(t);
 	}
 }
@@ -886,7 +665,7 @@ static void no_answer(struct trial *t, struct mirror_answer *answer)
 	}
 	if (t->step == STEP_FIRST || (!control && t->attempts >= ATTEMPTS_MAX)) {
 		if (reason_outcome(answer->reason) == OUTCOME_CANDIDATE_FAILED)
-			log_failure(t, answer);
+			trial_log_failure(t, answer);
 		trial_end(t, reason_outcome(answer->reason), answer->reason);
 		return;
 	}
@@ -938,11 +717,11 @@ static void on_answer(void *self, struct mirror_answer *answer)
 		if (t->inner)
 			shape_inner_took(t->shape, verifier_clock_us(CLOCK_MONOTONIC),
 				answer->result.elapsed_us);
-		keep_result(t, &t->before, &answer->result);
+		trial_keep_result(t, &t->before, &answer->result);
 		wait_for_candidate(t);
 		break;
 	case STEP_CANDIDATE:
-		keep_result(t, &t->answer, &answer->result);
+		trial_keep_result(t, &t->answer, &answer->result);
 		if (!t->alone)
 			trial_ask(t, STEP_P2, 0);
 		else
@@ -951,7 +730,7 @@ static void on_answer(void *self, struct mirror_answer *answer)
 	case STEP_NOISE: weigh_noise(t, &answer->result); break;
 	case STEP_TWICE: weigh_twice(t, answer); break;
 	case STEP_P2:
-		keep_result(t, &t->after, &answer->result);
+		trial_keep_result(t, &t->after, &answer->result);
 		weigh_sandwich(t);
 		break;
 	}
