@@ -156,14 +156,9 @@ void shape_noise(struct shape *shape, unsigned candidate, bool differed)
 
 bool shape_moves(const struct shape *shape, unsigned candidate)
 {
-	enum { ONE_OF = 20 };
 	const struct shape_counts *c = shape->counts[candidate];
-	uint64_t all = 0;
 
-	for (unsigned i = 0; c && i < REREAD_KINDS; i++)
-		all += c->rereads[i];
-
-	return c && c->rereads[REREAD_MOVED] > 0 && c->rereads[REREAD_MOVED] * ONE_OF >= all;
+	return c && (c->rereads[REREAD_MOVED] > 0 || c->rereads[REREAD_OTHER] > 0);
 }
 
 void shape_verifying(struct shape *shape, bool begins)

@@ -33,7 +33,7 @@ void shape_noise(struct shape *shape, unsigned candidate, bool differed);
  * the same), or two different ones because the data moved. */
 enum reread { REREAD_REPRODUCED, REREAD_OTHER, REREAD_MOVED, REREAD_KINDS };
 void shape_reread(struct shape *shape, unsigned candidate, enum reread kind);
-/* Its data was seen to move under the control in one of twenty re-reads, or more. */
+/* Its data was ever seen to move under the control, or to have moved since the client's read. */
 bool shape_moves(const struct shape *shape, unsigned candidate);
 /* One of its reads is being verified from now on, or no longer. */
 void shape_verifying(struct shape *shape, bool begins);

@@ -281,10 +281,12 @@ static void count_reread(struct trial *t)
 	struct comparison c;
 
 	trial_compare_same_server(t, &t->read->primary, &by->after, false, &c);
-	if (c.equal || heard)
+	if (by->moves)
+		shape_reread(t->shape, t->candidate, REREAD_MOVED);
+	else if (c.equal || heard)
 		shape_reread(t->shape, t->candidate, REREAD_REPRODUCED);
 	else if (!c.order_ambiguous && !c.undecidable)
-		shape_reread(t->shape, t->candidate, by->moves ? REREAD_MOVED : REREAD_OTHER);
+		shape_reread(t->shape, t->candidate, REREAD_OTHER);
 }
 
 static void not_reproduced(struct trial *t)
