@@ -113,8 +113,9 @@ static void notes_html(struct buffer *b, const struct report *r)
 
 	if (unlogged > 0)
 		buffer_printf(b,
-			"<p class=bad>%llu mismatches stand in the books without a record "
-			"in the log.</p>\n",
+			"<p class=bad>%llu open mismatches have no record in the log: no re-check "
+			"can close them. After mending begin a new log, with more "
+			"discrepancies.examples_per_shape.</p>\n",
 			(unsigned long long)unlogged);
 	if (r->lost_records > 0)
 		buffer_printf(b,

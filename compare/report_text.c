@@ -83,7 +83,7 @@ static void gate_text(struct buffer *b, const struct report *r)
 static void notes_text(struct buffer *b, const struct report *r)
 {
 	uint64_t unlogged = report_unlogged_mismatches(r);
-	uint64_t recurred = report_recurred_mismatches(r);
+	uint64_t recurred = report_recurred_mismatches(r), reopened = report_reopened(r);
 	uint64_t shapeless = report_without_shape(r);
 	const char *text;
 	json_t *value;
@@ -92,13 +92,21 @@ static void notes_text(struct buffer *b, const struct report *r)
 
 	if (unlogged > 0)
 		buffer_printf(b,
-			"note: %s mismatch%s stand in the books without a record in the log\n",
-			view_count(unlogged, n), unlogged == 1 ? "" : "es");
+			"note: %s open mismatch%s without a record in the log: no re-check can "
+			"close %s. After mending begin a new log, with more "
+			"discrepancies.examples_per_shape\n",
+			view_count(unlogged, n), unlogged == 1 ? " is" : "es are",
+			unlogged == 1 ? "it" : "them");
 	if (recurred > 0)
 		buffer_printf(b,
 			"note: %s mismatch%s of shapes whose records are all closed: they differ "
 			"again\n",
 			view_count(recurred, n), recurred == 1 ? "" : "es");
+	if (reopened > 0)
+		buffer_printf(b,
+			"note: %s mismatch%s closed by a re-check, differed again and %s open\n",
+			view_count(reopened, n), reopened == 1 ? " was" : "es were",
+			reopened == 1 ? "is" : "are");
 	if (json_object_size(r->resolved) > 0)
 		buffer_printf(b, "note: %s discrepanc%s closed by a re-check\n",
 			view_count(json_object_size(r->resolved), n),
@@ -461,6 +469,29 @@ static void group_text(struct buffer *b, size_t number, const struct report_grou
 	example_text(b, g->example);
 }
 
+/* What the list of records can't show: where the mismatches are that have none. */
+static void unlogged_text(struct buffer *b, const struct report *r)
+{
+	size_t listed = 0, all = 0;
+
+	for (size_t i = 0; i < r->nshapes; i++) {
+		const struct report_shape *s = &r->shape[i];
+		char n[32];
+
+		if (s->mismatch_unlogged == 0 || all++ >= GROUPS_LISTED)
+			continue;
+		if (listed++ == 0)
+			heading(b, "Open mismatches without a record, by shape");
+		buffer_printf(b, "%10s  candidate ", view_count(s->mismatch_unlogged, n));
+		view_line(b, s->candidate, 30);
+		buffer_printf(b, ": ");
+		view_line(b, *s->normalized ? s->normalized : "(not parsed)", WIDTH);
+		buffer_printf(b, "\n");
+	}
+	if (all > listed)
+		buffer_printf(b, "%zu more; the json form has all of them\n", all - listed);
+}
+
 static bool discrepancies_text(struct buffer *b, const struct report *r)
 {
 	size_t n;
@@ -475,6 +506,7 @@ static bool discrepancies_text(struct buffer *b, const struct report *r)
 	if (n > GROUPS_LISTED)
 		buffer_printf(b, "\n%zu more; the json form has all of them\n", n - GROUPS_LISTED);
 	free(groups);
+	unlogged_text(b, r);
 
 	return true;
 }

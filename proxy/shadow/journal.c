@@ -13,10 +13,11 @@
 #include <uthash.h>
 
 enum {
-	EXAMPLES_MAX = 16384,	 /* remembered (shape, candidate, outcome, class); then all over */
-	RETRY_S = 1,		 /* after a failed write */
-	COMPLAIN_EVERY_S = 60,	 /* about the same trouble */
-	QUEUE_DEFAULT = 8 << 20, /* queue_bytes = 0 */
+	EXAMPLES_MAX = 16384,	  /* remembered (shape, candidate, outcome, class); then all over */
+	LOGGED_READS_MAX = 32768, /* remembered reads that have a record; further ones are not */
+	RETRY_S = 1,		  /* after a failed write */
+	COMPLAIN_EVERY_S = 60,	  /* about the same trouble */
+	QUEUE_DEFAULT = 8 << 20,  /* queue_bytes = 0 */
 };
 
 /* One record on its way to the file. Owned by the queue. */
@@ -36,6 +37,18 @@ struct example {
 	UT_hash_handle hh;
 };
 
+/* A read of which a mismatch stands in the log. */
+struct logged_read_key {
+	uint64_t read[2], candidate;
+};
+struct logged_read {
+	struct logged_read_key key;
+	char id[37];	  /* of its latest record */
+	uint64_t repeats; /* mismatches of it since the last books, that have no record */
+	uint64_t last_us; /* wall time of the last of them */
+	UT_hash_handle hh;
+};
+
 struct journal {
 	/* worker thread only */
 	char *path; /* NULL: no log, all calls do nothing */
@@ -46,6 +59,7 @@ struct journal {
 	json_t *pending_closed;
 	uint64_t last_books; /* of this run in the file, when it was opened */
 	struct example *examples;
+	struct logged_read *reads;
 	uint64_t lost_reported;
 	time_t complained_s; /* about the full queue */
 
@@ -377,6 +391,16 @@ static void free_examples(struct journal *j)
 	}
 }
 
+static void free_reads(struct journal *j)
+{
+	struct logged_read *r, *next;
+
+	HASH_ITER (hh, j->reads, r, next) {
+		HASH_DEL(j->reads, r);
+		free(r);
+	}
+}
+
 static void stop_writer(struct journal *j)
 {
 	pthread_mutex_lock(&j->mutex);
@@ -397,6 +421,7 @@ void journal_free(struct journal *j)
 		stop_writer(j);
 	journal_file_close(&j->file);
 	free_examples(j);
+	free_reads(j);
 	json_decref(j->pending_closed);
 	pthread_cond_destroy(&j->changed);
 	pthread_mutex_destroy(&j->mutex);
@@ -460,21 +485,6 @@ void journal_stop(struct journal *j, const char *why)
 		enqueue(j, journal_record_stop(j->run, why), true, false);
 }
 
-bool journal_books(struct journal *j, const struct journal_books *b)
-{
-	uint64_t lost;
-	bool taken;
-
-	if (!j->running)
-		return true;
-	lost = journal_lost(j);
-	taken = enqueue(j, journal_record_books(j->run, b, lost - j->lost_reported), true, true);
-	if (taken)
-		j->lost_reported = lost;
-
-	return taken;
-}
-
 bool journal_append_resolved(const char *path, const char *run, const char *id,
 	const char *candidate, enum outcome outcome, struct error *error)
 {
@@ -535,6 +545,88 @@ static struct example *example_of(struct journal *j, const struct journal_discre
 	return e;
 }
 
+/* --- reads that have a record --- */
+
+static struct logged_read_key read_key(const struct journal_discrepancy *d)
+{
+	return (struct logged_read_key){
+		{d->read_hash[0], d->read_hash[1]}, hash_text(d->candidate)};
+}
+
+/* A mismatch of it stands in the log from now on. Without memory it is not remembered: then further
+ * ones count as unlogged. */
+static void remember_read(struct journal *j, const struct journal_discrepancy *d, const char *id)
+{
+	const struct logged_read_key key = read_key(d);
+	struct logged_read *r;
+
+	if (d->outcome != OUTCOME_MISMATCH || (key.read[0] == 0 && key.read[1] == 0))
+		return;
+	HASH_FIND(hh, j->reads, &key, sizeof key, r);
+	if (!r && HASH_COUNT(j->reads) < LOGGED_READS_MAX && (r = calloc(1, sizeof *r)) != NULL) {
+		r->key = key;
+		HASH_ADD(hh, j->reads, key, sizeof r->key, r);
+	}
+	if (r && r->repeats == 0) /* else the books have yet to name the record before */
+		snprintf(r->id, sizeof r->id, "%s", id);
+}
+
+/* There is no room for it: does a record of the same read stand for it? */
+static enum journal_said say_repeated(struct journal *j, const struct journal_discrepancy *d)
+{
+	const struct logged_read_key key = read_key(d);
+	struct timespec now;
+	struct logged_read *r = NULL;
+
+	if (d->outcome == OUTCOME_MISMATCH)
+		HASH_FIND(hh, j->reads, &key, sizeof key, r);
+	if (!r)
+		return JOURNAL_UNLOGGED;
+	clock_gettime(CLOCK_REALTIME, &now);
+	r->repeats++;
+	r->last_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+
+	return JOURNAL_REPEATED;
+}
+
+static json_t *repeated_of(const struct journal *j, const char *candidate)
+{
+	const uint64_t hash = hash_text(candidate);
+	json_t *by_id = json_object();
+
+	for (const struct logged_read *r = j->reads; r; r = r->hh.next)
+		if (r->repeats > 0 && r->key.candidate == hash)
+			json_object_set_new(by_id, r->id,
+				json_pack("{s:I, s:o}", "count", (json_int_t)r->repeats, "last",
+					journal_time(r->last_us)));
+
+	return by_id;
+}
+
+bool journal_books(struct journal *j, const struct journal_books *b)
+{
+	uint64_t lost;
+	json_t *repeated;
+	bool taken;
+
+	if (!j->running)
+		return true;
+	lost = journal_lost(j);
+	repeated = json_object();
+	for (size_t i = 0; i < b->ncandidates; i++)
+		json_object_set_new(repeated, b->candidates[i], repeated_of(j, b->candidates[i]));
+	taken = enqueue(
+		j, journal_record_books(j->run, b, repeated, lost - j->lost_reported), true, true);
+	json_decref(repeated);
+	if (!taken)
+		return false;
+	j->lost_reported = lost;
+	for (struct logged_read *r = j->reads; r; r = r->hh.next)
+		r->repeats = 0;
+
+	return true;
+}
+
 static bool file_has_room(struct journal *j)
 {
 	bool room;
@@ -546,21 +638,22 @@ static bool file_has_room(struct journal *j)
 	return room;
 }
 
-bool journal_discrepancy(struct journal *j, const struct journal_discrepancy *d, char id[37])
+enum journal_said journal_discrepancy(
+	struct journal *j, const struct journal_discrepancy *d, char id[37])
 {
 	struct example *e;
 
 	uuid_v7(id);
-	if (!j->running || !file_has_room(j))
-		return false;
-	e = example_of(j, d);
-	if (!e || e->written >= j->options.examples_per_shape)
-		return false;
-	if (!enqueue(j, journal_record_discrepancy(j->run, &j->privacy, d, id), false, false))
-		return false;
+	if (!j->running)
+		return JOURNAL_UNLOGGED;
+	e = file_has_room(j) ? example_of(j, d) : NULL;
+	if (!e || e->written >= j->options.examples_per_shape ||
+		!enqueue(j, journal_record_discrepancy(j->run, &j->privacy, d, id), false, false))
+		return say_repeated(j, d);
 	e->written++;
+	remember_read(j, d, id);
 
-	return true;
+	return JOURNAL_LOGGED;
 }
 
 /* --- names and times --- */

@@ -71,6 +71,9 @@ struct journal_discrepancy {
 	const struct result *answer;  /* the candidate's */
 	const struct diff *diff;      /* may be NULL */
 	const struct compare_rules *rules; /* tell which cells differ; NULL: their bytes do */
+	/* Of all that the read's answer may depend on: executions of one read have the same. 0, 0:
+	 * not known. */
+	uint64_t read_hash[2];
 	unsigned attempts;
 	const char *fence;  /* "none" */
 	const char *waiver; /* its name, with outcome waived; else NULL */
@@ -78,9 +81,14 @@ struct journal_discrepancy {
 			       (classify_inner_rows) */
 	bool stable, verified;
 };
-/* Writes the record unless examples_per_shape or max_bytes is used up. The id (UUIDv7) goes to id.
- * True if written. */
-bool journal_discrepancy(struct journal *j, const struct journal_discrepancy *d, char id[37]);
+/* What became of it. A mismatch of a read that has a record in the log already is REPEATED: the
+ * record stands for it, and the next books say so ("mismatch_repeated"). How many reads are
+ * remembered is bounded; one that isn't is UNLOGGED. */
+enum journal_said { JOURNAL_UNLOGGED, JOURNAL_LOGGED, JOURNAL_REPEATED };
+/* Writes the record unless examples_per_shape or max_bytes is used up. Its id (UUIDv7) goes to id.
+ */
+enum journal_said journal_discrepancy(
+	struct journal *j, const struct journal_discrepancy *d, char id[37]);
 
 /* Per shape since the last books record. */
 struct shape_delta {
@@ -88,6 +96,7 @@ struct shape_delta {
 	const uint64_t (*count)[REASON_COUNT]; /* [OUTCOME_COUNT][REASON_COUNT] */
 	const uint64_t *widened;	       /* [WIDENING_COUNT], or NULL */
 	uint64_t noise_asked, noise_differed;  /* matched reads that the control was asked too */
+	uint64_t mismatch_unlogged;	       /* mismatches that no record stands for */
 	uint64_t executions;
 	const struct hll *params; /* registers so far (mergeable) */
 	/* deltas; warmup: the candidate's first reads on a new connection, which are not among its

@@ -73,7 +73,9 @@ void journal_type_name(uint32_t oid, char out[32]);
 json_t *journal_record_start(const char *run, const struct journal_start *start, json_t *closed);
 json_t *journal_record_discrepancy(const char *run, const struct journal_privacy *p,
 	const struct journal_discrepancy *d, const char *id);
-json_t *journal_record_books(const char *run, const struct journal_books *b, uint64_t lost);
+/* repeated: by candidate, by id of the record: {"count", "last"}; borrowed. */
+json_t *journal_record_books(
+	const char *run, const struct journal_books *b, json_t *repeated, uint64_t lost);
 json_t *journal_record_resolved(
 	const char *run, const char *id, const char *candidate, enum outcome outcome);
 json_t *journal_record_stop(const char *run, const char *why);

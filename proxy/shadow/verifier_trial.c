@@ -156,6 +156,7 @@ static void log_difference(struct trial *t, enum outcome outcome, enum reason re
 		.read = t->read,
 		.primary = primary,
 		.answer = answer,
+		.read_hash = {t->twins_key.high, t->twins_key.low},
 		.attempts = by->attempts,
 		.fence = by->fence ? by->fence : "none",
 		.waiver = t->waiver,
@@ -170,7 +171,11 @@ static void log_difference(struct trial *t, enum outcome outcome, enum reason re
 		d.diff = &diff;
 	if (outcome == OUTCOME_MISMATCH)
 		t->verifier->books->mismatch_open++;
-	(void)journal_discrepancy(t->verifier->journal, &d, id);
+	if (journal_discrepancy(t->verifier->journal, &d, id) == JOURNAL_UNLOGGED &&
+		outcome == OUTCOME_MISMATCH) {
+		t->verifier->books->candidate[t->candidate].mismatch_unlogged++;
+		shape_mismatch_unlogged(t->shape, t->candidate);
+	}
 	diff_release(&diff);
 }
 

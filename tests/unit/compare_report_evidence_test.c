@@ -156,6 +156,69 @@ static void what_differs_after_its_records_were_closed_is_open(void **state)
 	assert_int_equal(report_open_mismatches(r), 0);
 }
 
+/* Books that know which mismatches have a record. */
+#define TOLD(ts, all, unlogged, repeated)                                                        \
+	"{\"v\":1,\"kind\":\"books\",\"ts\":\"" ts "\",\"run\":\"r1\",\"candidates\":{\"new\":{" \
+	"\"seen\":" all ",\"mismatch\":" all ",\"mismatch_unlogged\":" unlogged                  \
+	",\"mismatch_repeated\":{" repeated "},\"pending\":0}},\"shapes\":[{\"shape\":\"f\","    \
+	"\"normalized\":\"select 1\",\"candidate\":\"new\",\"executions\":" all                  \
+	",\"mismatch_unlogged\":" unlogged ",\"outcomes\":{\"mismatch\":" all "}}]}"
+#define AGAIN(id, count, last) "\"" id "\":{\"count\":" count ",\"last\":\"" last "\"}"
+
+static void a_mismatch_without_a_record_stays_open_whatever_is_closed(void **state)
+{
+	json_t *all;
+
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add(DISCREPANCY("one"));
+	add(TOLD("2026-03-01T00:00:10Z", "4", "2", AGAIN("one", "1", "2026-03-01T00:00:09Z")));
+	assert_int_equal(report_open_mismatches(r), 3); /* the record, and two that have none */
+	add(RESOLVED("one", "2026-03-01T00:00:15Z"));
+	assert_int_equal(report_open_mismatches(r), 2);
+	assert_false(gate("open_mismatches=0"));
+	add(TOLD("2026-03-01T00:00:20Z", "1", "1", "")); /* a shadow process later: it adds up */
+	assert_int_equal(report_open_mismatches(r), 3);
+	all = render();
+	assert_int_equal(number(all, "open_mismatches"), 3);
+	assert_int_equal(number(all, "unlogged_mismatches"), 3);
+	assert_int_equal(
+		number(json_array_get(json_object_get(all, "shapes"), 0), "mismatch_unlogged"), 3);
+	json_decref(all);
+}
+
+static void a_closed_record_whose_read_differs_later_is_open_again(void **state)
+{
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add(DISCREPANCY("one"));
+	add(DISCREPANCY("two"));
+	add(TOLD("2026-03-01T00:00:10Z", "3", "0", AGAIN("one", "1", "2026-03-01T00:00:09Z")));
+	add(RESOLVED("one", "2026-03-01T00:00:15Z"));
+	assert_int_equal(report_open_mismatches(r), 1);
+	add(TOLD("2026-03-01T00:00:20Z", "2", "0", AGAIN("one", "2", "2026-03-01T00:00:16Z")));
+	assert_int_equal(report_open_mismatches(r), 2);
+	add(RESOLVED("two", "2026-03-01T00:00:25Z")); /* closes nothing but itself */
+	assert_int_equal(report_open_mismatches(r), 1);
+	add(RESOLVED("one", "2026-03-01T00:00:26Z"));
+	assert_int_equal(report_open_mismatches(r), 0);
+}
+
+static void a_mismatch_whose_record_is_not_in_the_input_is_open(void **state)
+{
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add(TOLD("2026-03-01T00:00:10Z", "3", "0", AGAIN("one", "1", "2026-03-01T00:00:09Z")));
+	assert_int_equal(report_open_mismatches(r), 3);
+	add(DISCREPANCY("one")); /* stands for itself and for its repetition */
+	assert_int_equal(report_open_mismatches(r), 2);
+	report_begin_input(r, "b.log");
+	add(DISCREPANCY("two"));
+	add(RESOLVED("one", "2026-03-01T00:00:15Z"));
+	add(RESOLVED("two", "2026-03-01T00:00:15Z"));
+	assert_int_equal(report_open_mismatches(r), 0);
+}
+
 /* Bucket 40 is 128 us, 41 is 144, ...; eight to an octave. */
 #define LATENCY(primary, candidate)                                                           \
 	"\"shapes\":[{\"shape\":\"f\",\"normalized\":\"select 1\",\"candidate\":\"new\","     \
@@ -231,6 +294,12 @@ int main(void)
 			errors_add_up_by_kind_most_frequent_first, begin, end),
 		cmocka_unit_test_setup_teardown(
 			what_differs_after_its_records_were_closed_is_open, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_mismatch_without_a_record_stays_open_whatever_is_closed, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_closed_record_whose_read_differs_later_is_open_again, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_mismatch_whose_record_is_not_in_the_input_is_open, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_regression_must_matter_and_be_certain, begin, end),
 		cmocka_unit_test_setup_teardown(

@@ -517,6 +517,50 @@ static void examples_per_shape_bounds_records_of_one_kind(void **state)
 	json_decref(records);
 }
 
+static void a_further_mismatch_of_a_logged_read_is_a_repetition_that_the_books_tell(void **state)
+{
+	const char *names[] = {"new", "other"};
+	struct journal_options options = options_of(VALUES_FULL);
+	uint64_t pending[2] = {0};
+	struct books delta = {.candidate = {{.mismatch_unlogged = 7}}};
+	struct journal_books books = {
+		.candidates = names, .ncandidates = 2, .delta = &delta, .pending = pending};
+	json_t *records, *first, *second;
+	struct journal *j;
+	struct sample s;
+	char id[37], ignored[37];
+
+	(void)state;
+	sample_fill(&s);
+	options.examples_per_shape = 1;
+	j = journal_open(&options);
+	s.d.outcome = OUTCOME_MISMATCH;
+	s.d.read_hash[0] = 1;
+	assert_int_equal(journal_discrepancy(j, &s.d, id), JOURNAL_LOGGED);
+	assert_int_equal(journal_discrepancy(j, &s.d, ignored), JOURNAL_REPEATED);
+	assert_int_equal(journal_discrepancy(j, &s.d, ignored), JOURNAL_REPEATED);
+	s.d.read_hash[0] = 2; /* other parameters */
+	assert_int_equal(journal_discrepancy(j, &s.d, ignored), JOURNAL_UNLOGGED);
+	s.d.read_hash[0] = 0; /* not known */
+	assert_int_equal(journal_discrepancy(j, &s.d, ignored), JOURNAL_UNLOGGED);
+	assert_true(journal_books(j, &books));
+	delta.candidate[0].mismatch_unlogged = 0;
+	assert_true(journal_books(j, &books));
+	journal_free(j);
+	records = read_records();
+	first = of_kind(records, "books", 0);
+	second = of_kind(records, "books", 1);
+	assert_number(first, "candidates.new.mismatch_unlogged", 7);
+	assert_int_equal(json_object_size(at(first, "candidates.new.mismatch_repeated")), 1);
+	first = json_object_get(at(first, "candidates.new.mismatch_repeated"), id);
+	assert_number(first, "count", 2);
+	assert_non_null(at(first, "last"));
+	assert_null(at(of_kind(records, "books", 0), "candidates.other.mismatch_repeated"));
+	assert_number(second, "candidates.new.mismatch_unlogged", 0);
+	assert_null(at(second, "candidates.new.mismatch_repeated"));
+	json_decref(records);
+}
+
 /* DataRow of a number and a long text that ends as told. */
 static void long_row(struct buffer *b, const char *end)
 {
@@ -1135,6 +1179,7 @@ int main(void)
 		TEST(differing_columns_are_named_with_their_types),
 		TEST(a_row_that_lies_about_its_cells_is_cut),
 		TEST(examples_per_shape_bounds_records_of_one_kind),
+		TEST(a_further_mismatch_of_a_logged_read_is_a_repetition_that_the_books_tell),
 		TEST(a_row_to_be_cut_shows_what_stands_around_the_difference),
 		TEST(a_row_to_be_cut_is_hashed_whole),
 		TEST(cells_that_are_equal_by_name_of_type_are_not_called_changed),
