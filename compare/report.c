@@ -553,6 +553,8 @@ static bool add_books_candidates(
 			return false;
 		add_widened(c->widened, json_object_get(value, "widened"));
 		run->pending[at] = member_count(value, "pending");
+		c->dropped_undecided =
+			add_counts(c->dropped_undecided, member_count(value, "dropped_undecided"));
 		*told |= json_object_get(value, "mismatch_unlogged") != NULL;
 		if (!add_mismatches(r, run, at, value))
 			return false;

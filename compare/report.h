@@ -9,9 +9,10 @@
  * The JSON form is contract: one object with books, shapes, discrepancies (open mismatches, as
  * logged), coverage, gate. Besides: errors (by SQLSTATE of both sides, with counts), undecided
  * (records of other outcomes, as logged), runs, days, open_mismatches, unlogged_mismatches (those
- * of the open ones that no record stands for; each shape has mismatch_unlogged), findings, waivers
- * (each with hits, and expired_hits: mismatches that it would have accepted before its end), input
- * (broken and repeated lines, lost records), observer (what happened to sessions: OBSERVER_EVENTS).
+ * of the open ones that no record stands for; each shape has mismatch_unlogged),
+ * undecided_differences (unverifiable, or dropped before a verdict), findings, waivers (each with
+ * hits, and expired_hits: mismatches that it would have accepted before its end), input (broken and
+ * repeated lines, lost records), observer (what happened to sessions: OBSERVER_EVENTS).
  */
 #ifndef PGUMBRA_COMPARE_REPORT_H
 #define PGUMBRA_COMPARE_REPORT_H

@@ -451,6 +451,55 @@ uint64_t report_open_mismatches(const struct report *r)
 	return add_counts(open, report_unlogged_mismatches(r));
 }
 
+uint64_t report_undecided(const struct report *r)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < r->ncandidates; i++)
+		sum = add_counts(sum, add_counts(r->candidate[i].dropped_undecided,
+					      r->candidate[i].tally.count[OUTCOME_UNVERIFIABLE]));
+
+	return sum;
+}
+
+uint64_t report_pending(const struct report *r)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < r->ncandidates; i++) {
+		struct candidate_figures f;
+
+		report_candidate_figures(r, i, &f);
+		sum = add_counts(sum, f.pending);
+		candidate_figures_release(&f);
+	}
+
+	return sum;
+}
+
+void report_findings_line(const struct report *r, char *out, size_t size)
+{
+	uint64_t undecided = report_undecided(r), pending = report_pending(r), waived = 0;
+	char n[32], part[3][64] = {"", "", ""};
+
+	for (size_t i = 0; i < r->ncandidates; i++)
+		waived = add_counts(waived, r->candidate[i].tally.count[OUTCOME_WAIVED]);
+	if (undecided > 0)
+		snprintf(part[0], sizeof part[0], ", %s difference%s undecided",
+			view_count(undecided, n), undecided == 1 ? "" : "s");
+	if (waived > 0)
+		snprintf(part[1], sizeof part[1], ", %s%s waived", view_count(waived, n),
+			undecided > 0 ? ""
+			: waived == 1 ? " difference"
+				      : " differences");
+	if (pending > 0)
+		snprintf(part[2], sizeof part[2], ", %s read%s pending", view_count(pending, n),
+			pending == 1 ? "" : "s");
+	snprintf(out, size, "%s%s%s%s",
+		undecided + waived + pending > 0 ? "No mismatch" : "No difference found", part[0],
+		part[1], part[2]);
+}
+
 static uint64_t shape_mismatches(const struct report *r, const json_t *record)
 {
 	uint64_t sum = 0;

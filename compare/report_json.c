@@ -291,6 +291,7 @@ static json_t *gate_json(const struct report *r)
 	json_object_set_new(out, "expression", json_string(r->gate_text));
 	json_object_set_new(out, "passed", json_boolean(r->gate_passed));
 	json_object_set_new(out, "criteria", criteria);
+	json_object_set_new(out, "pending", count(report_pending(r)));
 
 	return out;
 }
@@ -431,6 +432,7 @@ bool report_json(struct report *r, struct buffer *out)
 	json_object_set_new(all, "unlogged_mismatches", count(report_unlogged_mismatches(r)));
 	json_object_set_new(all, "resolved", count(json_object_size(r->resolved)));
 	json_object_set_new(all, "undecided", records_json(r, false));
+	json_object_set_new(all, "undecided_differences", count(report_undecided(r)));
 	json_object_set_new(all, "days", json_real(report_days(r)));
 	json_object_set_new(all, "runs", runs_json(r));
 	json_object_set_new(all, "findings", findings_json(r));
@@ -439,7 +441,7 @@ bool report_json(struct report *r, struct buffer *out)
 	json_object_set_new(all, "observer", events_json(r));
 	json_object_set_new(all, "input", input_json(r));
 	json_object_set_new(all, "relay", relay_json(r));
-	ok = json_object_size(all) == 17 &&
+	ok = json_object_size(all) == 18 &&
 	     json_dump_callback(all, take, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
 	json_decref(all);
 	buffer_add(out, "\n", 1);

@@ -33,6 +33,7 @@ struct report_candidate {
 	uint64_t widened[WIDENING_COUNT]; /* equal only by this setting of [compare] */
 	uint64_t mismatch_unlogged;	  /* mismatches that no record stands for, by the books */
 	uint64_t mismatch_untold;	  /* of books that don't know which have a record */
+	uint64_t dropped_undecided;	  /* differed, and came to no verdict before the end */
 };
 
 struct report_shape {
@@ -140,6 +141,12 @@ uint64_t report_reopened(const struct report *r);
 /* Mismatches of shapes of which every record has been closed, counted for certain since then, by
  * books that don't know which mismatches have a record. */
 uint64_t report_recurred_mismatches(const struct report *r);
+/* Differences that were seen and that nothing was decided about. */
+uint64_t report_undecided(const struct report *r);
+uint64_t report_pending(const struct report *r); /* executions, of runs that nothing has closed */
+/* Without open mismatches, what was found all the same: "No difference found", "No mismatch, 2
+ * differences undecided, 1 waived". */
+void report_findings_line(const struct report *r, char *out, size_t size);
 /* Indexes of shapes, most executed first. Caller frees; NULL: out of memory. */
 size_t *report_shape_order(const struct report *r);
 /* Is it slower on the candidate: so much that it matters, and so clearly that it is no accident

@@ -1,5 +1,6 @@
 #include "compare/report_model.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,6 +51,18 @@ static uint64_t compared_everywhere(const struct report *r, double *coverage)
 	return sum;
 }
 
+static void no_mismatch_text(
+	struct buffer *b, const struct report *r, const char *compared, double coverage)
+{
+	char line[200];
+
+	report_findings_line(r, line, sizeof line);
+	for (char *c = line; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+	buffer_printf(
+		b, "%s: %s executions compared, coverage %.1f%%\n", line, compared, coverage * 100);
+}
+
 static void verdict_text(struct buffer *b, const struct report *r)
 {
 	uint64_t open = report_open_mismatches(r), compared;
@@ -65,12 +78,14 @@ static void verdict_text(struct buffer *b, const struct report *r)
 	else if (compared == 0)
 		buffer_printf(b, "NO EVIDENCE: nothing was compared\n");
 	else
-		buffer_printf(b, "NO DIFFERENCE FOUND: %s executions compared, coverage %.1f%%\n",
-			m, coverage * 100);
+		no_mismatch_text(b, r, m, coverage);
 }
 
 static void gate_text(struct buffer *b, const struct report *r)
 {
+	uint64_t pending = report_pending(r);
+	char n[32];
+
 	if (!r->gated)
 		return;
 	buffer_printf(b, "gate: %s\n", r->gate_passed ? "passed" : "FAILED");
@@ -78,6 +93,9 @@ static void gate_text(struct buffer *b, const struct report *r)
 		buffer_printf(b, "  %-6s  %-40s is %.6g\n",
 			r->criterion[i].passed ? "passed" : "FAILED", r->criterion[i].text,
 			r->criterion[i].value);
+	if (pending > 0)
+		buffer_printf(b, "  %s read%s pending: not decided yet, or never will be\n",
+			view_count(pending, n), pending == 1 ? " is" : "s are");
 }
 
 static void notes_text(struct buffer *b, const struct report *r)

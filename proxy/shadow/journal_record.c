@@ -482,6 +482,7 @@ static json_t *candidate_record(const struct books_candidate *c, uint64_t pendin
 	set_object(out, "widened", widened_record(c->widened));
 	json_object_set_new(
 		out, "mismatch_unlogged", json_integer((json_int_t)c->mismatch_unlogged));
+	set_count(out, "dropped_undecided", c->dropped_undecided);
 	if (json_object_size(repeated) > 0)
 		json_object_set(out, "mismatch_repeated", repeated);
 	json_object_set_new(out, "pending", json_integer((json_int_t)pending));

@@ -91,6 +91,8 @@ static void count_error(const struct trial *t, enum outcome outcome, const struc
 void trial_end(struct trial *t, enum outcome outcome, enum reason reason)
 {
 	trial_book(t->verifier, t->candidate, t->read, t->shape, outcome, reason);
+	if (outcome == OUTCOME_DROPPED && t->verifying)
+		t->verifier->books->candidate[t->candidate].dropped_undecided++;
 	books_widened(t->verifier->books, t->candidate, t->widened);
 	shape_widened(t->shape, t->candidate, t->widened);
 	trial_free(t);

@@ -251,6 +251,22 @@ recheck() { # [ID]...
 	grep 'control is needed' <<<"$output"
 }
 
+# --- what was not decided ---
+
+@test "a difference that the end overtakes is told in the first line, and never as none" {
+	on_both "create table overtaken as select g as id, 'v' || g as v from generate_series(1, 5) g"
+	on_candidate "update overtaken set v = 'wrong' where id = 1"
+	start_pgumbra verify.backoff=60s verify.attempts=10
+	psql_pgumbra -c "select v from overtaken where id = 2" -c "select v from overtaken where id = 1"
+	wait_for "$DEADLINE" "the read to be seen" is_pending
+	"$PGUMBRA" report --gate open_mismatches=0 "$LOG" >"$BATS_TEST_TMPDIR/shown"
+	grep '^NO MISMATCH, 1 READ PENDING: 1 executions compared' "$BATS_TEST_TMPDIR/shown"
+	grep '^  1 read is pending' "$BATS_TEST_TMPDIR/shown"
+	stop_pgumbra INT
+	[ "$(facts count dropped shutdown)" = 1 ]
+	"$PGUMBRA" report "$LOG" | grep '^NO MISMATCH, 1 DIFFERENCE UNDECIDED: 1 executions compared'
+}
+
 # --- show ---
 
 @test "show puts both sides beside each other, marks the cells and says why it was believed" {

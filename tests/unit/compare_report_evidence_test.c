@@ -187,6 +187,61 @@ static void a_mismatch_without_a_record_stays_open_whatever_is_closed(void **sta
 	json_decref(all);
 }
 
+static void expect_first_line(const char *start)
+{
+	struct buffer out;
+
+	buffer_init(&out, 1 << 22);
+	assert_true(report_text(r, &out));
+	assert_true(out.len > strlen(start));
+	assert_memory_equal(out.data, start, strlen(start));
+	buffer_release(&out);
+}
+
+#define COUNTED(ts, counts)                                                             \
+	"{\"v\":1,\"kind\":\"books\",\"ts\":\"" ts "\",\"run\":\"r1\",\"candidates\":{" \
+	"\"new\":{\"seen\":9,\"matched\":3," counts "}}}"
+
+static void the_first_line_tells_undecided_differences_from_none(void **state)
+{
+	json_t *all;
+
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add(COUNTED("2026-03-01T00:00:10Z", "\"pending\":0"));
+	expect_first_line("NO DIFFERENCE FOUND: 3 executions compared");
+	add(COUNTED("2026-03-01T00:00:11Z", "\"pending\":2"));
+	expect_first_line("NO MISMATCH, 2 READS PENDING: 6 executions");
+	add(COUNTED("2026-03-01T00:00:12Z", "\"unverifiable\":{\"moving\":4},\"pending\":1"));
+	expect_first_line("NO MISMATCH, 4 DIFFERENCES UNDECIDED, 1 READ PENDING: 9 executions");
+	add(COUNTED("2026-03-01T00:00:13Z", "\"dropped\":{\"shutdown\":3},\"dropped_undecided\":1,"
+					    "\"waived\":1,\"pending\":0"));
+	expect_first_line("NO MISMATCH, 5 DIFFERENCES UNDECIDED, 1 WAIVED: 13 executions");
+	all = render();
+	assert_int_equal(number(all, "undecided_differences"), 5);
+	json_decref(all);
+}
+
+static void the_gate_says_what_is_pending(void **state)
+{
+	struct buffer out;
+	json_t *all;
+
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add(COUNTED("2026-03-01T00:00:11Z", "\"pending\":2"));
+	assert_true(gate("open_mismatches=0"));
+	buffer_init(&out, 1 << 22);
+	assert_true(report_text(r, &out));
+	buffer_add_u8(&out, 0);
+	assert_non_null(strstr((const char *)out.data, "gate: passed\n"));
+	assert_non_null(strstr((const char *)out.data, "\n  2 reads are pending: "));
+	buffer_release(&out);
+	all = render();
+	assert_int_equal(number(json_object_get(all, "gate"), "pending"), 2);
+	json_decref(all);
+}
+
 static void a_closed_record_whose_read_differs_later_is_open_again(void **state)
 {
 	(void)state;
@@ -298,6 +353,9 @@ int main(void)
 			a_mismatch_without_a_record_stays_open_whatever_is_closed, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_closed_record_whose_read_differs_later_is_open_again, begin, end),
+		cmocka_unit_test_setup_teardown(
+			the_first_line_tells_undecided_differences_from_none, begin, end),
+		cmocka_unit_test_setup_teardown(the_gate_says_what_is_pending, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_mismatch_whose_record_is_not_in_the_input_is_open, begin, end),
 		cmocka_unit_test_setup_teardown(
