@@ -172,6 +172,7 @@ static void print_item(const struct recheck *item)
 	static const char *const words[] = {[RECHECK_OPEN] = "not run",
 		[RECHECK_CLOSED] = "closed",
 		[RECHECK_DIFFERS] = "differs",
+		[RECHECK_WAIVED] = "differs",
 		[RECHECK_UNDECIDED] = "undecided",
 		[RECHECK_IMPOSSIBLE] = "cannot be run"};
 	bool judged = item->end != RECHECK_IMPOSSIBLE && item->end != RECHECK_OPEN;
@@ -196,14 +197,19 @@ static size_t ended(const struct recheck *items, size_t count, enum recheck_end 
 
 static int print_items(const struct recheck *items, size_t count)
 {
-	size_t closed = ended(items, count, RECHECK_CLOSED);
+	size_t closed = ended(items, count, RECHECK_CLOSED),
+	       waived = ended(items, count, RECHECK_WAIVED);
 
 	for (size_t i = 0; i < count; i++)
 		print_item(&items[i]);
 	printf("%zu closed, %zu differ, %zu undecided, %zu cannot be run again\n", closed,
-		ended(items, count, RECHECK_DIFFERS),
+		ended(items, count, RECHECK_DIFFERS) + waived,
 		ended(items, count, RECHECK_UNDECIDED) + ended(items, count, RECHECK_OPEN),
 		ended(items, count, RECHECK_IMPOSSIBLE));
+	if (waived > 0)
+		printf("%zu of those that differ %s accepted by a waiver: not closed, for waivers "
+		       "end\n",
+			waived, waived == 1 ? "is" : "are");
 	if (fflush(stdout) != 0)
 		return EXIT_RUNTIME;
 

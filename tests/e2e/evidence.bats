@@ -91,7 +91,7 @@ waive() { # NAME EXPIRES [KEY=VALUE]...: the settings of a waiver
 
 # --- rechecks ---
 
-recheck() { # [ID]...
+recheck() { # [ID|--set SETTING]...
 	"$PGUMBRA" recheck --primary "$(address_of "$PRIMARY")" \
 		--candidate "$(address_of "$CANDIDATE") user=pgumbra_ro password=pgumbra_ro" \
 		--control "$(address_of "$PRIMARY") user=pgumbra_control password=pgumbra_control" \
@@ -221,6 +221,22 @@ recheck() { # [ID]...
 	run recheck
 	grep '2 closed, 0 differ' <<<"$output" # of 1 and of 3
 	[ "$(member open_mismatches)" = 2 ]
+}
+
+@test "recheck says that a waived difference still differs, and closes nothing because of a waiver" {
+	local pair arguments=()
+	start_pgumbra
+	psql_pgumbra -c "select id, amount, name from price where id = 7"
+	expect_outcome mismatch 1
+	while read -r pair; do arguments+=(--set "$pair"); done < <(waive scale 2999-12-31 accept=numeric_scale)
+	run recheck "${arguments[@]}"
+	echo "$output"
+	[ "$status" = 1 ]
+	grep 'differs  *waived' <<<"$output"
+	grep '^0 closed, 1 differ, 0 undecided, 0 cannot be run again' <<<"$output"
+	grep '^1 of those that differ is accepted by a waiver: not closed' <<<"$output"
+	[ "$(member open_mismatches)" = 1 ]
+	! grep '"kind":"resolved"' "$LOG"
 }
 
 @test "recheck says what it cannot do with hashed values, and runs what has none" {
