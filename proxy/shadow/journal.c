@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -69,8 +70,10 @@ struct journal {
 	struct line *head, **tail;
 	size_t queued_bytes;
 	uint64_t file_size, lost;
-	bool stopping, reopen;
+	bool stopping;
 	bool share; /* the lock of the file is to be shared */
+
+	atomic_bool reopen; /* before the next record */
 
 	/* writer thread only, once it runs */
 	pthread_t writer;
@@ -98,7 +101,7 @@ static void wait_before_retry(struct journal *j)
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += RETRY_S;
-	while (!j->stopping && !j->reopen)
+	while (!j->stopping && !atomic_load(&j->reopen))
 		if (pthread_cond_timedwait(&j->changed, &j->mutex, &until) == ETIMEDOUT)
 			break;
 }
@@ -140,6 +143,7 @@ static void reopen_file(struct journal *j)
 	}
 	if (journal_file_same(&fresh, &j->file)) { /* and locked */
 		journal_file_close(&fresh);
+		log_info("the discrepancy log %s was reopened: the same file", j->path);
 		return;
 	}
 	if (!journal_file_lock(&fresh, j->path, &error)) {
@@ -149,6 +153,7 @@ static void reopen_file(struct journal *j)
 	}
 	journal_file_close(&j->file);
 	j->file = fresh;
+	log_info("the discrepancy log %s was reopened: a new file", j->path);
 }
 
 static void line_free(struct line *line)
@@ -177,15 +182,14 @@ static bool writer_turn(struct journal *j)
 	bool reopen, last_try, written = false;
 	struct line *line;
 
-	while (!j->head && !j->stopping && !j->reopen && !j->share)
+	while (!j->head && !j->stopping && !atomic_load(&j->reopen) && !j->share)
 		pthread_cond_wait(&j->changed, &j->mutex);
 	if (j->share) {
 		j->share = false;
 		journal_file_share(&j->file);
 		return true;
 	}
-	reopen = j->reopen;
-	j->reopen = false;
+	reopen = atomic_exchange(&j->reopen, false);
 	last_try = j->stopping; /* a try that began before does not count */
 	line = j->head;		/* only this thread takes lines off */
 	if (!reopen && !line)
@@ -429,12 +433,17 @@ void journal_free(struct journal *j)
 	free(j);
 }
 
+void journal_reopen_soon(struct journal *j)
+{
+	atomic_store(&j->reopen, true);
+}
+
 void journal_reopen(struct journal *j)
 {
 	if (!j->running)
 		return;
 	pthread_mutex_lock(&j->mutex);
-	j->reopen = true;
+	atomic_store(&j->reopen, true);
 	pthread_cond_signal(&j->changed);
 	pthread_mutex_unlock(&j->mutex);
 }

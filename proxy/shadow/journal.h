@@ -37,8 +37,12 @@ struct journal_options {
 struct journal; /* opaque */
 struct journal *journal_new(
 	const struct journal_options *options, const char *run, struct error *error);
-void journal_free(struct journal *j);	/* writes out the queue first */
-void journal_reopen(struct journal *j); /* SIGHUP */
+void journal_free(struct journal *j); /* writes out the queue first */
+/* SIGHUP: nothing more is written before the writer has opened the path again; it says so in the
+ * operator's log then. journal_reopen_soon only says that it shall: from any thread, async-signal-
+ * safe; the writer may sleep until journal_reopen, or a record, wakes it. */
+void journal_reopen_soon(struct journal *j);
+void journal_reopen(struct journal *j);
 /* True when every record so far is in the file (or no log is kept): what books records have said
  * then survives the death of this process. */
 bool journal_settled(struct journal *j);

@@ -403,6 +403,27 @@ start_at() { # DIRECTORY [section.key=value]...: a pgumbra with its own log ther
 	mv "$LOG.1" "$LOG"
 }
 
+log_was_reopened() {
+	grep -q "the discrepancy log $LOG was reopened: a new file" "$OPERATOR_LOG"
+}
+
+# bats test_tags=short
+@test "SIGHUP reopens a rotated log at once, however rarely books are written" {
+	local before
+	start_pgumbra discrepancies.books_interval=1h
+	mv "$LOG" "$LOG.1"
+	before=$(wc -c <"$LOG.1")
+	kill -HUP "$PGUMBRA_PID"
+	wait_for "$DEADLINE" "the log to be reopened" log_was_reopened
+	psql_pgumbra -c "select id, amount, name from price where id = 60"
+	wait_for "$DEADLINE" "the record of the mismatch" grep '"kind":"discrepancy"' "$LOG"
+	[ "$(wc -c <"$LOG.1")" = "$before" ]
+	stop_pgumbra
+	cat "$LOG" >>"$LOG.1" # both parts add up: the teardown looks at that
+	mv "$LOG.1" "$LOG"
+	expect_outcome mismatch 1
+}
+
 @test "a run whose relay was killed finishes its log before the next one begins it" {
 	on_both "create table moving as select g as id, g as v from generate_series(1, 5) g"
 	on_candidate "update moving set v = 0 where id = 1"

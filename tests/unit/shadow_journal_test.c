@@ -927,6 +927,26 @@ static void reopening_follows_a_rotated_file(void **state)
 	unlink(rotated);
 }
 
+static void nothing_goes_to_the_old_file_once_the_log_is_to_be_reopened(void **state)
+{
+	struct journal_options options = options_of(VALUES_FULL);
+	struct journal *j = journal_open(&options);
+	char rotated[80];
+	struct stat st;
+
+	(void)state;
+	snprintf(rotated, sizeof rotated, "%s.1", path);
+	assert_int_equal(rename(path, rotated), 0);
+	journal_reopen_soon(j); /* wakes nobody: the record does */
+	journal_stop(j, "after");
+	journal_free(j);
+	assert_int_equal(stat(rotated, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size > 0);
+	unlink(rotated);
+}
+
 /* --- start, stop, books --- */
 
 static void start_says_what_runs(void **state)
@@ -1194,6 +1214,7 @@ int main(void)
 		TEST(a_broken_key_file_is_refused),
 		TEST(a_log_that_cannot_be_opened_is_an_error),
 		TEST(reopening_follows_a_rotated_file),
+		TEST(nothing_goes_to_the_old_file_once_the_log_is_to_be_reopened),
 		TEST(start_says_what_runs),
 		TEST(start_closes_what_an_earlier_run_left_pending),
 		TEST(start_closes_nothing_that_is_closed_or_its_own),
