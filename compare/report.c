@@ -533,8 +533,9 @@ static bool add_mismatches(
 	return add_repeated(r, run, candidate, json_object_get(from, "mismatch_repeated"));
 }
 
+/* latest: of the run, so far; the parts of a log may come in any order. */
 static bool add_books_candidates(
-	struct report *r, struct report_run *run, const json_t *candidates, bool *told)
+	struct report *r, struct report_run *run, const json_t *candidates, bool latest, bool *told)
 {
 	const char *name;
 	json_t *value;
@@ -552,7 +553,8 @@ static bool add_books_candidates(
 		if (!tally_add(&c->tally, value))
 			return false;
 		add_widened(c->widened, json_object_get(value, "widened"));
-		run->pending[at] = member_count(value, "pending");
+		if (latest)
+			run->pending[at] = member_count(value, "pending");
 		c->dropped_undecided =
 			add_counts(c->dropped_undecided, member_count(value, "dropped_undecided"));
 		*told |= json_object_get(value, "mismatch_unlogged") != NULL;
@@ -568,6 +570,8 @@ static bool add_books(
 {
 	const json_t *frames = json_object_get(from, "frames"),
 		     *relay = json_object_get(from, "relay");
+	const int64_t at_us = time_us(member_text(from, "ts"));
+	const bool latest = at_us == 0 || at_us >= run->gauges_us;
 	json_t *shape;
 	bool told;
 	size_t i;
@@ -579,16 +583,19 @@ static bool add_books(
 		add_counts(r->frames_continuation, member_count(frames, "continuation"));
 	r->frames_discarded = add_counts(r->frames_discarded, member_count(frames, "discarded"));
 	r->lost_records = add_counts(r->lost_records, member_count(from, "lost_records"));
-	run->on_tape = member_count(from, "on_tape");
-	run->frames_open = member_count(frames, "open");
-	run->closed = false;
+	if (latest) {
+		run->gauges_us = at_us;
+		run->on_tape = member_count(from, "on_tape");
+		run->frames_open = member_count(frames, "open");
+		run->closed = false;
+	}
 	r->sheds = add_counts(r->sheds, member_count(relay, "sheds"));
 	if (!add_object(r->unobserved, json_object_get(from, "unobserved")) ||
 		!add_object(r->events, json_object_get(from, "observer")) ||
 		!add_histogram(&r->copied_ns, json_object_get(relay, "copy_ns")) ||
 		!add_waived(r, json_object_get(from, "waivers")) ||
 		!add_errors(r, json_object_get(from, "errors")) ||
-		!add_books_candidates(r, run, json_object_get(from, "candidates"), &told))
+		!add_books_candidates(r, run, json_object_get(from, "candidates"), latest, &told))
 		return false;
 	json_array_foreach (json_object_get(from, "shapes"), i, shape)
 		if (!add_shape(r, shape, since_us, told))
@@ -602,11 +609,12 @@ static bool add_books(
 static bool add_start(struct report *r, struct report_run *run, const json_t *from)
 {
 	const json_t *closed = json_object_get(from, "pending_closed"), *findings;
+	const bool continued = json_is_true(json_object_get(from, "continued"));
 	size_t index = (size_t)(run - r->run) + 1, i, at;
 	const char *name;
 	json_t *value;
 
-	if (!closed && r->current_run && r->current_run != index)
+	if (!closed && !continued && r->current_run && r->current_run != index)
 		r->run[r->current_run - 1].closed = true;
 	json_object_foreach ((json_t *)closed, name, value) {
 		if (!find_candidate(r, name, &at))
@@ -690,7 +698,8 @@ static bool add_record(struct report *r, json_t *record, struct span line)
 		ok = add_start(r, run, record);
 	else if (books)
 		ok = add_books(r, run, record, since_us);
-	run->stopped = stop || (run->stopped && !start);
+	if (!start || !json_is_true(json_object_get(record, "continued")))
+		run->stopped = stop || (run->stopped && !start);
 	r->current_run = (size_t)(run - r->run) + 1;
 
 	return ok;

@@ -56,6 +56,7 @@ struct report_shape {
 struct report_run {
 	char *id, *version;
 	int64_t first_us, last_us; /* wall time of its first and last record; 0 if none */
+	int64_t gauges_us;	   /* of the books that the gauges are of */
 	uint64_t pending[REPORT_MAX_CANDIDATES]; /* last gauges, by index of candidate */
 	uint64_t on_tape, frames_open;		 /* last gauges */
 	/* By index of candidate: mismatches for which, by the books, a record stands in the log. */

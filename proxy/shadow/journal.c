@@ -24,6 +24,7 @@ enum {
 /* One record on its way to the file. Owned by the queue. */
 struct line {
 	struct line *next;
+	uint64_t books; /* the number of a books record; 0: another */
 	size_t len;
 	char *text; /* owned: ends in a newline, no NUL */
 };
@@ -71,7 +72,9 @@ struct journal {
 	size_t queued_bytes;
 	uint64_t file_size, lost;
 	bool stopping;
-	bool share; /* the lock of the file is to be shared */
+	bool share;    /* the lock of the file is to be shared */
+	bool fresh;    /* the file is a new one, since it was last asked */
+	json_t *start; /* owned: what each new file begins with */
 
 	atomic_bool reopen; /* before the next record */
 
@@ -79,6 +82,7 @@ struct journal {
 	pthread_t writer;
 	bool running;
 	struct journal_file file;
+	uint64_t books_written;	 /* the number of the last one of this run */
 	uint64_t write_failures; /* since the last success */
 	time_t failure_complained_s;
 };
@@ -128,32 +132,37 @@ static bool write_line(struct journal *j, const struct line *line)
 	if (j->write_failures > 0)
 		log_info("the discrepancy log %s can be written again", j->path);
 	j->write_failures = 0;
+	if (line->books > 0)
+		j->books_written = line->books;
 
 	return true;
 }
 
-static void reopen_file(struct journal *j)
+/* False: it stays with the file that it has. */
+static bool reopen_file(struct journal *j)
 {
 	struct journal_file fresh;
 	struct error error;
 
 	if (!journal_file_open(&fresh, j->path, &error)) {
 		log_warning("%s; the old file stays in use", error.text);
-		return;
+		return false;
 	}
 	if (journal_file_same(&fresh, &j->file)) { /* and locked */
 		journal_file_close(&fresh);
 		log_info("the discrepancy log %s was reopened: the same file", j->path);
-		return;
+		return false;
 	}
 	if (!journal_file_lock(&fresh, j->path, &error)) {
 		log_warning("%s; the old file stays in use", error.text);
 		journal_file_close(&fresh);
-		return;
+		return false;
 	}
 	journal_file_close(&j->file);
 	j->file = fresh;
 	log_info("the discrepancy log %s was reopened: a new file", j->path);
+
+	return true;
 }
 
 static void line_free(struct line *line)
@@ -175,11 +184,32 @@ static struct line *take_head(struct journal *j)
 	return line;
 }
 
+static struct line *line_new(json_t *record);
+
+/* The next record of a new file is the start, said again. Mutex held. */
+static void continue_in_new_file(struct journal *j)
+{
+	json_t *record = j->start ? journal_record_continued(j->start, j->books_written) : NULL;
+	struct line *line = record ? line_new(record) : NULL;
+
+	json_decref(record);
+	j->fresh = true;
+	if (!line) {
+		j->lost += j->start != NULL;
+		return;
+	}
+	line->next = j->head;
+	if (!j->head)
+		j->tail = &line->next;
+	j->head = line;
+	j->queued_bytes += line->len;
+}
+
 /* One turn of the writer with the mutex held on both ends; false when there is nothing left and the
  * journal ends. */
 static bool writer_turn(struct journal *j)
 {
-	bool reopen, last_try, written = false;
+	bool reopen, last_try, fresh = false, written = false;
 	struct line *line;
 
 	while (!j->head && !j->stopping && !atomic_load(&j->reopen) && !j->share)
@@ -196,11 +226,13 @@ static bool writer_turn(struct journal *j)
 		return false;
 	pthread_mutex_unlock(&j->mutex);
 	if (reopen)
-		reopen_file(j);
+		fresh = reopen_file(j);
 	else
 		written = write_line(j, line);
 	pthread_mutex_lock(&j->mutex);
 	j->file_size = j->file.size;
+	if (fresh)
+		continue_in_new_file(j);
 	if (reopen)
 		return true;
 	if (written) {
@@ -266,6 +298,7 @@ static struct line *line_new(json_t *record)
 
 	if (!line || !text)
 		goto failed;
+	line->books = (uint64_t)json_integer_value(json_object_get(record, "number"));
 	line->len = strlen(text) + 1;
 	longer = realloc(text, line->len + 1);
 	if (!longer)
@@ -353,6 +386,7 @@ static bool open_log(struct journal *j, const struct journal_options *o, struct 
 		!journal_file_lock(&j->file, j->path, error))
 		return false;
 	j->file_size = j->file.size;
+	j->books_written = j->last_books;
 	rc = pthread_create(&j->writer, NULL, writer_main, j);
 	if (rc != 0)
 		return error_set(
@@ -427,6 +461,7 @@ void journal_free(struct journal *j)
 	free_examples(j);
 	free_reads(j);
 	json_decref(j->pending_closed);
+	json_decref(j->start);
 	pthread_cond_destroy(&j->changed);
 	pthread_mutex_destroy(&j->mutex);
 	free(j->path);
@@ -484,8 +519,16 @@ uint64_t journal_lost(struct journal *j)
 
 void journal_start(struct journal *j, const struct journal_start *start)
 {
-	if (j->running)
-		enqueue(j, journal_record_start(j->run, start, j->pending_closed), true, false);
+	json_t *record;
+
+	if (!j->running)
+		return;
+	record = journal_record_start(j->run, start, j->pending_closed);
+	pthread_mutex_lock(&j->mutex);
+	json_decref(j->start);
+	j->start = record ? json_deep_copy(record) : NULL; /* the writer's, from now on */
+	pthread_mutex_unlock(&j->mutex);
+	enqueue(j, record, true, false);
 }
 
 void journal_stop(struct journal *j, const char *why)
@@ -636,13 +679,32 @@ bool journal_books(struct journal *j, const struct journal_books *b)
 	return true;
 }
 
+/* A new file has examples of its own, so that it tells the whole by itself. What the books have yet
+ * to say of records in the file before is kept. */
+static void begin_examples(struct journal *j)
+{
+	struct logged_read *r, *next;
+
+	free_examples(j);
+	HASH_ITER (hh, j->reads, r, next) {
+		if (r->repeats > 0)
+			continue;
+		HASH_DEL(j->reads, r);
+		free(r);
+	}
+}
+
 static bool file_has_room(struct journal *j)
 {
-	bool room;
+	bool room, fresh;
 
 	pthread_mutex_lock(&j->mutex);
+	fresh = j->fresh;
+	j->fresh = false;
 	room = j->options.max_bytes == 0 || j->file_size + j->queued_bytes < j->options.max_bytes;
 	pthread_mutex_unlock(&j->mutex);
+	if (fresh)
+		begin_examples(j);
 
 	return room;
 }

@@ -60,7 +60,8 @@ struct journal_start {
 	bool restarted;		       /* the shadow process was restarted within the same run */
 };
 /* Also says, as "pending_closed", what an earlier run left pending in this file without a `stop`.
- */
+ * Each file that the log is reopened into begins with the same, "continued", and has examples of
+ * its own. */
 void journal_start(struct journal *j, const struct journal_start *start);
 
 struct journal_discrepancy {

@@ -71,6 +71,9 @@ json_t *journal_value(
 void journal_type_name(uint32_t oid, char out[32]);
 
 json_t *journal_record_start(const char *run, const struct journal_start *start, json_t *closed);
+/* The same start for a new file of the same run: "continued", closes nothing; books: the number of
+ * the last books record before it. */
+json_t *journal_record_continued(const json_t *start, uint64_t books);
 json_t *journal_record_discrepancy(const char *run, const struct journal_privacy *p,
 	const struct journal_discrepancy *d, const char *id);
 /* repeated: by candidate, by id of the record: {"count", "last"}; borrowed. */

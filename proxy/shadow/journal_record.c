@@ -85,6 +85,18 @@ json_t *journal_record_start(const char *run, const struct journal_start *start,
 	return record;
 }
 
+json_t *journal_record_continued(const json_t *start, uint64_t books)
+{
+	json_t *record = json_deep_copy(start);
+
+	json_object_set_new(record, "ts", journal_time(wall_now_us()));
+	json_object_set_new(record, "continued", json_true());
+	json_object_del(record, "pending_closed");
+	set_count(record, "books", books);
+
+	return record;
+}
+
 json_t *journal_record_stop(const char *run, const char *why)
 {
 	json_t *record = record_new("stop", run);

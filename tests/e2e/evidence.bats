@@ -408,9 +408,10 @@ log_was_reopened() {
 }
 
 # bats test_tags=short
-@test "SIGHUP reopens a rotated log at once, however rarely books are written" {
+@test "SIGHUP reopens a rotated log at once, and the new file says what the start said" {
 	local before
-	start_pgumbra discrepancies.books_interval=1h
+	mapfile -t old < <(waive old 2020-02-29 accept=values)
+	start_pgumbra discrepancies.books_interval=1h "${old[@]}"
 	mv "$LOG" "$LOG.1"
 	before=$(wc -c <"$LOG.1")
 	kill -HUP "$PGUMBRA_PID"
@@ -418,10 +419,14 @@ log_was_reopened() {
 	psql_pgumbra -c "select id, amount, name from price where id = 60"
 	wait_for "$DEADLINE" "the record of the mismatch" grep '"kind":"discrepancy"' "$LOG"
 	[ "$(wc -c <"$LOG.1")" = "$before" ]
+	head -1 "$LOG" | grep '"kind":"start".*"continued":true'
+	[ "$(member waivers 0 owner)" = '"ann"' ]
+	[ "$(member findings | grep -c 'waiver old: expired')" = 1 ]
 	stop_pgumbra
 	cat "$LOG" >>"$LOG.1" # both parts add up: the teardown looks at that
 	mv "$LOG.1" "$LOG"
 	expect_outcome mismatch 1
+	[ "$(member runs | grep -o '"run"' | wc -l)" = 1 ]
 }
 
 @test "a run whose relay was killed finishes its log before the next one begins it" {

@@ -222,6 +222,49 @@ static void the_first_line_tells_undecided_differences_from_none(void **state)
 	json_decref(all);
 }
 
+#define CONTINUED(ts)                                                                           \
+	"{\"v\":1,\"kind\":\"start\",\"continued\":true,\"ts\":\"" ts "\",\"run\":\"r1\","      \
+	"\"version\":\"1\",\"findings\":[\"new: a finding\"],\"waivers\":[{\"name\":\"scale\"," \
+	"\"owner\":\"ann\"}]}"
+
+/* The newer part first, as a shell's pattern gives them. */
+static void the_parts_of_a_rotated_log_add_up_in_any_order(void **state)
+{
+	json_t *all, *books;
+
+	(void)state;
+	add(CONTINUED("2026-03-01T00:00:15Z"));
+	add(COUNTED("2026-03-01T00:00:20Z", "\"dropped\":{\"rate\":6},\"pending\":0"));
+	report_begin_input(r, "a.log.1");
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add("{\"v\":1,\"kind\":\"books\",\"ts\":\"2026-03-01T00:00:10Z\",\"run\":\"r1\","
+	    "\"candidates\":{\"new\":{\"seen\":5,\"matched\":3,\"skipped\":{\"writes\":2},"
+	    "\"pending\":5}}}");
+	all = render();
+	books = json_object_get(json_object_get(all, "books"), "new");
+	assert_int_equal(number(books, "pending"), 0);
+	assert_true(json_is_true(json_object_get(books, "balanced")));
+	assert_int_equal(json_array_size(json_object_get(all, "runs")), 1);
+	assert_int_equal(json_array_size(json_object_get(all, "findings")), 1);
+	json_decref(all);
+}
+
+static void a_continued_start_closes_nothing_that_is_pending(void **state)
+{
+	json_t *all, *books;
+
+	(void)state;
+	add("{\"v\":1,\"kind\":\"books\",\"ts\":\"2026-03-01T00:00:10Z\",\"run\":\"other\","
+	    "\"candidates\":{\"new\":{\"seen\":5,\"pending\":5}}}");
+	add(CONTINUED("2026-03-01T00:00:15Z"));
+	all = render();
+	books = json_object_get(json_object_get(all, "books"), "new");
+	assert_int_equal(number(books, "pending"), 5);
+	assert_string_equal(
+		text(json_array_get(json_object_get(all, "waivers"), 0), "owner"), "ann");
+	json_decref(all);
+}
+
 static void the_gate_says_what_is_pending(void **state)
 {
 	struct buffer out;
@@ -356,6 +399,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			the_first_line_tells_undecided_differences_from_none, begin, end),
 		cmocka_unit_test_setup_teardown(the_gate_says_what_is_pending, begin, end),
+		cmocka_unit_test_setup_teardown(
+			the_parts_of_a_rotated_log_add_up_in_any_order, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_continued_start_closes_nothing_that_is_pending, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_mismatch_whose_record_is_not_in_the_input_is_open, begin, end),
 		cmocka_unit_test_setup_teardown(

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -905,6 +906,21 @@ static void a_log_that_cannot_be_opened_is_an_error(void **state)
 	assert_non_null(strstr(error.text, "/proc/no/such/log"));
 }
 
+static void wait_until_settled(struct journal *j)
+{
+	while (!journal_settled(j))
+		sched_yield();
+}
+
+/* Something stands in it: the writer has come to it. */
+static void wait_for_file(const char *name)
+{
+	struct stat st;
+
+	while (stat(name, &st) != 0 || st.st_size == 0)
+		sched_yield();
+}
+
 static void reopening_follows_a_rotated_file(void **state)
 {
 	struct journal_options options = options_of(VALUES_FULL);
@@ -924,6 +940,49 @@ static void reopening_follows_a_rotated_file(void **state)
 	assert_text(of_kind(records, "stop", json_array_size(records) - 1), "why", "after");
 	json_decref(records);
 	assert_int_equal(mode_of(path), 0600);
+	unlink(rotated);
+}
+
+static void a_new_file_begins_with_the_start_and_has_examples_of_its_own(void **state)
+{
+	const char *candidates[] = {"host=new"}, *findings[] = {"new: a finding"};
+	struct journal_start start = {.version = "0.1.0",
+		.settings_digest = "0123456789abcdef",
+		.primary = "host=old",
+		.candidates = candidates,
+		.ncandidates = 1,
+		.findings = findings,
+		.nfindings = 1};
+	struct journal_options options = options_of(VALUES_FULL);
+	struct journal *j;
+	json_t *records, *first;
+	struct sample s;
+	char rotated[80], id[37];
+
+	(void)state;
+	sample_fill(&s);
+	s.d.read_hash[0] = 1;
+	s.d.outcome = OUTCOME_MISMATCH;
+	options.examples_per_shape = 1;
+	j = journal_open(&options);
+	journal_start(j, &start);
+	assert_int_equal(journal_discrepancy(j, &s.d, id), JOURNAL_LOGGED);
+	wait_until_settled(j);
+	snprintf(rotated, sizeof rotated, "%s.1", path);
+	assert_int_equal(rename(path, rotated), 0);
+	journal_reopen(j);
+	wait_for_file(path);
+	assert_int_equal(journal_discrepancy(j, &s.d, id), JOURNAL_LOGGED);
+	journal_stop(j, "after");
+	journal_free(j);
+	records = read_records();
+	assert_int_equal(json_array_size(records), 3);
+	first = json_array_get(records, 0);
+	assert_text(first, "kind", "start");
+	assert_text(first, "run", RUN);
+	assert_true(json_is_true(at(first, "continued")));
+	assert_text(first, "findings.0", "new: a finding");
+	json_decref(records);
 	unlink(rotated);
 }
 
@@ -1051,6 +1110,25 @@ static void start_sees_past_a_restart_of_the_shadow_and_many_discrepancies(void 
 	free(text);
 	assert_number(closed, "new", 5);
 	json_decref(closed);
+}
+
+#define CONTINUED(run, books)                                                                     \
+	"{\"v\":1,\"kind\":\"start\",\"continued\":true,\"books\":" books ",\"run\":\"" run "\"}" \
+	"\n"
+
+static void a_continued_start_ends_no_run_and_tells_which_books_came_before(void **state)
+{
+	struct journal_options options = options_of(VALUES_FULL);
+	struct journal *j;
+	json_t *closed = closed_after(BOOKS(EARLIER, 5) CONTINUED(EARLIER, "7"));
+
+	(void)state;
+	assert_number(closed, "new", 5);
+	json_decref(closed);
+	put_file(path, CONTINUED(RUN, "7"), 0600);
+	j = journal_open(&options);
+	assert_int_equal(journal_last_books(j), 7);
+	journal_free(j);
 }
 
 static void expect_totals(json_t *r)
@@ -1214,11 +1292,13 @@ int main(void)
 		TEST(a_broken_key_file_is_refused),
 		TEST(a_log_that_cannot_be_opened_is_an_error),
 		TEST(reopening_follows_a_rotated_file),
+		TEST(a_new_file_begins_with_the_start_and_has_examples_of_its_own),
 		TEST(nothing_goes_to_the_old_file_once_the_log_is_to_be_reopened),
 		TEST(start_says_what_runs),
 		TEST(start_closes_what_an_earlier_run_left_pending),
 		TEST(start_closes_nothing_that_is_closed_or_its_own),
 		TEST(start_sees_past_a_restart_of_the_shadow_and_many_discrepancies),
+		TEST(a_continued_start_ends_no_run_and_tells_which_books_came_before),
 		TEST(books_are_the_form_agreed_with_the_report),
 		TEST(a_uuid_has_version_variant_and_time),
 		TEST(times_are_utc_with_microseconds),
