@@ -346,20 +346,37 @@ static bool enqueue(struct journal *j, json_t *record, bool important, bool give
 
 /* --- life --- */
 
-static bool load_key(struct journal *j, const struct journal_options *o, struct error *error)
+enum { KEY_PATH_BYTES = 4096 };
+
+static bool key_path(
+	const struct journal_options *o, char path[KEY_PATH_BYTES], struct error *error)
 {
 	const char *given = o->key_file && o->key_file[0] ? o->key_file : NULL;
-	char path[4096];
+
+	return (size_t)snprintf(path, KEY_PATH_BYTES, "%s%s", given ? given : o->path,
+		       given ? "" : ".key") < KEY_PATH_BYTES ||
+	       error_set(error, "the name of the key file is too long");
+}
+
+static bool load_key(struct journal *j, const struct journal_options *o, struct error *error)
+{
+	char path[KEY_PATH_BYTES];
 
 	j->privacy.values = o->values;
 	if (o->values == VALUES_FULL)
 		return true;
-	if ((size_t)snprintf(path, sizeof path, "%s%s", given ? given : o->path,
-		    given ? "" : ".key") >= sizeof path)
-		return error_set(error, "the name of the key file is too long");
 	j->privacy.key = j->key;
 
-	return journal_key_load(path, j->key, error);
+	return key_path(o, path, error) && journal_key_load(path, j->key, error);
+}
+
+bool journal_usable(const struct journal_options *o, bool *foreign, struct error *error)
+{
+	char path[KEY_PATH_BYTES];
+
+	return journal_file_usable(o->path, foreign, error) &&
+	       (o->values == VALUES_FULL ||
+		       (key_path(o, path, error) && journal_key_usable(path, error)));
 }
 
 static void init_queue(struct journal *j)
@@ -382,8 +399,8 @@ static bool open_log(struct journal *j, const struct journal_options *o, struct 
 	j->pending_closed = j->path ? journal_tail_pending(j->path, j->run, &j->last_books) : NULL;
 	if (!j->pending_closed)
 		return error_set(error, "no memory for the discrepancy log");
-	if (!load_key(j, o, error) || !journal_file_open(&j->file, j->path, error) ||
-		!journal_file_lock(&j->file, j->path, error))
+	if (!journal_file_open(&j->file, j->path, error) ||
+		!journal_file_lock(&j->file, j->path, error) || !load_key(j, o, error))
 		return false;
 	j->file_size = j->file.size;
 	j->books_written = j->last_books;

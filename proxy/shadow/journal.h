@@ -7,6 +7,9 @@
  * in the operator's log and in the next books record ("lost_records"). Books records that find no
  * room are refused, so that their deltas are said later.
  *
+ * A file that is there, isn't empty and doesn't begin with a record is somebody else's: it is
+ * refused before anything is written or its mode is changed.
+ *
  * J1 the file consists of whole lines, whatever happens; J2 with VALUES_HASHED and VALUES_NONE no
  * byte of a value, literal, parameter, custom setting or error text is in it (L6).
  */
@@ -130,6 +133,11 @@ struct journal_books {
 bool journal_books(struct journal *j, const struct journal_books *b);
 void journal_stop(struct journal *j, const char *why);
 
+/* Before a run, and for `check`: can the log and its key be opened or made, and is the file that is
+ * there a log? Leaves everything as it is. *error says which file and why not, *foreign that it is
+ * a file of somebody else. */
+__attribute__((warn_unused_result)) bool journal_usable(
+	const struct journal_options *options, bool *foreign, struct error *error);
 /* Before a run: is the log free? Waits for a run whose relay has gone to write its rest (on_wait is
  * told once), up to 30 s. False: another run writes it. */
 __attribute__((warn_unused_result)) bool journal_wait_for_log(

@@ -21,6 +21,12 @@ struct journal_file {
 
 __attribute__((warn_unused_result)) bool journal_file_open(
 	struct journal_file *f, const char *path, struct error *error);
+/* Could it be, without leaving anything behind? */
+__attribute__((warn_unused_result)) bool journal_file_usable(
+	const char *path, bool *foreign, struct error *error);
+/* Could a file be made there? */
+__attribute__((warn_unused_result)) bool journal_file_creatable(
+	const char *path, struct error *error);
 /* One run writes a log: its books count on it. The lock (flock, of this open file) is exclusive
  * while the run lives and shared once its relay has gone and only the rest is written: a successor
  * may wait for that. False: another run has it. */
@@ -48,6 +54,8 @@ enum { JOURNAL_KEY_LEN = 32, JOURNAL_HMAC_HEX = 33 };
 /* Reads the key file; makes it when it does not exist. */
 __attribute__((warn_unused_result)) bool journal_key_load(
 	const char *path, uint8_t key[JOURNAL_KEY_LEN], struct error *error);
+/* Could it, without leaving anything behind? */
+__attribute__((warn_unused_result)) bool journal_key_usable(const char *path, struct error *error);
 /* The first 16 bytes of HMAC-SHA256 as hex and NUL. */
 void journal_hmac(const uint8_t key[JOURNAL_KEY_LEN], const void *data, size_t len,
 	char hex[JOURNAL_HMAC_HEX]);

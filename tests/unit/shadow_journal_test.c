@@ -693,7 +693,7 @@ static void past_max_bytes_only_books_are_written(void **state)
 	(void)state;
 	sample_fill(&s);
 	options.max_bytes = 1;
-	put_file(path, "{}\n", 0600);
+	put_file(path, "{\"v\":1}\n", 0600);
 	j = journal_open(&options);
 	assert_false(journal_discrepancy(j, &s.d, id));
 	assert_true(journal_books(j, &books));
@@ -906,6 +906,58 @@ static void a_log_that_cannot_be_opened_is_an_error(void **state)
 	assert_non_null(strstr(error.text, "/proc/no/such/log"));
 }
 
+static void a_file_that_is_no_log_is_refused_and_left_as_it_is(void **state)
+{
+	static const char *const texts[] = {
+		"root:x:0:0:\n", "{\"a\":1}\n", "x", "{", "\n", "{\"v\""};
+	struct journal_options options = options_of(VALUES_HASHED);
+	struct error error;
+	bool foreign;
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		put_file(path, texts[i], 0644);
+		assert_false(journal_usable(&options, &foreign, &error));
+		assert_true(foreign);
+		assert_null(journal_new(&options, RUN, &error));
+		assert_non_null(strstr(error.text, path));
+		assert_non_null(strstr(error.text, "is not a discrepancy log: it begins with"));
+		assert_false(
+			journal_append_resolved(path, RUN, "id", "new", OUTCOME_MATCHED, &error));
+		assert_string_equal(read_file(path, &len), texts[i]);
+		assert_int_equal(mode_of(path), 0644);
+		assert_int_equal(access(key_path, F_OK), -1);
+	}
+	put_file(path, "{ \"v\" : 1 }\n", 0600); /* laid out by another program */
+	assert_true(journal_usable(&options, &foreign, &error));
+}
+
+static void whether_a_log_is_usable_is_seen_without_a_trace(void **state)
+{
+	struct journal_options options = options_of(VALUES_HASHED);
+	struct error error;
+	bool foreign;
+
+	(void)state;
+	assert_true(journal_usable(&options, &foreign, &error));
+	assert_int_equal(access(path, F_OK), -1);
+	options.path = directory;
+	assert_false(journal_usable(&options, &foreign, &error));
+	assert_non_null(strstr(error.text, "cannot be written: Is a directory"));
+	options.path = "/proc/log.jsonl";
+	assert_false(journal_usable(&options, &foreign, &error));
+	assert_non_null(strstr(error.text, "path /proc/log.jsonl cannot be written"));
+	assert_false(foreign);
+	options.path = path;
+	put_file(key_path, "short", 0600);
+	assert_false(journal_usable(&options, &foreign, &error));
+	assert_non_null(strstr(error.text, key_path));
+	options.values = VALUES_FULL;
+	assert_true(journal_usable(&options, &foreign, &error));
+	/* the directory is removed in the end: nothing else was left in it */
+}
+
 static void wait_until_settled(struct journal *j)
 {
 	while (!journal_settled(j))
@@ -1088,7 +1140,7 @@ static void start_closes_nothing_that_is_closed_or_its_own(void **state)
 	assert_null(closed_after(BOOKS(EARLIER, 5) BOOKS(RUN, 2)));
 	assert_null(
 		closed_after(BOOKS(EARLIER, 5) "{\"v\":1,\"kind\":\"start\",\"run\":\"other\"}\n"));
-	assert_null(closed_after("not json\n{\"v\":1}\n[]\n7\n{\"kind\":7,\"run\":[]}\n\n"));
+	assert_null(closed_after("{\"v\":1}\nnot json\n[]\n7\n{\"kind\":7,\"run\":[]}\n\n"));
 	assert_null(closed_after("{\"v\":1,\"kind\":\"books\",\"run\":\"" EARLIER
 				 "\",\"candidates\":[{\"pending\":1}]}\n"));
 }
@@ -1291,6 +1343,8 @@ int main(void)
 		TEST(a_key_file_that_others_can_read_is_refused),
 		TEST(a_broken_key_file_is_refused),
 		TEST(a_log_that_cannot_be_opened_is_an_error),
+		TEST(a_file_that_is_no_log_is_refused_and_left_as_it_is),
+		TEST(whether_a_log_is_usable_is_seen_without_a_trace),
 		TEST(reopening_follows_a_rotated_file),
 		TEST(a_new_file_begins_with_the_start_and_has_examples_of_its_own),
 		TEST(nothing_goes_to_the_old_file_once_the_log_is_to_be_reopened),
