@@ -482,7 +482,7 @@ static void group_text(struct buffer *b, size_t number, const struct report_grou
 	if (g->counted > g->logged)
 		buffer_printf(b, "; %s mismatches of this shape", view_count(g->counted, n));
 	buffer_printf(b, "; %s logged\n     ", view_count(g->logged, n));
-	view_line(b, member_text(g->example, "normalized"), 2 * WIDTH);
+	view_line(b, member_text(g->example, "normalized"), SIZE_MAX); /* whole: for a waiver */
 	buffer_printf(b, "\n");
 	example_text(b, g->example);
 }
@@ -502,8 +502,8 @@ static void unlogged_text(struct buffer *b, const struct report *r)
 			heading(b, "Open mismatches without a record, by shape");
 		buffer_printf(b, "%10s  candidate ", view_count(s->mismatch_unlogged, n));
 		view_line(b, s->candidate, 30);
-		buffer_printf(b, ": ");
-		view_line(b, *s->normalized ? s->normalized : "(not parsed)", WIDTH);
+		buffer_printf(b, "\n%10s  ", "");
+		view_line(b, *s->normalized ? s->normalized : "(not parsed)", SIZE_MAX);
 		buffer_printf(b, "\n");
 	}
 	if (all > listed)

@@ -164,8 +164,8 @@ recheck() { # [ID|--set SETTING]...
 	[ "$status" = 1 ]
 	grep '^DIFFERENT: 2 open mismatches' <<<"$output"
 	grep '2 open mismatches are without a record in the log: no re-check can close them' <<<"$output"
-	grep -A3 '^Open mismatches without a record' <<<"$output" |
-		grep -F '2  candidate candidate: select v from often where id = $1'
+	grep -A4 '^Open mismatches without a record' <<<"$output" |
+		grep -A1 '^ *2  candidate candidate$' | grep -F 'select v from often where id = $1'
 	"$PGUMBRA" report --format html "$LOG" | grep -F '2 open mismatches have no record in the log'
 	stop_pgumbra # another run on the same log, after all is mended: it closes nothing of this
 	on_candidate "update often set v = 'v' || id"
