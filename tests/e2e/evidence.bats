@@ -177,7 +177,7 @@ recheck() { # [ID|--set SETTING]...
 }
 
 @test "what one logged read gives again and again is closed with it, and open when it differs later" {
-	local n
+	local n id
 	on_both "create table again as select g as id, 'v' || g as v from generate_series(1, 20) g"
 	on_candidate "update again set v = 'wrong' where id in (5, 6)"
 	start_pgumbra discrepancies.examples_per_shape=2
@@ -190,11 +190,14 @@ recheck() { # [ID|--set SETTING]...
 	run recheck
 	grep '1 closed, 1 differ' <<<"$output"
 	[ "$(member open_mismatches)" = 1 ]
+	id=$(awk '$2 == "closed" { print $1 }' <<<"$output")
+	"$PGUMBRA" show "$LOG" "$id" | grep 'mismatch, resolved since$'
 	on_candidate "update again set v = 'wrong' where id = 5"
 	psql_pgumbra -c "select v from again where id = 5"
 	expect_outcome mismatch 6
 	[ "$(member open_mismatches)" = 2 ]
 	"$PGUMBRA" report "$LOG" | grep 'note: 1 mismatch was closed by a re-check, differed again'
+	"$PGUMBRA" show "$LOG" "$id" | grep 'mismatch, resolved since, and differed again$'
 	on_candidate "update again set v = 'v' || id"
 	run recheck
 	grep '2 closed, 0 differ' <<<"$output"
