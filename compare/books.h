@@ -20,6 +20,8 @@ struct books_candidate {
 	uint64_t seen;
 	uint64_t count[OUTCOME_COUNT][REASON_COUNT]; /* outcomes without a reason: REASON_NONE */
 	uint64_t widened[WIDENING_COUNT]; /* executions equal only by this setting of [compare] */
+	uint64_t mismatch_unlogged;	  /* mismatches that no record in the log stands for */
+	uint64_t dropped_undecided;	  /* dropped ones that differed and came to no verdict */
 };
 
 struct books {

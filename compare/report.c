@@ -37,7 +37,8 @@ struct report *report_new(void)
 {
 	struct report *r = calloc(1, sizeof *r);
 	json_t **const objects[] = {&r->shape_index, &r->run_index, &r->unobserved, &r->events,
-		&r->ids, &r->resolved, &r->books_seen, &r->findings, &r->waivers, &r->errors};
+		&r->ids, &r->resolved, &r->stands_for, &r->books_seen, &r->findings, &r->waivers,
+		&r->errors};
 
 	if (!r)
 		return NULL;
@@ -97,6 +98,7 @@ void report_free(struct report *r)
 	json_decref(r->discrepancies);
 	json_decref(r->ids);
 	json_decref(r->resolved);
+	json_decref(r->stands_for);
 	json_decref(r->books_seen);
 	json_decref(r->findings);
 	json_decref(r->waivers);
@@ -328,8 +330,9 @@ static void add_params(struct hll *into, const char *hex)
 	hll_merge(into, &from);
 }
 
-/* since_us: the run's record before this one. */
-static bool add_shape(struct report *r, const json_t *from, int64_t since_us)
+/* since_us: the run's record before this one. told: this record knows which mismatches have a
+ * record in the log. */
+static bool add_shape(struct report *r, const json_t *from, int64_t since_us, bool told)
 {
 	const json_t *latency = json_object_get(from, "latency_us");
 	const json_t *outcomes = json_object_get(from, "outcomes");
@@ -345,7 +348,11 @@ static bool add_shape(struct report *r, const json_t *from, int64_t since_us)
 	}
 	s->executions = add_counts(s->executions, member_count(from, "executions"));
 	add_params(&s->params, member_text(from, "params_hll"));
-	if (mismatches > 0 && since_us >= s->mismatches_from_us) {
+	s->mismatch_unlogged =
+		add_counts(s->mismatch_unlogged, member_count(from, "mismatch_unlogged"));
+	if (!told)
+		s->mismatch_untold = add_counts(s->mismatch_untold, mismatches);
+	if (!told && mismatches > 0 && since_us >= s->mismatches_from_us) {
 		s->mismatches_from_us = since_us;
 		s->mismatches_latest = mismatches;
 	}
@@ -463,11 +470,78 @@ static bool seen_before(struct report *r, struct span line)
 	return false;
 }
 
-static bool add_books_candidates(struct report *r, struct report_run *run, const json_t *candidates)
+/* RFC 3339, UTC; 0 when it is something else. */
+static int64_t time_us(const char *ts)
+{
+	int y, mo, d, h, mi, s, used = 0;
+	int64_t us = 0, unit = 100000, days;
+
+	if (sscanf(ts, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &used) != 6 ||
+		mo < 1 || mo > 12 || y < 1970)
+		return 0;
+	if (ts[used] == '.')
+		for (const char *at = ts + used + 1; *at >= '0' && *at <= '9'; at++, unit /= 10)
+			us += (*at - '0') * unit;
+	days = (int64_t)(y - (mo <= 2)) * 365 + (y - (mo <= 2)) / 4 - (y - (mo <= 2)) / 100 +
+	       (y - (mo <= 2)) / 400 + (153 * (mo + (mo > 2 ? -3 : 9)) + 2) / 5 + d - 1 - 719468;
+
+	return (((days * 24 + h) * 60 + mi) * 60 + s) * INT64_C(1000000) + us;
+}
+
+/* Mismatches of a read that has a record already: which, how many, and when the last one was. */
+static bool add_repeated(
+	struct report *r, const struct report_run *run, size_t candidate, const json_t *by_id)
+{
+	const char *id;
+	json_t *value;
+
+	json_object_foreach ((json_t *)by_id, id, value) {
+		const json_t *known = json_object_get(r->stands_for, id);
+		const uint64_t count =
+			add_counts(member_count(known, "count"), member_count(value, "count"));
+		int64_t last = time_us(member_text(value, "last"));
+		json_int_t before = json_integer_value(json_object_get(known, "last"));
+
+		last = last > before ? last : before;
+		if (json_object_set_new(r->stands_for, id,
+			    json_pack("{s:I, s:I, s:I, s:I}", "count",
+				    (json_int_t)(count < INT64_MAX ? count : INT64_MAX), "last",
+				    (json_int_t)last, "run", (json_int_t)(run - r->run),
+				    "candidate", (json_int_t)candidate)) != 0)
+			return false;
+	}
+
+	return true;
+}
+
+/* Of the mismatches of one candidate in a books record: which have a record, as far as it knows. */
+static bool add_mismatches(
+	struct report *r, struct report_run *run, size_t candidate, const json_t *from)
+{
+	struct report_candidate *c = &r->candidate[candidate];
+	const uint64_t all = member_count(from, outcome_name(OUTCOME_MISMATCH)),
+		       unlogged = member_count(from, "mismatch_unlogged");
+
+	if (!json_object_get(from, "mismatch_unlogged")) {
+		c->mismatch_untold = add_counts(c->mismatch_untold, all);
+		return true;
+	}
+	c->mismatch_unlogged = add_counts(c->mismatch_unlogged, unlogged);
+	if (all > unlogged)
+		run->logged[candidate] = add_counts(run->logged[candidate], all - unlogged);
+
+	return add_repeated(r, run, candidate, json_object_get(from, "mismatch_repeated"));
+}
+
+/* latest: of the run, so far; the parts of a log may come in any order. */
+static bool add_books_candidates(
+	struct report *r, struct report_run *run, const json_t *candidates, bool latest, bool *told)
 {
 	const char *name;
 	json_t *value;
 	size_t at;
+
+	*told = false;
 
 	json_object_foreach ((json_t *)candidates, name, value) {
 		struct report_candidate *c;
@@ -479,7 +553,13 @@ static bool add_books_candidates(struct report *r, struct report_run *run, const
 		if (!tally_add(&c->tally, value))
 			return false;
 		add_widened(c->widened, json_object_get(value, "widened"));
-		run->pending[at] = member_count(value, "pending");
+		if (latest)
+			run->pending[at] = member_count(value, "pending");
+		c->dropped_undecided =
+			add_counts(c->dropped_undecided, member_count(value, "dropped_undecided"));
+		*told |= json_object_get(value, "mismatch_unlogged") != NULL;
+		if (!add_mismatches(r, run, at, value))
+			return false;
 	}
 
 	return true;
@@ -490,7 +570,10 @@ static bool add_books(
 {
 	const json_t *frames = json_object_get(from, "frames"),
 		     *relay = json_object_get(from, "relay");
+	const int64_t at_us = time_us(member_text(from, "ts"));
+	const bool latest = at_us == 0 || at_us >= run->gauges_us;
 	json_t *shape;
+	bool told;
 	size_t i;
 
 	r->relayed = add_counts(r->relayed, member_count(from, "relayed"));
@@ -500,19 +583,22 @@ static bool add_books(
 		add_counts(r->frames_continuation, member_count(frames, "continuation"));
 	r->frames_discarded = add_counts(r->frames_discarded, member_count(frames, "discarded"));
 	r->lost_records = add_counts(r->lost_records, member_count(from, "lost_records"));
-	run->on_tape = member_count(from, "on_tape");
-	run->frames_open = member_count(frames, "open");
-	run->closed = false;
+	if (latest) {
+		run->gauges_us = at_us;
+		run->on_tape = member_count(from, "on_tape");
+		run->frames_open = member_count(frames, "open");
+		run->closed = false;
+	}
 	r->sheds = add_counts(r->sheds, member_count(relay, "sheds"));
 	if (!add_object(r->unobserved, json_object_get(from, "unobserved")) ||
 		!add_object(r->events, json_object_get(from, "observer")) ||
 		!add_histogram(&r->copied_ns, json_object_get(relay, "copy_ns")) ||
 		!add_waived(r, json_object_get(from, "waivers")) ||
 		!add_errors(r, json_object_get(from, "errors")) ||
-		!add_books_candidates(r, run, json_object_get(from, "candidates")))
+		!add_books_candidates(r, run, json_object_get(from, "candidates"), latest, &told))
 		return false;
 	json_array_foreach (json_object_get(from, "shapes"), i, shape)
-		if (!add_shape(r, shape, since_us))
+		if (!add_shape(r, shape, since_us, told))
 			return false;
 
 	return true;
@@ -523,11 +609,12 @@ static bool add_books(
 static bool add_start(struct report *r, struct report_run *run, const json_t *from)
 {
 	const json_t *closed = json_object_get(from, "pending_closed"), *findings;
+	const bool continued = json_is_true(json_object_get(from, "continued"));
 	size_t index = (size_t)(run - r->run) + 1, i, at;
 	const char *name;
 	json_t *value;
 
-	if (!closed && r->current_run && r->current_run != index)
+	if (!closed && !continued && r->current_run && r->current_run != index)
 		r->run[r->current_run - 1].closed = true;
 	json_object_foreach ((json_t *)closed, name, value) {
 		if (!find_candidate(r, name, &at))
@@ -559,24 +646,6 @@ static bool add_discrepancy(struct report *r, json_t *record)
 
 	return json_object_set_new(r->ids, id, json_true()) == 0 &&
 	       json_array_append(r->discrepancies, record) == 0;
-}
-
-/* RFC 3339, UTC; 0 when it is something else. */
-static int64_t time_us(const char *ts)
-{
-	int y, mo, d, h, mi, s, used = 0;
-	int64_t us = 0, unit = 100000, days;
-
-	if (sscanf(ts, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &used) != 6 ||
-		mo < 1 || mo > 12 || y < 1970)
-		return 0;
-	if (ts[used] == '.')
-		for (const char *at = ts + used + 1; *at >= '0' && *at <= '9'; at++, unit /= 10)
-			us += (*at - '0') * unit;
-	days = (int64_t)(y - (mo <= 2)) * 365 + (y - (mo <= 2)) / 4 - (y - (mo <= 2)) / 100 +
-	       (y - (mo <= 2)) / 400 + (153 * (mo + (mo > 2 ? -3 : 9)) + 2) / 5 + d - 1 - 719468;
-
-	return (((days * 24 + h) * 60 + mi) * 60 + s) * INT64_C(1000000) + us;
 }
 
 static bool add_resolved(struct report *r, const json_t *record)
@@ -629,7 +698,8 @@ static bool add_record(struct report *r, json_t *record, struct span line)
 		ok = add_start(r, run, record);
 	else if (books)
 		ok = add_books(r, run, record, since_us);
-	run->stopped = stop || (run->stopped && !start);
+	if (!start || !json_is_true(json_object_get(record, "continued")))
+		run->stopped = stop || (run->stopped && !start);
 	r->current_run = (size_t)(run - r->run) + 1;
 
 	return ok;

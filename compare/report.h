@@ -8,7 +8,9 @@
  *
  * The JSON form is contract: one object with books, shapes, discrepancies (open mismatches, as
  * logged), coverage, gate. Besides: errors (by SQLSTATE of both sides, with counts), undecided
- * (records of other outcomes, as logged), runs, days, open_mismatches, findings, waivers (each with
+ * (records of other outcomes, as logged), runs, days, open_mismatches, unlogged_mismatches (those
+ * of the open ones that no record stands for; each shape has mismatch_unlogged),
+ * undecided_differences (unverifiable, or dropped before a verdict), findings, waivers (each with
  * hits, and expired_hits: mismatches that it would have accepted before its end), input (broken and
  * repeated lines, lost records), observer (what happened to sessions: OBSERVER_EVENTS).
  */
@@ -32,15 +34,14 @@ bool report_add_line(struct report *r, struct span line, struct error *error);
  * = != < <= > >=, a number; joined by `and`. False with a message that names the word that is wrong
  * and what is allowed. *passed is valid when true; the criteria then stand in the report. Names:
  *
- *   open_mismatches        mismatches that no `resolved` record closed, including those that the
- *                          books count but no record tells of, or that they count after all
- *                          records of a shape were closed
- *   min_compared           compared executions, of the candidate with the fewest; = means at least
- *   coverage               0 to 1, of the candidate that has the least; see below
- *   days                   time during which runs wrote books; parallel runs count once
- *   unverifiable           executions with that outcome, all candidates
- *   candidate_failed       the same
- *   waived                 the same
+ *   open_mismatches        mismatches with a record that no `resolved` record closed, or whose read
+ *                          differed again after that; and those that the books count and no record
+ *                          in the input stands for. Of books without `mismatch_unlogged`, which
+ * don't say that: those of shapes without any record, or counted after all records of a shape were
+ * closed min_compared           compared executions, of the candidate with the fewest; = means at
+ * least coverage               0 to 1, of the candidate that has the least; see below days time
+ * during which runs wrote books; parallel runs count once unverifiable           executions with
+ * that outcome, all candidates candidate_failed       the same waived                 the same
  *   shapes_never_compared  shapes that had reads, of which none was compared
  *   max_mismatch_rate      95% upper bound of mismatch / compared, of the worst candidate
  *   regressions            shapes that are significantly slower on their candidate
@@ -54,7 +55,7 @@ bool report_gate(struct report *r, const char *expression, bool *passed, struct 
 bool report_text(struct report *r, struct buffer *out);
 bool report_json(struct report *r, struct buffer *out);
 bool report_html(struct report *r, struct buffer *out);
-/* Open discrepancies (mismatches not closed by a `resolved` record) so far. */
+/* As the criterion open_mismatches counts them, so far. */
 uint64_t report_open_mismatches(const struct report *r);
 
 #endif

@@ -250,9 +250,32 @@ bool report_waiver_expired(const struct report *r, const json_t *waiver)
 
 /* ---- discrepancies ---- */
 
+/* Closed by a re-check, and its read differed again after that. */
+static bool is_reopened(const struct report *r, const char *id)
+{
+	const json_t *closed = json_object_get(r->resolved, id),
+		     *last = json_object_get(json_object_get(r->stands_for, id), "last");
+
+	return closed && last && json_integer_value(last) > json_integer_value(closed);
+}
+
 bool report_is_open(const struct report *r, const json_t *record)
 {
-	return !json_object_get(r->resolved, member_text(record, "id"));
+	const char *id = member_text(record, "id");
+
+	return !json_object_get(r->resolved, id) || is_reopened(r, id);
+}
+
+uint64_t report_reopened(const struct report *r)
+{
+	uint64_t reopened = 0;
+	json_t *record;
+	size_t i;
+
+	json_array_foreach (r->discrepancies, i, record)
+		reopened += report_is_mismatch(record) && is_reopened(r, member_text(record, "id"));
+
+	return reopened;
 }
 
 bool report_is_mismatch(const json_t *record)
@@ -280,8 +303,8 @@ static json_t *logged_mismatches(const struct report *r)
 	return names;
 }
 
-/* The log may have been full, or the record lost: what the books count must not vanish. */
-uint64_t report_unlogged_mismatches(const struct report *r)
+/* Of books that don't know which mismatches have a record: those of shapes without any. */
+static uint64_t untold_mismatches(const struct report *r)
 {
 	uint64_t shapes = 0, candidates = 0;
 	json_t *names = logged_mismatches(r);
@@ -291,16 +314,75 @@ uint64_t report_unlogged_mismatches(const struct report *r)
 		json_t *key = json_sprintf("%s/%s", s->candidate, s->shape);
 
 		if (key && !json_object_get(names, json_string_value(key)))
-			shapes = add_counts(shapes, s->tally.count[OUTCOME_MISMATCH]);
+			shapes = add_counts(shapes, s->mismatch_untold);
 		json_decref(key);
 	}
 	for (size_t i = 0; i < r->ncandidates; i++)
 		if (!json_object_get(names, r->candidate[i].name))
-			candidates = add_counts(
-				candidates, r->candidate[i].tally.count[OUTCOME_MISMATCH]);
+			candidates = add_counts(candidates, r->candidate[i].mismatch_untold);
 	json_decref(names);
 
 	return shapes > candidates ? shapes : candidates;
+}
+
+/* Mismatches for which records of this run stand: the records themselves, and what they are said to
+ * stand for besides. Of records that are not in the input, nothing does. */
+static void count_found(const struct report *r, uint64_t (*found)[REPORT_MAX_CANDIDATES])
+{
+	const char *id;
+	json_t *value;
+	size_t i;
+
+	json_array_foreach (r->discrepancies, i, value) {
+		const json_t *run = json_object_get(r->run_index, member_text(value, "run"));
+		const char *name = member_text(value, "candidate");
+		size_t at = 0;
+
+		while (at < r->ncandidates && strcmp(r->candidate[at].name, name) != 0)
+			at++;
+		if (run && at < r->ncandidates && report_is_mismatch(value))
+			found[json_integer_value(run)][at]++;
+	}
+	json_object_foreach (r->stands_for, id, value) {
+		uint64_t *sum =
+			&found[member_count(value, "run")][member_count(value, "candidate")];
+
+		if (json_object_get(r->ids, id))
+			*sum = add_counts(*sum, member_count(value, "count"));
+	}
+}
+
+/* Records that the books speak of and that are not in the input: lost with the shadow process, or
+ * in a file that was not given. Without memory to count them, all are. */
+static uint64_t missing_records(const struct report *r)
+{
+	uint64_t(*found)[REPORT_MAX_CANDIDATES] = calloc(r->nruns + 1, sizeof *found);
+	uint64_t missing = 0;
+
+	if (found)
+		count_found(r, found);
+	for (size_t i = 0; i < r->nruns; i++) {
+		for (size_t k = 0; k < r->ncandidates; k++) {
+			const uint64_t logged = r->run[i].logged[k], have = found ? found[i][k] : 0;
+
+			missing = add_counts(missing, logged > have ? logged - have : 0);
+		}
+	}
+	free(found);
+
+	return missing;
+}
+
+/* The examples of the shape were used up, the log was full, or the record was lost: what the books
+ * count must not vanish. */
+uint64_t report_unlogged_mismatches(const struct report *r)
+{
+	uint64_t sum = add_counts(untold_mismatches(r), missing_records(r));
+
+	for (size_t i = 0; i < r->ncandidates; i++)
+		sum = add_counts(sum, r->candidate[i].mismatch_unlogged);
+
+	return sum;
 }
 
 static json_t *shape_key(const char *candidate, const char *shape, const char *normalized)
@@ -367,6 +449,55 @@ uint64_t report_open_mismatches(const struct report *r)
 	open = add_counts(open, report_recurred_mismatches(r));
 
 	return add_counts(open, report_unlogged_mismatches(r));
+}
+
+uint64_t report_undecided(const struct report *r)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < r->ncandidates; i++)
+		sum = add_counts(sum, add_counts(r->candidate[i].dropped_undecided,
+					      r->candidate[i].tally.count[OUTCOME_UNVERIFIABLE]));
+
+	return sum;
+}
+
+uint64_t report_pending(const struct report *r)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < r->ncandidates; i++) {
+		struct candidate_figures f;
+
+		report_candidate_figures(r, i, &f);
+		sum = add_counts(sum, f.pending);
+		candidate_figures_release(&f);
+	}
+
+	return sum;
+}
+
+void report_findings_line(const struct report *r, char *out, size_t size)
+{
+	uint64_t undecided = report_undecided(r), pending = report_pending(r), waived = 0;
+	char n[32], part[3][64] = {"", "", ""};
+
+	for (size_t i = 0; i < r->ncandidates; i++)
+		waived = add_counts(waived, r->candidate[i].tally.count[OUTCOME_WAIVED]);
+	if (undecided > 0)
+		snprintf(part[0], sizeof part[0], ", %s difference%s undecided",
+			view_count(undecided, n), undecided == 1 ? "" : "s");
+	if (waived > 0)
+		snprintf(part[1], sizeof part[1], ", %s%s waived", view_count(waived, n),
+			undecided > 0 ? ""
+			: waived == 1 ? " difference"
+				      : " differences");
+	if (pending > 0)
+		snprintf(part[2], sizeof part[2], ", %s read%s pending", view_count(pending, n),
+			pending == 1 ? "" : "s");
+	snprintf(out, size, "%s%s%s%s",
+		undecided + waived + pending > 0 ? "No mismatch" : "No difference found", part[0],
+		part[1], part[2]);
 }
 
 static uint64_t shape_mismatches(const struct report *r, const json_t *record)

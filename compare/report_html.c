@@ -72,18 +72,20 @@ static void number_cell(struct buffer *b, uint64_t n)
 static void verdict_html(struct buffer *b, const struct report *r)
 {
 	uint64_t open = report_open_mismatches(r), compared = 0;
-	char n[32];
+	char n[32], line[200];
 
+	report_findings_line(r, line, sizeof line);
 	for (size_t i = 0; i < r->ncandidates; i++)
 		compared = add_counts(compared, tally_compared(&r->candidate[i].tally));
-	buffer_printf(
-		b, "<h1>pgumbra report</h1>\n<p class=%s>", open || !compared ? "bad" : "good");
+	buffer_printf(b, "<h1>pgumbra report</h1>\n<p class=%s>",
+		open || !compared	  ? "bad"
+		: report_undecided(r) > 0 ? "note"
+					  : "good");
 	if (open > 0)
 		buffer_printf(b, "Different: %s open mismatch%s", view_count(open, n),
 			open == 1 ? "" : "es");
 	else
-		buffer_printf(
-			b, compared ? "No difference found" : "No evidence: nothing was compared");
+		buffer_printf(b, "%s", compared ? line : "No evidence: nothing was compared");
 	buffer_printf(b, "</p>\n<p>%s executions compared.</p>\n", view_count(compared, n));
 }
 
@@ -102,6 +104,9 @@ static void gate_html(struct buffer *b, const struct report *r)
 			c->value, c->passed ? "good" : "bad", c->passed ? "passed" : "failed");
 	}
 	buffer_printf(b, "</table>\n");
+	if (report_pending(r) > 0)
+		buffer_printf(b, "<p class=note>%llu reads are pending.</p>\n",
+			(unsigned long long)report_pending(r));
 }
 
 static void notes_html(struct buffer *b, const struct report *r)
@@ -113,8 +118,9 @@ static void notes_html(struct buffer *b, const struct report *r)
 
 	if (unlogged > 0)
 		buffer_printf(b,
-			"<p class=bad>%llu mismatches stand in the books without a record "
-			"in the log.</p>\n",
+			"<p class=bad>%llu open mismatches have no record in the log: no re-check "
+			"can close them. After mending begin a new log, with more "
+			"discrepancies.examples_per_shape.</p>\n",
 			(unsigned long long)unlogged);
 	if (r->lost_records > 0)
 		buffer_printf(b,

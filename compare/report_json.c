@@ -153,6 +153,7 @@ static json_t *shape_json(const struct report *r, const struct report_shape *s)
 			count(s->noise_differed)));
 	json_object_set_new(out, "widened", widened_json(s->widened));
 	json_object_set_new(out, "executions", count(s->executions));
+	json_object_set_new(out, "mismatch_unlogged", count(s->mismatch_unlogged));
 	json_object_set_new(out, "compared", count(tally_compared(&s->tally)));
 	json_object_set_new(out, "distinct_params", count(hll_estimate(&s->params)));
 	json_object_set_new(out, "upper_bound_95", json_real(shape_upper_bound(s, false)));
@@ -290,6 +291,7 @@ static json_t *gate_json(const struct report *r)
 	json_object_set_new(out, "expression", json_string(r->gate_text));
 	json_object_set_new(out, "passed", json_boolean(r->gate_passed));
 	json_object_set_new(out, "criteria", criteria);
+	json_object_set_new(out, "pending", count(report_pending(r)));
 
 	return out;
 }
@@ -427,8 +429,10 @@ bool report_json(struct report *r, struct buffer *out)
 	json_object_set_new(all, "coverage", coverage_json(r));
 	json_object_set_new(all, "gate", gate_json(r));
 	json_object_set_new(all, "open_mismatches", count(report_open_mismatches(r)));
+	json_object_set_new(all, "unlogged_mismatches", count(report_unlogged_mismatches(r)));
 	json_object_set_new(all, "resolved", count(json_object_size(r->resolved)));
 	json_object_set_new(all, "undecided", records_json(r, false));
+	json_object_set_new(all, "undecided_differences", count(report_undecided(r)));
 	json_object_set_new(all, "days", json_real(report_days(r)));
 	json_object_set_new(all, "runs", runs_json(r));
 	json_object_set_new(all, "findings", findings_json(r));
@@ -437,7 +441,7 @@ bool report_json(struct report *r, struct buffer *out)
 	json_object_set_new(all, "observer", events_json(r));
 	json_object_set_new(all, "input", input_json(r));
 	json_object_set_new(all, "relay", relay_json(r));
-	ok = json_object_size(all) == 16 &&
+	ok = json_object_size(all) == 18 &&
 	     json_dump_callback(all, take, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
 	json_decref(all);
 	buffer_add(out, "\n", 1);

@@ -31,6 +31,9 @@ struct report_candidate {
 	struct tally tally;
 	uint64_t closed; /* what later starts closed of this candidate's pending executions */
 	uint64_t widened[WIDENING_COUNT]; /* equal only by this setting of [compare] */
+	uint64_t mismatch_unlogged;	  /* mismatches that no record stands for, by the books */
+	uint64_t mismatch_untold;	  /* of books that don't know which have a record */
+	uint64_t dropped_undecided;	  /* differed, and came to no verdict before the end */
 };
 
 struct report_shape {
@@ -43,8 +46,9 @@ struct report_shape {
 	uint64_t widened[WIDENING_COUNT];
 	uint64_t noise_asked, noise_differed; /* matched reads that the control was asked too */
 	char *first_seen, *last_seen;
-	/* The latest books record that counts mismatches of it: how many, and what it tells of
-	 * begins here (0: not known). */
+	uint64_t mismatch_unlogged, mismatch_untold; /* as of the candidate */
+	/* The latest books record that counts mismatches of it and doesn't know which have a
+	 * record: how many, and what it tells of begins here (0: not known). */
 	int64_t mismatches_from_us;
 	uint64_t mismatches_latest;
 };
@@ -52,8 +56,11 @@ struct report_shape {
 struct report_run {
 	char *id, *version;
 	int64_t first_us, last_us; /* wall time of its first and last record; 0 if none */
+	int64_t gauges_us;	   /* of the books that the gauges are of */
 	uint64_t pending[REPORT_MAX_CANDIDATES]; /* last gauges, by index of candidate */
 	uint64_t on_tape, frames_open;		 /* last gauges */
+	/* By index of candidate: mismatches for which, by the books, a record stands in the log. */
+	uint64_t logged[REPORT_MAX_CANDIDATES];
 	bool closed; /* a later run follows in the same input: what is pending was lost */
 	bool stopped;
 };
@@ -84,9 +91,11 @@ struct report {
 	json_t *events;			   /* of sessions: name -> count */
 	json_t *discrepancies, *ids;	   /* array of records; id -> true */
 	json_t *resolved;		   /* id -> when (us) */
-	json_t *books_seen;		   /* digest of books records, so that none counts twice */
-	json_t *findings;		   /* text -> true */
-	json_t *errors;	 /* "candidate/outcome/primary/sqlstate" -> the record, counts added */
+	json_t *stands_for; /* id -> further mismatches that it stands for: count, last (us), run,
+			     candidate */
+	json_t *books_seen; /* digest of books records, so that none counts twice */
+	json_t *findings;   /* text -> true */
+	json_t *errors;	    /* "candidate/outcome/primary/sqlstate" -> the record, counts added */
 	json_t *waivers; /* name -> {match, ... as the latest start says it, hits, expired_hits} */
 	uint64_t broken, repeated;
 	json_t *broken_names; /* array of "input:line: what" */
@@ -126,9 +135,19 @@ bool report_waiver_expired(const struct report *r, const json_t *waiver); /* by 
 double report_days(const struct report *r); /* during which runs wrote; overlaps count once */
 bool report_is_open(const struct report *r, const json_t *record);
 bool report_is_mismatch(const json_t *record);
+/* Mismatches that the books count and no record in the input stands for: nothing can close them. */
 uint64_t report_unlogged_mismatches(const struct report *r);
-/* Mismatches of shapes of which every record has been closed, counted for certain since then. */
+/* Records that a re-check closed and whose reads differed again after that: they are open. */
+uint64_t report_reopened(const struct report *r);
+/* Mismatches of shapes of which every record has been closed, counted for certain since then, by
+ * books that don't know which mismatches have a record. */
 uint64_t report_recurred_mismatches(const struct report *r);
+/* Differences that were seen and that nothing was decided about. */
+uint64_t report_undecided(const struct report *r);
+uint64_t report_pending(const struct report *r); /* executions, of runs that nothing has closed */
+/* Without open mismatches, what was found all the same: "No difference found", "No mismatch, 2
+ * differences undecided, 1 waived". */
+void report_findings_line(const struct report *r, char *out, size_t size);
 /* Indexes of shapes, most executed first. Caller frees; NULL: out of memory. */
 size_t *report_shape_order(const struct report *r);
 /* Is it slower on the candidate: so much that it matters, and so clearly that it is no accident

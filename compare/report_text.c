@@ -1,5 +1,6 @@
 #include "compare/report_model.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,6 +51,18 @@ static uint64_t compared_everywhere(const struct report *r, double *coverage)
 	return sum;
 }
 
+static void no_mismatch_text(
+	struct buffer *b, const struct report *r, const char *compared, double coverage)
+{
+	char line[200];
+
+	report_findings_line(r, line, sizeof line);
+	for (char *c = line; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+	buffer_printf(
+		b, "%s: %s executions compared, coverage %.1f%%\n", line, compared, coverage * 100);
+}
+
 static void verdict_text(struct buffer *b, const struct report *r)
 {
 	uint64_t open = report_open_mismatches(r), compared;
@@ -65,12 +78,14 @@ static void verdict_text(struct buffer *b, const struct report *r)
 	else if (compared == 0)
 		buffer_printf(b, "NO EVIDENCE: nothing was compared\n");
 	else
-		buffer_printf(b, "NO DIFFERENCE FOUND: %s executions compared, coverage %.1f%%\n",
-			m, coverage * 100);
+		no_mismatch_text(b, r, m, coverage);
 }
 
 static void gate_text(struct buffer *b, const struct report *r)
 {
+	uint64_t pending = report_pending(r);
+	char n[32];
+
 	if (!r->gated)
 		return;
 	buffer_printf(b, "gate: %s\n", r->gate_passed ? "passed" : "FAILED");
@@ -78,12 +93,15 @@ static void gate_text(struct buffer *b, const struct report *r)
 		buffer_printf(b, "  %-6s  %-40s is %.6g\n",
 			r->criterion[i].passed ? "passed" : "FAILED", r->criterion[i].text,
 			r->criterion[i].value);
+	if (pending > 0)
+		buffer_printf(b, "  %s read%s pending: not decided yet, or never will be\n",
+			view_count(pending, n), pending == 1 ? " is" : "s are");
 }
 
 static void notes_text(struct buffer *b, const struct report *r)
 {
 	uint64_t unlogged = report_unlogged_mismatches(r);
-	uint64_t recurred = report_recurred_mismatches(r);
+	uint64_t recurred = report_recurred_mismatches(r), reopened = report_reopened(r);
 	uint64_t shapeless = report_without_shape(r);
 	const char *text;
 	json_t *value;
@@ -92,13 +110,21 @@ static void notes_text(struct buffer *b, const struct report *r)
 
 	if (unlogged > 0)
 		buffer_printf(b,
-			"note: %s mismatch%s stand in the books without a record in the log\n",
-			view_count(unlogged, n), unlogged == 1 ? "" : "es");
+			"note: %s open mismatch%s without a record in the log: no re-check can "
+			"close %s. After mending begin a new log, with more "
+			"discrepancies.examples_per_shape\n",
+			view_count(unlogged, n), unlogged == 1 ? " is" : "es are",
+			unlogged == 1 ? "it" : "them");
 	if (recurred > 0)
 		buffer_printf(b,
 			"note: %s mismatch%s of shapes whose records are all closed: they differ "
 			"again\n",
 			view_count(recurred, n), recurred == 1 ? "" : "es");
+	if (reopened > 0)
+		buffer_printf(b,
+			"note: %s mismatch%s closed by a re-check, differed again and %s open\n",
+			view_count(reopened, n), reopened == 1 ? " was" : "es were",
+			reopened == 1 ? "is" : "are");
 	if (json_object_size(r->resolved) > 0)
 		buffer_printf(b, "note: %s discrepanc%s closed by a re-check\n",
 			view_count(json_object_size(r->resolved), n),
@@ -456,9 +482,32 @@ static void group_text(struct buffer *b, size_t number, const struct report_grou
 	if (g->counted > g->logged)
 		buffer_printf(b, "; %s mismatches of this shape", view_count(g->counted, n));
 	buffer_printf(b, "; %s logged\n     ", view_count(g->logged, n));
-	view_line(b, member_text(g->example, "normalized"), 2 * WIDTH);
+	view_line(b, member_text(g->example, "normalized"), SIZE_MAX); /* whole: for a waiver */
 	buffer_printf(b, "\n");
 	example_text(b, g->example);
+}
+
+/* What the list of records can't show: where the mismatches are that have none. */
+static void unlogged_text(struct buffer *b, const struct report *r)
+{
+	size_t listed = 0, all = 0;
+
+	for (size_t i = 0; i < r->nshapes; i++) {
+		const struct report_shape *s = &r->shape[i];
+		char n[32];
+
+		if (s->mismatch_unlogged == 0 || all++ >= GROUPS_LISTED)
+			continue;
+		if (listed++ == 0)
+			heading(b, "Open mismatches without a record, by shape");
+		buffer_printf(b, "%10s  candidate ", view_count(s->mismatch_unlogged, n));
+		view_line(b, s->candidate, 30);
+		buffer_printf(b, "\n%10s  ", "");
+		view_line(b, *s->normalized ? s->normalized : "(not parsed)", SIZE_MAX);
+		buffer_printf(b, "\n");
+	}
+	if (all > listed)
+		buffer_printf(b, "%zu more; the json form has all of them\n", all - listed);
 }
 
 static bool discrepancies_text(struct buffer *b, const struct report *r)
@@ -475,6 +524,7 @@ static bool discrepancies_text(struct buffer *b, const struct report *r)
 	if (n > GROUPS_LISTED)
 		buffer_printf(b, "\n%zu more; the json form has all of them\n", n - GROUPS_LISTED);
 	free(groups);
+	unlogged_text(b, r);
 
 	return true;
 }

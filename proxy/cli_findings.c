@@ -1,12 +1,11 @@
 #include "proxy/cli.h"
 
 #include "proxy/relay/listener.h"
+#include "proxy/shadow/journal.h"
 #include "proxy/shadow/waivers.h"
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* What a job's process looks at. */
 struct subject {
@@ -17,36 +16,31 @@ struct subject {
 
 /* --- what the configuration alone says --- */
 
-/* Can the log be opened for writing, or made? Without it a run would relay and observe nothing. */
-static bool log_can_be_written(const char *path)
-{
-	char directory[4096];
-	const char *slash = strrchr(path, '/');
-
-	if (access(path, F_OK) == 0)
-		return access(path, W_OK) == 0;
-	if (!slash)
-		return access(".", W_OK | X_OK) == 0;
-	if ((size_t)snprintf(directory, sizeof directory, "%.*s",
-		    slash == path ? 1 : (int)(slash - path), path) >= sizeof directory)
-		return false;
-
-	return access(directory, W_OK | X_OK) == 0;
-}
-
-static void look_at_log(const char *path, struct preflight_findings *f)
+/* Without a log a run would relay and observe nothing; a file of somebody else must stay as it is.
+ */
+static void look_at_log(const struct config *c, struct preflight_findings *f)
 {
 	static const struct preflight_topic no_log = {
 		PREFLIGHT_WARNING, "configuration", "no discrepancy log is written", "--log FILE"};
 	static const struct preflight_topic unwritable = {PREFLIGHT_FORBIDS, "configuration",
 		"nothing would be observed",
 		"make the directory, writable for the user that pgumbra runs as"};
+	static const struct preflight_topic other = {PREFLIGHT_FORBIDS, "configuration",
+		"nothing would be observed, or the file would be ruined",
+		"another --log, or move the file away"};
+	const char *values = config_text(c, "discrepancies", NULL, "values");
+	const struct journal_options options = {
+		.path = config_text(c, "discrepancies", NULL, "path"),
+		.key_file = config_text(c, "discrepancies", NULL, "key_file"),
+		.values = strcmp(values, "full") == 0 ? VALUES_FULL : VALUES_HASHED,
+	};
+	struct error error;
+	bool foreign;
 
-	if (!*path)
+	if (!*options.path)
 		preflight_say(f, &no_log, "discrepancies", "path is not set");
-	else if (!log_can_be_written(path))
-		preflight_say(f, &unwritable, "discrepancies", "path %s cannot be written: %s",
-			path, strerror(errno));
+	else if (!journal_usable(&options, &foreign, &error))
+		preflight_say(f, foreign ? &other : &unwritable, "discrepancies", "%s", error.text);
 }
 
 static void look_at_waivers(const struct config *c, struct preflight_findings *f)
@@ -96,7 +90,7 @@ static void look_at_configuration(const struct config *c, struct preflight_findi
 	if (config_bool(c, "shadow", NULL, "enabled") &&
 		!*config_text(c, "control", NULL, "conninfo"))
 		preflight_say(f, &no_control, "control", "is not set");
-	look_at_log(config_text(c, "discrepancies", NULL, "path"), f);
+	look_at_log(c, f);
 	look_at_waivers(c, f);
 }
 

@@ -15,7 +15,9 @@ struct selection {
 	char **ids; /* borrowed; none: every open mismatch */
 	int nids;
 	bool *found;
-	json_t *records, *resolved; /* by id */
+	json_t *records;  /* by id */
+	json_t *resolved; /* id -> when */
+	json_t *repeated; /* id -> when its read differed last */
 };
 
 static const char *text_of(const json_t *object, const char *name)
@@ -50,12 +52,38 @@ static bool is_wanted(struct selection *s, const json_t *record, const char *id)
 	return wanted;
 }
 
+/* The latest; times of the log are texts of one length, in UTC. */
+static void note_time(json_t *times, const char *id, const char *when)
+{
+	if (strcmp(text_of(times, id), when) <= 0)
+		json_object_set_new(times, id, json_string(when));
+}
+
+static void take_books(struct selection *s, const json_t *record)
+{
+	json_t *candidate, *value;
+	const char *name, *id;
+
+	json_object_foreach (json_object_get(record, "candidates"), name, candidate)
+		json_object_foreach (json_object_get(candidate, "mismatch_repeated"), id, value)
+			note_time(s->repeated, id, text_of(value, "last"));
+}
+
+/* Closed, and not seen to differ since then. */
+static bool is_closed(const struct selection *s, const char *id)
+{
+	return json_object_get(s->resolved, id) &&
+	       strcmp(text_of(s->repeated, id), text_of(s->resolved, id)) <= 0;
+}
+
 static void take(struct selection *s, json_t *record)
 {
 	const char *kind = text_of(record, "kind"), *id = text_of(record, "id");
 
 	if (*id && strcmp(kind, "resolved") == 0)
-		json_object_set_new(s->resolved, id, json_true());
+		note_time(s->resolved, id, text_of(record, "ts"));
+	else if (strcmp(kind, "books") == 0)
+		take_books(s, record);
 	else if (*id && strcmp(kind, "discrepancy") == 0 && is_wanted(s, record, id))
 		json_object_set(s->records, id, record);
 }
@@ -114,7 +142,7 @@ static bool make_items(const struct selection *s, struct recheck *items, size_t 
 
 	*count = 0;
 	json_object_foreach (s->records, id, record) {
-		if (json_object_get(s->resolved, id))
+		if (is_closed(s, id))
 			continue;
 		if (!recheck_from_record(&items[*count], record))
 			return false;
@@ -144,6 +172,7 @@ static void print_item(const struct recheck *item)
 	static const char *const words[] = {[RECHECK_OPEN] = "not run",
 		[RECHECK_CLOSED] = "closed",
 		[RECHECK_DIFFERS] = "differs",
+		[RECHECK_WAIVED] = "differs",
 		[RECHECK_UNDECIDED] = "undecided",
 		[RECHECK_IMPOSSIBLE] = "cannot be run"};
 	bool judged = item->end != RECHECK_IMPOSSIBLE && item->end != RECHECK_OPEN;
@@ -168,14 +197,19 @@ static size_t ended(const struct recheck *items, size_t count, enum recheck_end 
 
 static int print_items(const struct recheck *items, size_t count)
 {
-	size_t closed = ended(items, count, RECHECK_CLOSED);
+	size_t closed = ended(items, count, RECHECK_CLOSED),
+	       waived = ended(items, count, RECHECK_WAIVED);
 
 	for (size_t i = 0; i < count; i++)
 		print_item(&items[i]);
 	printf("%zu closed, %zu differ, %zu undecided, %zu cannot be run again\n", closed,
-		ended(items, count, RECHECK_DIFFERS),
+		ended(items, count, RECHECK_DIFFERS) + waived,
 		ended(items, count, RECHECK_UNDECIDED) + ended(items, count, RECHECK_OPEN),
 		ended(items, count, RECHECK_IMPOSSIBLE));
+	if (waived > 0)
+		printf("%zu of those that differ %s accepted by a waiver: not closed, for waivers "
+		       "end\n",
+			waived, waived == 1 ? "is" : "are");
 	if (fflush(stdout) != 0)
 		return EXIT_RUNTIME;
 
@@ -212,13 +246,14 @@ static int recheck(struct cli_settings *settings)
 		.ids = settings->words + 1,
 		.nids = settings->nwords - 1,
 		.records = json_object(),
-		.resolved = json_object()};
+		.resolved = json_object(),
+		.repeated = json_object()};
 	struct conf_messages messages = {0};
 	int code = EXIT_RUNTIME;
 
 	s.found = calloc((size_t)s.nids + 1, sizeof *s.found);
 	/* The run that the records are of may be writing them still: this one writes none. */
-	if (s.found && s.records && s.resolved &&
+	if (s.found && s.records && s.resolved && s.repeated &&
 		config_set(settings->config, "discrepancies.path=", &messages))
 		code = read_log(&s);
 	if (code == 0)
@@ -226,6 +261,7 @@ static int recheck(struct cli_settings *settings)
 	conf_messages_release(&messages);
 	json_decref(s.records);
 	json_decref(s.resolved);
+	json_decref(s.repeated);
 	free(s.found);
 
 	return code;

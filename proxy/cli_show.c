@@ -18,7 +18,8 @@ struct search {
 	json_t *found; /* owned; the first one that matches, or the exact one */
 	bool exact;
 	unsigned matches;
-	bool resolved; /* a later record closed it */
+	char resolved[40]; /* when a re-check closed it last; "": never */
+	char differed[40]; /* when its read differed last, by the books that came after it */
 };
 
 static const char *text_of(const json_t *object, const char *key)
@@ -48,7 +49,27 @@ static void take_discrepancy(struct search *s, json_t *record, const char *id)
 		return;
 	json_decref(s->found);
 	s->found = json_incref(record);
-	s->resolved = false;
+	*s->resolved = *s->differed = '\0';
+}
+
+/* Times of the log are texts of one length, in UTC. */
+static void note_time(char latest[40], const char *when)
+{
+	if (strcmp(latest, when) < 0)
+		snprintf(latest, 40, "%s", when);
+}
+
+static void take_books(struct search *s, const json_t *record)
+{
+	json_t *candidates = json_object_get(record, "candidates"), *candidate;
+	const char *name;
+
+	json_object_foreach (candidates, name, candidate) {
+		const json_t *repeated = json_object_get(candidate, "mismatch_repeated");
+
+		note_time(s->differed,
+			text_of(json_object_get(repeated, text_of(s->found, "id")), "last"));
+	}
 }
 
 static void take_record(struct search *s, json_t *record)
@@ -57,8 +78,11 @@ static void take_record(struct search *s, json_t *record)
 
 	if (strcmp(kind, "discrepancy") == 0)
 		take_discrepancy(s, record, id);
-	else if (strcmp(kind, "resolved") == 0 && s->found)
-		s->resolved |= strcmp(id, text_of(s->found, "id")) == 0;
+	else if (s->found && strcmp(kind, "books") == 0)
+		take_books(s, record);
+	else if (s->found && strcmp(kind, "resolved") == 0 &&
+		 strcmp(id, text_of(s->found, "id")) == 0)
+		note_time(s->resolved, *text_of(record, "ts") ? text_of(record, "ts") : "-");
 }
 
 /* 0: go on; otherwise the exit code. Lines that are no records are passed over. */
@@ -214,13 +238,12 @@ static void print_members(const char *label, const json_t *left, const json_t *r
 	free(b);
 }
 
-static void print_head(const json_t *record, bool resolved)
+static void print_head(const json_t *record, const char *since)
 {
 	char outcome[200];
 
 	snprintf(outcome, sizeof outcome, "%.60s%s%.60s%s", text_of(record, "outcome"),
-		*text_of(record, "reason") ? " " : "", text_of(record, "reason"),
-		resolved ? ", resolved since" : "");
+		*text_of(record, "reason") ? " " : "", text_of(record, "reason"), since);
 	print_text("id", text_of(record, "id"));
 	print_text("outcome", outcome);
 	print_text("class", text_of(record, "class"));
@@ -404,7 +427,10 @@ static int print_found(const struct search *s)
 			s->matches, s->wanted);
 		return EXIT_USAGE;
 	}
-	print_head(s->found, s->resolved);
+	print_head(s->found, !*s->resolved ? ""
+			     : strcmp(s->differed, s->resolved) > 0
+				     ? ", resolved since, and differed again"
+				     : ", resolved since");
 	print_statement(s->found);
 	print_results(s->found);
 	print_diff(s->found);

@@ -7,21 +7,24 @@
 #include <errno.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <uthash.h>
 
 enum {
-	EXAMPLES_MAX = 16384,	 /* remembered (shape, candidate, outcome, class); then all over */
-	RETRY_S = 1,		 /* after a failed write */
-	COMPLAIN_EVERY_S = 60,	 /* about the same trouble */
-	QUEUE_DEFAULT = 8 << 20, /* queue_bytes = 0 */
+	EXAMPLES_MAX = 16384,	  /* remembered (shape, candidate, outcome, class); then all over */
+	LOGGED_READS_MAX = 32768, /* remembered reads that have a record; further ones are not */
+	RETRY_S = 1,		  /* after a failed write */
+	COMPLAIN_EVERY_S = 60,	  /* about the same trouble */
+	QUEUE_DEFAULT = 8 << 20,  /* queue_bytes = 0 */
 };
 
 /* One record on its way to the file. Owned by the queue. */
 struct line {
 	struct line *next;
+	uint64_t books; /* the number of a books record; 0: another */
 	size_t len;
 	char *text; /* owned: ends in a newline, no NUL */
 };
@@ -36,6 +39,18 @@ struct example {
 	UT_hash_handle hh;
 };
 
+/* A read of which a mismatch stands in the log. */
+struct logged_read_key {
+	uint64_t read[2], candidate;
+};
+struct logged_read {
+	struct logged_read_key key;
+	char id[37];	  /* of its latest record */
+	uint64_t repeats; /* mismatches of it since the last books, that have no record */
+	uint64_t last_us; /* wall time of the last of them */
+	UT_hash_handle hh;
+};
+
 struct journal {
 	/* worker thread only */
 	char *path; /* NULL: no log, all calls do nothing */
@@ -46,6 +61,7 @@ struct journal {
 	json_t *pending_closed;
 	uint64_t last_books; /* of this run in the file, when it was opened */
 	struct example *examples;
+	struct logged_read *reads;
 	uint64_t lost_reported;
 	time_t complained_s; /* about the full queue */
 
@@ -55,13 +71,18 @@ struct journal {
 	struct line *head, **tail;
 	size_t queued_bytes;
 	uint64_t file_size, lost;
-	bool stopping, reopen;
-	bool share; /* the lock of the file is to be shared */
+	bool stopping;
+	bool share;    /* the lock of the file is to be shared */
+	bool fresh;    /* the file is a new one, since it was last asked */
+	json_t *start; /* owned: what each new file begins with */
+
+	atomic_bool reopen; /* before the next record */
 
 	/* writer thread only, once it runs */
 	pthread_t writer;
 	bool running;
 	struct journal_file file;
+	uint64_t books_written;	 /* the number of the last one of this run */
 	uint64_t write_failures; /* since the last success */
 	time_t failure_complained_s;
 };
@@ -84,7 +105,7 @@ static void wait_before_retry(struct journal *j)
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += RETRY_S;
-	while (!j->stopping && !j->reopen)
+	while (!j->stopping && !atomic_load(&j->reopen))
 		if (pthread_cond_timedwait(&j->changed, &j->mutex, &until) == ETIMEDOUT)
 			break;
 }
@@ -111,30 +132,37 @@ static bool write_line(struct journal *j, const struct line *line)
 	if (j->write_failures > 0)
 		log_info("the discrepancy log %s can be written again", j->path);
 	j->write_failures = 0;
+	if (line->books > 0)
+		j->books_written = line->books;
 
 	return true;
 }
 
-static void reopen_file(struct journal *j)
+/* False: it stays with the file that it has. */
+static bool reopen_file(struct journal *j)
 {
 	struct journal_file fresh;
 	struct error error;
 
 	if (!journal_file_open(&fresh, j->path, &error)) {
 		log_warning("%s; the old file stays in use", error.text);
-		return;
+		return false;
 	}
 	if (journal_file_same(&fresh, &j->file)) { /* and locked */
 		journal_file_close(&fresh);
-		return;
+		log_info("the discrepancy log %s was reopened: the same file", j->path);
+		return false;
 	}
 	if (!journal_file_lock(&fresh, j->path, &error)) {
 		log_warning("%s; the old file stays in use", error.text);
 		journal_file_close(&fresh);
-		return;
+		return false;
 	}
 	journal_file_close(&j->file);
 	j->file = fresh;
+	log_info("the discrepancy log %s was reopened: a new file", j->path);
+
+	return true;
 }
 
 static void line_free(struct line *line)
@@ -156,33 +184,55 @@ static struct line *take_head(struct journal *j)
 	return line;
 }
 
+static struct line *line_new(json_t *record);
+
+/* The next record of a new file is the start, said again. Mutex held. */
+static void continue_in_new_file(struct journal *j)
+{
+	json_t *record = j->start ? journal_record_continued(j->start, j->books_written) : NULL;
+	struct line *line = record ? line_new(record) : NULL;
+
+	json_decref(record);
+	j->fresh = true;
+	if (!line) {
+		j->lost += j->start != NULL;
+		return;
+	}
+	line->next = j->head;
+	if (!j->head)
+		j->tail = &line->next;
+	j->head = line;
+	j->queued_bytes += line->len;
+}
+
 /* One turn of the writer with the mutex held on both ends; false when there is nothing left and the
  * journal ends. */
 static bool writer_turn(struct journal *j)
 {
-	bool reopen, last_try, written = false;
+	bool reopen, last_try, fresh = false, written = false;
 	struct line *line;
 
-	while (!j->head && !j->stopping && !j->reopen && !j->share)
+	while (!j->head && !j->stopping && !atomic_load(&j->reopen) && !j->share)
 		pthread_cond_wait(&j->changed, &j->mutex);
 	if (j->share) {
 		j->share = false;
 		journal_file_share(&j->file);
 		return true;
 	}
-	reopen = j->reopen;
-	j->reopen = false;
+	reopen = atomic_exchange(&j->reopen, false);
 	last_try = j->stopping; /* a try that began before does not count */
 	line = j->head;		/* only this thread takes lines off */
 	if (!reopen && !line)
 		return false;
 	pthread_mutex_unlock(&j->mutex);
 	if (reopen)
-		reopen_file(j);
+		fresh = reopen_file(j);
 	else
 		written = write_line(j, line);
 	pthread_mutex_lock(&j->mutex);
 	j->file_size = j->file.size;
+	if (fresh)
+		continue_in_new_file(j);
 	if (reopen)
 		return true;
 	if (written) {
@@ -248,6 +298,7 @@ static struct line *line_new(json_t *record)
 
 	if (!line || !text)
 		goto failed;
+	line->books = (uint64_t)json_integer_value(json_object_get(record, "number"));
 	line->len = strlen(text) + 1;
 	longer = realloc(text, line->len + 1);
 	if (!longer)
@@ -295,20 +346,37 @@ static bool enqueue(struct journal *j, json_t *record, bool important, bool give
 
 /* --- life --- */
 
-static bool load_key(struct journal *j, const struct journal_options *o, struct error *error)
+enum { KEY_PATH_BYTES = 4096 };
+
+static bool key_path(
+	const struct journal_options *o, char path[KEY_PATH_BYTES], struct error *error)
 {
 	const char *given = o->key_file && o->key_file[0] ? o->key_file : NULL;
-	char path[4096];
+
+	return (size_t)snprintf(path, KEY_PATH_BYTES, "%s%s", given ? given : o->path,
+		       given ? "" : ".key") < KEY_PATH_BYTES ||
+	       error_set(error, "the name of the key file is too long");
+}
+
+static bool load_key(struct journal *j, const struct journal_options *o, struct error *error)
+{
+	char path[KEY_PATH_BYTES];
 
 	j->privacy.values = o->values;
 	if (o->values == VALUES_FULL)
 		return true;
-	if ((size_t)snprintf(path, sizeof path, "%s%s", given ? given : o->path,
-		    given ? "" : ".key") >= sizeof path)
-		return error_set(error, "the name of the key file is too long");
 	j->privacy.key = j->key;
 
-	return journal_key_load(path, j->key, error);
+	return key_path(o, path, error) && journal_key_load(path, j->key, error);
+}
+
+bool journal_usable(const struct journal_options *o, bool *foreign, struct error *error)
+{
+	char path[KEY_PATH_BYTES];
+
+	return journal_file_usable(o->path, foreign, error) &&
+	       (o->values == VALUES_FULL ||
+		       (key_path(o, path, error) && journal_key_usable(path, error)));
 }
 
 static void init_queue(struct journal *j)
@@ -331,10 +399,11 @@ static bool open_log(struct journal *j, const struct journal_options *o, struct 
 	j->pending_closed = j->path ? journal_tail_pending(j->path, j->run, &j->last_books) : NULL;
 	if (!j->pending_closed)
 		return error_set(error, "no memory for the discrepancy log");
-	if (!load_key(j, o, error) || !journal_file_open(&j->file, j->path, error) ||
-		!journal_file_lock(&j->file, j->path, error))
+	if (!journal_file_open(&j->file, j->path, error) ||
+		!journal_file_lock(&j->file, j->path, error) || !load_key(j, o, error))
 		return false;
 	j->file_size = j->file.size;
+	j->books_written = j->last_books;
 	rc = pthread_create(&j->writer, NULL, writer_main, j);
 	if (rc != 0)
 		return error_set(
@@ -377,6 +446,16 @@ static void free_examples(struct journal *j)
 	}
 }
 
+static void free_reads(struct journal *j)
+{
+	struct logged_read *r, *next;
+
+	HASH_ITER (hh, j->reads, r, next) {
+		HASH_DEL(j->reads, r);
+		free(r);
+	}
+}
+
 static void stop_writer(struct journal *j)
 {
 	pthread_mutex_lock(&j->mutex);
@@ -397,11 +476,18 @@ void journal_free(struct journal *j)
 		stop_writer(j);
 	journal_file_close(&j->file);
 	free_examples(j);
+	free_reads(j);
 	json_decref(j->pending_closed);
+	json_decref(j->start);
 	pthread_cond_destroy(&j->changed);
 	pthread_mutex_destroy(&j->mutex);
 	free(j->path);
 	free(j);
+}
+
+void journal_reopen_soon(struct journal *j)
+{
+	atomic_store(&j->reopen, true);
 }
 
 void journal_reopen(struct journal *j)
@@ -409,7 +495,7 @@ void journal_reopen(struct journal *j)
 	if (!j->running)
 		return;
 	pthread_mutex_lock(&j->mutex);
-	j->reopen = true;
+	atomic_store(&j->reopen, true);
 	pthread_cond_signal(&j->changed);
 	pthread_mutex_unlock(&j->mutex);
 }
@@ -450,29 +536,22 @@ uint64_t journal_lost(struct journal *j)
 
 void journal_start(struct journal *j, const struct journal_start *start)
 {
-	if (j->running)
-		enqueue(j, journal_record_start(j->run, start, j->pending_closed), true, false);
+	json_t *record;
+
+	if (!j->running)
+		return;
+	record = journal_record_start(j->run, start, j->pending_closed);
+	pthread_mutex_lock(&j->mutex);
+	json_decref(j->start);
+	j->start = record ? json_deep_copy(record) : NULL; /* the writer's, from now on */
+	pthread_mutex_unlock(&j->mutex);
+	enqueue(j, record, true, false);
 }
 
 void journal_stop(struct journal *j, const char *why)
 {
 	if (j->running)
 		enqueue(j, journal_record_stop(j->run, why), true, false);
-}
-
-bool journal_books(struct journal *j, const struct journal_books *b)
-{
-	uint64_t lost;
-	bool taken;
-
-	if (!j->running)
-		return true;
-	lost = journal_lost(j);
-	taken = enqueue(j, journal_record_books(j->run, b, lost - j->lost_reported), true, true);
-	if (taken)
-		j->lost_reported = lost;
-
-	return taken;
 }
 
 bool journal_append_resolved(const char *path, const char *run, const char *id,
@@ -535,32 +614,134 @@ static struct example *example_of(struct journal *j, const struct journal_discre
 	return e;
 }
 
+/* --- reads that have a record --- */
+
+static struct logged_read_key read_key(const struct journal_discrepancy *d)
+{
+	return (struct logged_read_key){
+		{d->read_hash[0], d->read_hash[1]}, hash_text(d->candidate)};
+}
+
+/* A mismatch of it stands in the log from now on. Without memory it is not remembered: then further
+ * ones count as unlogged. */
+static void remember_read(struct journal *j, const struct journal_discrepancy *d, const char *id)
+{
+	const struct logged_read_key key = read_key(d);
+	struct logged_read *r;
+
+	if (d->outcome != OUTCOME_MISMATCH || (key.read[0] == 0 && key.read[1] == 0))
+		return;
+	HASH_FIND(hh, j->reads, &key, sizeof key, r);
+	if (!r && HASH_COUNT(j->reads) < LOGGED_READS_MAX && (r = calloc(1, sizeof *r)) != NULL) {
+		r->key = key;
+		HASH_ADD(hh, j->reads, key, sizeof r->key, r);
+	}
+	if (r && r->repeats == 0) /* else the books have yet to name the record before */
+		snprintf(r->id, sizeof r->id, "%s", id);
+}
+
+/* There is no room for it: does a record of the same read stand for it? */
+static enum journal_said say_repeated(struct journal *j, const struct journal_discrepancy *d)
+{
+	const struct logged_read_key key = read_key(d);
+	struct timespec now;
+	struct logged_read *r = NULL;
+
+	if (d->outcome == OUTCOME_MISMATCH)
+		HASH_FIND(hh, j->reads, &key, sizeof key, r);
+	if (!r)
+		return JOURNAL_UNLOGGED;
+	clock_gettime(CLOCK_REALTIME, &now);
+	r->repeats++;
+	r->last_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+
+	return JOURNAL_REPEATED;
+}
+
+static json_t *repeated_of(const struct journal *j, const char *candidate)
+{
+	const uint64_t hash = hash_text(candidate);
+	json_t *by_id = json_object();
+
+	for (const struct logged_read *r = j->reads; r; r = r->hh.next)
+		if (r->repeats > 0 && r->key.candidate == hash)
+			json_object_set_new(by_id, r->id,
+				json_pack("{s:I, s:o}", "count", (json_int_t)r->repeats, "last",
+					journal_time(r->last_us)));
+
+	return by_id;
+}
+
+bool journal_books(struct journal *j, const struct journal_books *b)
+{
+	uint64_t lost;
+	json_t *repeated;
+	bool taken;
+
+	if (!j->running)
+		return true;
+	lost = journal_lost(j);
+	repeated = json_object();
+	for (size_t i = 0; i < b->ncandidates; i++)
+		json_object_set_new(repeated, b->candidates[i], repeated_of(j, b->candidates[i]));
+	taken = enqueue(
+		j, journal_record_books(j->run, b, repeated, lost - j->lost_reported), true, true);
+	json_decref(repeated);
+	if (!taken)
+		return false;
+	j->lost_reported = lost;
+	for (struct logged_read *r = j->reads; r; r = r->hh.next)
+		r->repeats = 0;
+
+	return true;
+}
+
+/* A new file has examples of its own, so that it tells the whole by itself. What the books have yet
+ * to say of records in the file before is kept. */
+static void begin_examples(struct journal *j)
+{
+	struct logged_read *r, *next;
+
+	free_examples(j);
+	HASH_ITER (hh, j->reads, r, next) {
+		if (r->repeats > 0)
+			continue;
+		HASH_DEL(j->reads, r);
+		free(r);
+	}
+}
+
 static bool file_has_room(struct journal *j)
 {
-	bool room;
+	bool room, fresh;
 
 	pthread_mutex_lock(&j->mutex);
+	fresh = j->fresh;
+	j->fresh = false;
 	room = j->options.max_bytes == 0 || j->file_size + j->queued_bytes < j->options.max_bytes;
 	pthread_mutex_unlock(&j->mutex);
+	if (fresh)
+		begin_examples(j);
 
 	return room;
 }
 
-bool journal_discrepancy(struct journal *j, const struct journal_discrepancy *d, char id[37])
+enum journal_said journal_discrepancy(
+	struct journal *j, const struct journal_discrepancy *d, char id[37])
 {
 	struct example *e;
 
 	uuid_v7(id);
-	if (!j->running || !file_has_room(j))
-		return false;
-	e = example_of(j, d);
-	if (!e || e->written >= j->options.examples_per_shape)
-		return false;
-	if (!enqueue(j, journal_record_discrepancy(j->run, &j->privacy, d, id), false, false))
-		return false;
+	if (!j->running)
+		return JOURNAL_UNLOGGED;
+	e = file_has_room(j) ? example_of(j, d) : NULL;
+	if (!e || e->written >= j->options.examples_per_shape ||
+		!enqueue(j, journal_record_discrepancy(j->run, &j->privacy, d, id), false, false))
+		return say_repeated(j, d);
 	e->written++;
+	remember_read(j, d, id);
 
-	return true;
+	return JOURNAL_LOGGED;
 }
 
 /* --- names and times --- */

@@ -7,6 +7,9 @@
  * in the operator's log and in the next books record ("lost_records"). Books records that find no
  * room are refused, so that their deltas are said later.
  *
+ * A file that is there, isn't empty and doesn't begin with a record is somebody else's: it is
+ * refused before anything is written or its mode is changed.
+ *
  * J1 the file consists of whole lines, whatever happens; J2 with VALUES_HASHED and VALUES_NONE no
  * byte of a value, literal, parameter, custom setting or error text is in it (L6).
  */
@@ -37,8 +40,12 @@ struct journal_options {
 struct journal; /* opaque */
 struct journal *journal_new(
 	const struct journal_options *options, const char *run, struct error *error);
-void journal_free(struct journal *j);	/* writes out the queue first */
-void journal_reopen(struct journal *j); /* SIGHUP */
+void journal_free(struct journal *j); /* writes out the queue first */
+/* SIGHUP: nothing more is written before the writer has opened the path again; it says so in the
+ * operator's log then. journal_reopen_soon only says that it shall: from any thread, async-signal-
+ * safe; the writer may sleep until journal_reopen, or a record, wakes it. */
+void journal_reopen_soon(struct journal *j);
+void journal_reopen(struct journal *j);
 /* True when every record so far is in the file (or no log is kept): what books records have said
  * then survives the death of this process. */
 bool journal_settled(struct journal *j);
@@ -56,7 +63,8 @@ struct journal_start {
 	bool restarted;		       /* the shadow process was restarted within the same run */
 };
 /* Also says, as "pending_closed", what an earlier run left pending in this file without a `stop`.
- */
+ * Each file that the log is reopened into begins with the same, "continued", and has examples of
+ * its own. */
 void journal_start(struct journal *j, const struct journal_start *start);
 
 struct journal_discrepancy {
@@ -71,6 +79,9 @@ struct journal_discrepancy {
 	const struct result *answer;  /* the candidate's */
 	const struct diff *diff;      /* may be NULL */
 	const struct compare_rules *rules; /* tell which cells differ; NULL: their bytes do */
+	/* Of all that the read's answer may depend on: executions of one read have the same. 0, 0:
+	 * not known. */
+	uint64_t read_hash[2];
 	unsigned attempts;
 	const char *fence;  /* "none" */
 	const char *waiver; /* its name, with outcome waived; else NULL */
@@ -78,9 +89,14 @@ struct journal_discrepancy {
 			       (classify_inner_rows) */
 	bool stable, verified;
 };
-/* Writes the record unless examples_per_shape or max_bytes is used up. The id (UUIDv7) goes to id.
- * True if written. */
-bool journal_discrepancy(struct journal *j, const struct journal_discrepancy *d, char id[37]);
+/* What became of it. A mismatch of a read that has a record in the log already is REPEATED: the
+ * record stands for it, and the next books say so ("mismatch_repeated"). How many reads are
+ * remembered is bounded; one that isn't is UNLOGGED. */
+enum journal_said { JOURNAL_UNLOGGED, JOURNAL_LOGGED, JOURNAL_REPEATED };
+/* Writes the record unless examples_per_shape or max_bytes is used up. Its id (UUIDv7) goes to id.
+ */
+enum journal_said journal_discrepancy(
+	struct journal *j, const struct journal_discrepancy *d, char id[37]);
 
 /* Per shape since the last books record. */
 struct shape_delta {
@@ -88,6 +104,7 @@ struct shape_delta {
 	const uint64_t (*count)[REASON_COUNT]; /* [OUTCOME_COUNT][REASON_COUNT] */
 	const uint64_t *widened;	       /* [WIDENING_COUNT], or NULL */
 	uint64_t noise_asked, noise_differed;  /* matched reads that the control was asked too */
+	uint64_t mismatch_unlogged;	       /* mismatches that no record stands for */
 	uint64_t executions;
 	const struct hll *params; /* registers so far (mergeable) */
 	/* deltas; warmup: the candidate's first reads on a new connection, which are not among its
@@ -116,6 +133,11 @@ struct journal_books {
 bool journal_books(struct journal *j, const struct journal_books *b);
 void journal_stop(struct journal *j, const char *why);
 
+/* Before a run, and for `check`: can the log and its key be opened or made, and is the file that is
+ * there a log? Leaves everything as it is. *error says which file and why not, *foreign that it is
+ * a file of somebody else. */
+__attribute__((warn_unused_result)) bool journal_usable(
+	const struct journal_options *options, bool *foreign, struct error *error);
 /* Before a run: is the log free? Waits for a run whose relay has gone to write its rest (on_wait is
  * told once), up to 30 s. False: another run writes it. */
 __attribute__((warn_unused_result)) bool journal_wait_for_log(

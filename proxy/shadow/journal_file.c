@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -12,6 +14,66 @@ static bool last_byte_is_newline(int fd, off_t size)
 	char last = 0;
 
 	return size == 0 || (pread(fd, &last, 1, size - 1) == 1 && last == '\n');
+}
+
+/* The first bytes of a record, however a program laid it out: {"v": */
+static bool begins_with_record(int fd)
+{
+	static const char begin[] = "{\"v\":";
+	char text[256];
+	ssize_t n = pread(fd, text, sizeof text, 0);
+	size_t matched = 0;
+
+	for (ssize_t i = 0; i < n && matched < sizeof begin - 1; i++) {
+		if (text[i] == begin[matched])
+			matched++;
+		else if (!strchr(" \t\r\n", text[i]) || text[i] == '\0')
+			return false;
+	}
+
+	return matched == sizeof begin - 1;
+}
+
+static bool refuse_foreign(int fd, const struct stat *st, const char *path, struct error *error)
+{
+	return !S_ISREG(st->st_mode) || st->st_size == 0 || begins_with_record(fd) ||
+	       error_set(error,
+		       "%s is not a discrepancy log: it begins with something else than a record "
+		       "({\"v\":...})",
+		       path);
+}
+
+/* A name beside it, because one that is seen might be taken by a run. */
+bool journal_file_creatable(const char *path, struct error *error)
+{
+	char name[4096];
+	int fd;
+
+	if ((size_t)snprintf(name, sizeof name, "%s.XXXXXX", path) >= sizeof name)
+		return error_set(error, "path %s cannot be written: too long", path);
+	fd = mkstemp(name);
+	if (fd < 0)
+		return error_set(error, "path %s cannot be written: %s", path, strerror(errno));
+	unlink(name);
+	close(fd);
+
+	return true;
+}
+
+bool journal_file_usable(const char *path, bool *foreign, struct error *error)
+{
+	struct stat st;
+	int fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK);
+
+	*foreign = false;
+	if (fd < 0 && errno == ENOENT)
+		return journal_file_creatable(path, error);
+	if (fd < 0)
+		return error_set(error, "path %s cannot be written: %s", path, strerror(errno));
+	*foreign = fstat(fd, &st) == 0 && !refuse_foreign(fd, &st, path, error);
+	close(fd);
+
+	return !*foreign;
 }
 
 bool journal_file_open(struct journal_file *f, const char *path, struct error *error)
@@ -27,6 +89,10 @@ bool journal_file_open(struct journal_file *f, const char *path, struct error *e
 		close(fd);
 		return error_set(
 			error, "cannot look at the discrepancy log %s: %s", path, strerror(errno));
+	}
+	if (!refuse_foreign(fd, &st, path, error)) {
+		close(fd);
+		return false;
 	}
 	*f = (struct journal_file){.fd = fd, .regular = S_ISREG(st.st_mode)};
 	if (!f->regular)

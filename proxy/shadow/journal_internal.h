@@ -21,6 +21,12 @@ struct journal_file {
 
 __attribute__((warn_unused_result)) bool journal_file_open(
 	struct journal_file *f, const char *path, struct error *error);
+/* Could it be, without leaving anything behind? */
+__attribute__((warn_unused_result)) bool journal_file_usable(
+	const char *path, bool *foreign, struct error *error);
+/* Could a file be made there? */
+__attribute__((warn_unused_result)) bool journal_file_creatable(
+	const char *path, struct error *error);
 /* One run writes a log: its books count on it. The lock (flock, of this open file) is exclusive
  * while the run lives and shared once its relay has gone and only the rest is written: a successor
  * may wait for that. False: another run has it. */
@@ -48,6 +54,8 @@ enum { JOURNAL_KEY_LEN = 32, JOURNAL_HMAC_HEX = 33 };
 /* Reads the key file; makes it when it does not exist. */
 __attribute__((warn_unused_result)) bool journal_key_load(
 	const char *path, uint8_t key[JOURNAL_KEY_LEN], struct error *error);
+/* Could it, without leaving anything behind? */
+__attribute__((warn_unused_result)) bool journal_key_usable(const char *path, struct error *error);
 /* The first 16 bytes of HMAC-SHA256 as hex and NUL. */
 void journal_hmac(const uint8_t key[JOURNAL_KEY_LEN], const void *data, size_t len,
 	char hex[JOURNAL_HMAC_HEX]);
@@ -71,9 +79,14 @@ json_t *journal_value(
 void journal_type_name(uint32_t oid, char out[32]);
 
 json_t *journal_record_start(const char *run, const struct journal_start *start, json_t *closed);
+/* The same start for a new file of the same run: "continued", closes nothing; books: the number of
+ * the last books record before it. */
+json_t *journal_record_continued(const json_t *start, uint64_t books);
 json_t *journal_record_discrepancy(const char *run, const struct journal_privacy *p,
 	const struct journal_discrepancy *d, const char *id);
-json_t *journal_record_books(const char *run, const struct journal_books *b, uint64_t lost);
+/* repeated: by candidate, by id of the record: {"count", "last"}; borrowed. */
+json_t *journal_record_books(
+	const char *run, const struct journal_books *b, json_t *repeated, uint64_t lost);
 json_t *journal_record_resolved(
 	const char *run, const char *id, const char *candidate, enum outcome outcome);
 json_t *journal_record_stop(const char *run, const char *why);

@@ -99,6 +99,23 @@ bool journal_key_load(const char *path, uint8_t key[JOURNAL_KEY_LEN], struct err
 	return ok;
 }
 
+bool journal_key_usable(const char *path, struct error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	uint8_t key[JOURNAL_KEY_LEN];
+	bool ok;
+
+	if (fd < 0 && errno == ENOENT)
+		return journal_file_creatable(path, error);
+	if (fd < 0)
+		return error_set(error, "cannot open the key file %s: %s", path, strerror(errno));
+	ok = read_key(fd, path, key, error);
+	close(fd);
+	explicit_bzero(key, sizeof key);
+
+	return ok;
+}
+
 void journal_hmac(const uint8_t key[JOURNAL_KEY_LEN], const void *data, size_t len,
 	char hex[JOURNAL_HMAC_HEX])
 {

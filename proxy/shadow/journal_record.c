@@ -85,6 +85,18 @@ json_t *journal_record_start(const char *run, const struct journal_start *start,
 	return record;
 }
 
+json_t *journal_record_continued(const json_t *start, uint64_t books)
+{
+	json_t *record = json_deep_copy(start);
+
+	json_object_set_new(record, "ts", journal_time(wall_now_us()));
+	json_object_set_new(record, "continued", json_true());
+	json_object_del(record, "pending_closed");
+	set_count(record, "books", books);
+
+	return record;
+}
+
 json_t *journal_record_stop(const char *run, const char *why)
 {
 	json_t *record = record_new("stop", run);
@@ -471,13 +483,20 @@ static json_t *widened_record(const uint64_t *widened)
 	return out;
 }
 
-static json_t *candidate_record(const struct books_candidate *c, uint64_t pending)
+/* That mismatch_unlogged stands there, be it 0, tells the reader that this record knows which
+ * mismatches have a record in the log. */
+static json_t *candidate_record(const struct books_candidate *c, uint64_t pending, json_t *repeated)
 {
 	json_t *out = json_object();
 
 	set_count(out, "seen", c->seen);
 	add_outcomes(out, c->count);
 	set_object(out, "widened", widened_record(c->widened));
+	json_object_set_new(
+		out, "mismatch_unlogged", json_integer((json_int_t)c->mismatch_unlogged));
+	set_count(out, "dropped_undecided", c->dropped_undecided);
+	if (json_object_size(repeated) > 0)
+		json_object_set(out, "mismatch_repeated", repeated);
 	json_object_set_new(out, "pending", json_integer((json_int_t)pending));
 
 	return out;
@@ -537,6 +556,7 @@ static json_t *shape_record(const struct shape_delta *s)
 	set_object(out, "outcomes", outcomes);
 	set_object(out, "widened", widened_record(s->widened));
 	set_object(out, "noise", noise_record(s));
+	set_count(out, "mismatch_unlogged", s->mismatch_unlogged);
 	add_registers(out, s->params);
 	json_object_set_new(out, "first_seen", journal_time(s->first_seen_us));
 	json_object_set_new(out, "last_seen", journal_time(s->last_seen_us));
@@ -632,7 +652,8 @@ static json_t *events_record(const uint64_t count[OBSERVER_EVENT_COUNT])
 	return out;
 }
 
-json_t *journal_record_books(const char *run, const struct journal_books *b, uint64_t lost)
+json_t *journal_record_books(
+	const char *run, const struct journal_books *b, json_t *repeated, uint64_t lost)
 {
 	json_t *record = record_new("books", run);
 	json_t *candidates = json_object(), *shapes = json_array(), *errors;
@@ -648,7 +669,8 @@ json_t *journal_record_books(const char *run, const struct journal_books *b, uin
 	set_count(record, "lost_records", lost);
 	for (size_t i = 0; i < b->ncandidates; i++)
 		json_object_set_new(candidates, b->candidates[i],
-			candidate_record(&b->delta->candidate[i], b->pending[i]));
+			candidate_record(&b->delta->candidate[i], b->pending[i],
+				json_object_get(repeated, b->candidates[i])));
 	json_object_set_new(record, "candidates", candidates);
 	set_object(record, "waivers", waived_record(b));
 	errors = errors_record(b);

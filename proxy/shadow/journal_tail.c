@@ -33,9 +33,15 @@ static enum found own_record(json_t *record, const char *kind, uint64_t *own_boo
 		return FOUND_END;
 	}
 
-	return strcmp(kind, "start") == 0 && !json_is_true(json_object_get(record, "restarted"))
-		       ? FOUND_END
-		       : FOUND_NOTHING;
+	if (strcmp(kind, "start") != 0)
+		return FOUND_NOTHING;
+	if (json_is_true(json_object_get(
+		    record, "continued"))) { /* the last one is in the file before */
+		*own_books = (uint64_t)json_integer_value(json_object_get(record, "books"));
+		return FOUND_END;
+	}
+
+	return json_is_true(json_object_get(record, "restarted")) ? FOUND_NOTHING : FOUND_END;
 }
 
 /* One record, from the last one backwards: does it say how the last run ended? */
@@ -52,8 +58,10 @@ static enum found judge_record(json_t *record, const char *run, json_t *closed, 
 	if (strcmp(kind, "stop") == 0)
 		return FOUND_END;
 	if (strcmp(kind, "start") == 0)
-		return json_is_true(json_object_get(record, "restarted")) ? FOUND_NOTHING
-									  : FOUND_END;
+		return json_is_true(json_object_get(record, "restarted")) ||
+				       json_is_true(json_object_get(record, "continued"))
+			       ? FOUND_NOTHING
+			       : FOUND_END;
 	if (strcmp(kind, "books") == 0) {
 		add_pending(closed, record);
 		return FOUND_END;

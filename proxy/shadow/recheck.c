@@ -45,8 +45,8 @@ static enum recheck_end meaning(enum outcome outcome)
 	switch (outcome) {
 	case OUTCOME_MATCHED:
 	case OUTCOME_MATCHED_AFTER_LAG:
-	case OUTCOME_MATCHED_AFTER_CHANGE:
-	case OUTCOME_WAIVED: return RECHECK_CLOSED;
+	case OUTCOME_MATCHED_AFTER_CHANGE: return RECHECK_CLOSED;
+	case OUTCOME_WAIVED: return RECHECK_WAIVED;
 	case OUTCOME_MISMATCH: return RECHECK_DIFFERS;
 	default: return RECHECK_UNDECIDED;
 	}

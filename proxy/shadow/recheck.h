@@ -14,8 +14,9 @@
 
 enum recheck_end {
 	RECHECK_OPEN,
-	RECHECK_CLOSED,	    /* both sides agree now, or a waiver accepts the difference */
+	RECHECK_CLOSED,	    /* both sides agree now */
 	RECHECK_DIFFERS,    /* they still differ */
+	RECHECK_WAIVED,	    /* they still differ, and a waiver accepts it: it stays open */
 	RECHECK_UNDECIDED,  /* it could not be decided, this time */
 	RECHECK_IMPOSSIBLE, /* the record does not say enough, or the read may not run */
 };

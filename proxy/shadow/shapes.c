@@ -12,6 +12,7 @@ struct shape_counts {
 	uint64_t count[OUTCOME_COUNT][REASON_COUNT];
 	uint64_t widened[WIDENING_COUNT];
 	uint64_t noise_asked, noise_differed;
+	uint64_t mismatch_unlogged;
 	struct histogram primary_us, candidate_us, warmup_us;
 	struct hll params;
 	uint64_t first_seen_us, last_seen_us;
@@ -124,6 +125,14 @@ void shape_end(struct shape *shape, unsigned candidate, enum outcome outcome, en
 	if (c->first_seen_us == 0)
 		c->first_seen_us = wall_us;
 	c->last_seen_us = wall_us;
+}
+
+void shape_mismatch_unlogged(struct shape *shape, unsigned candidate)
+{
+	struct shape_counts *c = counts_of(shape, candidate);
+
+	if (c)
+		c->mismatch_unlogged++;
 }
 
 void shape_widened(struct shape *shape, unsigned candidate, uint32_t widened)
@@ -281,6 +290,7 @@ static void add_deltas(struct shapes *s, struct shape *shape, size_t *count)
 			.widened = c->widened,
 			.noise_asked = c->noise_asked,
 			.noise_differed = c->noise_differed,
+			.mismatch_unlogged = c->mismatch_unlogged,
 			.executions = c->executions,
 			.params = &c->params,
 			.primary_us = &c->primary_us,
@@ -325,7 +335,7 @@ static void settle(struct shape *shape)
 		c->executions = 0;
 		memset(c->count, 0, sizeof c->count);
 		memset(c->widened, 0, sizeof c->widened);
-		c->noise_asked = c->noise_differed = 0;
+		c->noise_asked = c->noise_differed = c->mismatch_unlogged = 0;
 		memset(&c->primary_us, 0, sizeof c->primary_us);
 		memset(&c->candidate_us, 0, sizeof c->candidate_us);
 		memset(&c->warmup_us, 0, sizeof c->warmup_us);

@@ -20,6 +20,8 @@ void shapes_free(struct shapes *s);
 struct shape *shapes_find(struct shapes *s, const struct statement *statement);
 void shape_end(struct shape *shape, unsigned candidate, enum outcome outcome, enum reason reason,
 	uint64_t wall_us);
+/* A mismatch that no record in the log stands for. */
+void shape_mismatch_unlogged(struct shape *shape, unsigned candidate);
 /* It was equal by these widenings (WIDENING_BITs). */
 void shape_widened(struct shape *shape, unsigned candidate, uint32_t widened);
 void shape_latency(

@@ -81,6 +81,8 @@ void trial_count_error(const struct trial *t, enum outcome outcome, const struct
 void trial_end(struct trial *t, enum outcome outcome, enum reason reason)
 {
 	trial_book(t->verifier, t->candidate, t->read, t->shape, outcome, reason);
+	if (outcome == OUTCOME_DROPPED && t->verifying)
+		t->verifier->books->candidate[t->candidate].dropped_undecided++;
 	books_widened(t->verifier->books, t->candidate, t->widened);
 	shape_widened(t->shape, t->candidate, t->widened);
 	trial_free(t);
@@ -146,6 +148,7 @@ void trial_log(struct trial *t, enum outcome outcome, enum reason reason,
 		.read = t->read,
 		.primary = primary,
 		.answer = answer,
+		.read_hash = {t->twins_key.high, t->twins_key.low},
 		.attempts = by->attempts,
 		.fence = by->fence ? by->fence : "none",
 		.waiver = t->waiver,
@@ -160,7 +163,11 @@ void trial_log(struct trial *t, enum outcome outcome, enum reason reason,
 		d.diff = &diff;
 	if (outcome == OUTCOME_MISMATCH)
 		t->verifier->books->mismatch_open++;
-	(void)journal_discrepancy(t->verifier->journal, &d, id);
+	if (journal_discrepancy(t->verifier->journal, &d, id) == JOURNAL_UNLOGGED &&
+		outcome == OUTCOME_MISMATCH) {
+		t->verifier->books->candidate[t->candidate].mismatch_unlogged++;
+		shape_mismatch_unlogged(t->shape, t->candidate);
+	}
 	diff_release(&diff);
 }
 

@@ -250,10 +250,6 @@ static void on_tick(evutil_socket_t fd, short what, void *self)
 
 	(void)fd;
 	(void)what;
-	if (atomic_exchange(&w->reopen, false)) {
-		journal_reopen(w->journal);
-		refresh(w);
-	}
 	settle_tapes(w);
 	settle_books(w);
 	if (!w->telling)
@@ -350,6 +346,10 @@ static void on_wake(evutil_socket_t fd, short what, void *self)
 	(void)what;
 	if (read(fd, &count, sizeof count) < 0)
 		count = 0; /* woken by hand */
+	if (atomic_exchange(&w->reopen, false)) {
+		journal_reopen(w->journal);
+		refresh(w);
+	}
 	if (!w->block && w->pump) {
 		w->block = pump_take(w->pump);
 		w->block_at = 0;
@@ -843,5 +843,10 @@ void worker_hurry(struct worker *w)
 
 void worker_reopen_log(struct worker *w)
 {
+	uint64_t one = 1;
+
+	journal_reopen_soon(w->journal);
 	atomic_store(&w->reopen, true);
+	if (write(w->wake_fd, &one, sizeof one) < 0)
+		return; /* it is awake */
 }

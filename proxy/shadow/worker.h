@@ -19,7 +19,7 @@ void worker_run(struct worker *w); /* until the pump said its last */
 void worker_free(struct worker *w);
 /* Once the relay is gone, open verifications get a second instead of twenty. Async-signal-safe. */
 void worker_hurry(struct worker *w);
-void worker_reopen_log(
-	struct worker *w); /* and reads all catalogues again; from any thread: SIGHUP */
+/* And reads all catalogues again: SIGHUP. Nothing more goes to the old file. Async-signal-safe. */
+void worker_reopen_log(struct worker *w);
 
 #endif

@@ -443,3 +443,29 @@ hba_loaded() {
 	said "cannot be written"
 	said "make the directory"
 }
+
+run_with_log() { # FILE
+	run -2 "$PGUMBRA" run --listen 127.0.0.1:1 --primary "host=127.0.0.1 port=1" \
+		--set shadow.enabled=off --log "$1"
+}
+
+@test "a log that is a directory, or can't be made, keeps run from starting" {
+	run_with_log "$BATS_TEST_TMPDIR"
+	said "path $BATS_TEST_TMPDIR cannot be written: Is a directory"
+	run_with_log /proc/pgumbra.jsonl
+	said "path /proc/pgumbra.jsonl cannot be written: "
+}
+
+@test "a file that is no log is refused by run and check, and stays as it is" {
+	local file=$BATS_TEST_TMPDIR/hosts
+	echo "127.0.0.1 localhost" >"$file"
+	chmod 644 "$file"
+	run_with_log "$file"
+	said "$file is not a discrepancy log: it begins with something else than a record"
+	run -1 "$PGUMBRA" check --primary "host=127.0.0.1 port=1" --set shadow.enabled=off --log "$file"
+	said "$file is not a discrepancy log"
+	said "another --log, or move the file away"
+	[ "$(cat "$file")" = "127.0.0.1 localhost" ]
+	[ "$(stat -c %a "$file")" = 644 ]
+	[ "$(ls "$BATS_TEST_TMPDIR")" = hosts ]
+}

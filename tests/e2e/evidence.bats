@@ -91,7 +91,7 @@ waive() { # NAME EXPIRES [KEY=VALUE]...: the settings of a waiver
 
 # --- rechecks ---
 
-recheck() { # [ID]...
+recheck() { # [ID|--set SETTING]...
 	"$PGUMBRA" recheck --primary "$(address_of "$PRIMARY")" \
 		--candidate "$(address_of "$CANDIDATE") user=pgumbra_ro password=pgumbra_ro" \
 		--control "$(address_of "$PRIMARY") user=pgumbra_control password=pgumbra_control" \
@@ -143,27 +143,103 @@ recheck() { # [ID]...
 	[ "$(member open_mismatches)" = 1 ]
 }
 
-@test "recheck of a shape whose examples are used up does not hide that it differs again" {
-	on_both "create table often as select g as id, 'v' || g as v from generate_series(1, 20) g"
-	on_candidate "update often set v = 'wrong' where id < 9"
-	start_pgumbra discrepancies.examples_per_shape=1
+# bats test_tags=short
+@test "a mismatch that the log has no record of stays open, whatever recheck closes" {
+	local id
+	on_both "create table often as select g as id, 'v' || g as v from generate_series(1, 100) g"
+	on_candidate "update often set v = 'wrong' where id in (1, 2, 3, 99)"
+	start_pgumbra discrepancies.examples_per_shape=3
 	for id in 1 2 3; do psql_pgumbra -c "select v from often where id = $id"; done
 	expect_outcome mismatch 3
-	on_candidate "update often set v = 'v' || id"
-	recheck
-	[ "$(member open_mismatches)" = 0 ]
-	on_candidate "update often set v = 'wrong' where id < 9"
-	wait_for "$DEADLINE" "a books record after the recheck" books_after_resolved
-	psql_pgumbra -c "select v from often where id = 5"
-	expect_outcome mismatch 4
-	[ "$(member open_mismatches)" = 1 ]
+	for id in 99 99; do psql_pgumbra -c "select v from often where id = $id"; done
+	expect_outcome mismatch 5
+	[ "$(member open_mismatches)" = 5 ]
+	on_candidate "update often set v = 'v' || id where id < 9"
+	run recheck
+	grep '3 closed, 0 differ, 0 undecided' <<<"$output"
+	[ "$(member open_mismatches)" = 2 ]
+	[ "$(member unlogged_mismatches)" = 2 ]
 	run "$PGUMBRA" report --gate "open_mismatches=0" "$LOG"
+	echo "$output"
 	[ "$status" = 1 ]
-	grep 'they differ again' <<<"$output"
+	grep '^DIFFERENT: 2 open mismatches' <<<"$output"
+	grep '2 open mismatches are without a record in the log: no re-check can close them' <<<"$output"
+	grep -A4 '^Open mismatches without a record' <<<"$output" |
+		grep -A1 '^ *2  candidate candidate$' | grep -F 'select v from often where id = $1'
+	"$PGUMBRA" report --format html "$LOG" | grep -F '2 open mismatches have no record in the log'
+	stop_pgumbra # another run on the same log, after all is mended: it closes nothing of this
+	on_candidate "update often set v = 'v' || id"
+	: >"$OPERATOR_LOG"
+	start_pgumbra
+	psql_pgumbra -c "select v from often where id = 99"
+	expect_outcome matched 1
+	[ "$(member open_mismatches)" = 2 ]
 }
 
-books_after_resolved() {
-	sed -n '/"kind":"resolved"/,$p' "$LOG" | grep -q '"kind":"books"'
+@test "what one logged read gives again and again is closed with it, and open when it differs later" {
+	local n id
+	on_both "create table again as select g as id, 'v' || g as v from generate_series(1, 20) g"
+	on_candidate "update again set v = 'wrong' where id in (5, 6)"
+	start_pgumbra discrepancies.examples_per_shape=2
+	for n in 5 6; do psql_pgumbra -c "select v from again where id = $n"; done
+	expect_outcome mismatch 2
+	for n in 5 5 5; do psql_pgumbra -c "select v from again where id = $n"; done
+	expect_outcome mismatch 5
+	[ "$(member open_mismatches)" = 2 ]
+	on_candidate "update again set v = 'v5' where id = 5"
+	run recheck
+	grep '1 closed, 1 differ' <<<"$output"
+	[ "$(member open_mismatches)" = 1 ]
+	id=$(awk '$2 == "closed" { print $1 }' <<<"$output")
+	"$PGUMBRA" show "$LOG" "$id" | grep 'mismatch, resolved since$'
+	on_candidate "update again set v = 'wrong' where id = 5"
+	psql_pgumbra -c "select v from again where id = 5"
+	expect_outcome mismatch 6
+	[ "$(member open_mismatches)" = 2 ]
+	"$PGUMBRA" report "$LOG" | grep 'note: 1 mismatch was closed by a re-check, differed again'
+	"$PGUMBRA" show "$LOG" "$id" | grep 'mismatch, resolved since, and differed again$'
+	on_candidate "update again set v = 'v' || id"
+	run recheck
+	grep '2 closed, 0 differ' <<<"$output"
+	[ "$(member open_mismatches)" = 0 ]
+	"$PGUMBRA" report --gate "open_mismatches=0" "$LOG"
+}
+
+@test "a shadow process that is killed takes no open mismatch with it" {
+	on_both "create table killed as select g as id, 'v' || g as v from generate_series(1, 20) g"
+	on_candidate "update killed set v = 'wrong' where id in (1, 2, 3)"
+	start_pgumbra discrepancies.examples_per_shape=1
+	psql_pgumbra -c "select v from killed where id = 1"
+	expect_outcome mismatch 1
+	psql_pgumbra -c "select v from killed where id = 2"
+	expect_outcome mismatch 2
+	kill -KILL "$(shadow_pid)"
+	wait_for "$DEADLINE" "the next shadow process" restarted
+	psql_pgumbra -c "select v from killed where id = 3"
+	expect_outcome mismatch 3
+	psql_pgumbra -c "select v from killed where id = 2"
+	expect_outcome mismatch 4
+	[ "$(member open_mismatches)" = 4 ]
+	on_candidate "update killed set v = 'v' || id"
+	run recheck
+	grep '2 closed, 0 differ' <<<"$output" # of 1 and of 3
+	[ "$(member open_mismatches)" = 2 ]
+}
+
+@test "recheck says that a waived difference still differs, and closes nothing because of a waiver" {
+	local pair arguments=()
+	start_pgumbra
+	psql_pgumbra -c "select id, amount, name from price where id = 7"
+	expect_outcome mismatch 1
+	while read -r pair; do arguments+=(--set "$pair"); done < <(waive scale 2999-12-31 accept=numeric_scale)
+	run recheck "${arguments[@]}"
+	echo "$output"
+	[ "$status" = 1 ]
+	grep 'differs  *waived' <<<"$output"
+	grep '^0 closed, 1 differ, 0 undecided, 0 cannot be run again' <<<"$output"
+	grep '^1 of those that differ is accepted by a waiver: not closed' <<<"$output"
+	[ "$(member open_mismatches)" = 1 ]
+	! grep '"kind":"resolved"' "$LOG"
 }
 
 @test "recheck says what it cannot do with hashed values, and runs what has none" {
@@ -192,6 +268,22 @@ books_after_resolved() {
 	run "$PGUMBRA" recheck --primary host=x --candidate host=y "$LOG"
 	[ "$status" = 2 ]
 	grep 'control is needed' <<<"$output"
+}
+
+# --- what was not decided ---
+
+@test "a difference that the end overtakes is told in the first line, and never as none" {
+	on_both "create table overtaken as select g as id, 'v' || g as v from generate_series(1, 5) g"
+	on_candidate "update overtaken set v = 'wrong' where id = 1"
+	start_pgumbra verify.backoff=60s verify.attempts=10
+	psql_pgumbra -c "select v from overtaken where id = 2" -c "select v from overtaken where id = 1"
+	wait_for "$DEADLINE" "the read to be seen" is_pending
+	"$PGUMBRA" report --gate open_mismatches=0 "$LOG" >"$BATS_TEST_TMPDIR/shown"
+	grep '^NO MISMATCH, 1 READ PENDING: 1 executions compared' "$BATS_TEST_TMPDIR/shown"
+	grep '^  1 read is pending' "$BATS_TEST_TMPDIR/shown"
+	stop_pgumbra INT
+	[ "$(facts count dropped shutdown)" = 1 ]
+	"$PGUMBRA" report "$LOG" | grep '^NO MISMATCH, 1 DIFFERENCE UNDECIDED: 1 executions compared'
 }
 
 # --- show ---
@@ -312,6 +404,32 @@ start_at() { # DIRECTORY [section.key=value]...: a pgumbra with its own log ther
 	stop_pgumbra
 	cat "$LOG" >>"$LOG.1" # both parts add up: the teardown looks at that
 	mv "$LOG.1" "$LOG"
+}
+
+log_was_reopened() {
+	grep -q "the discrepancy log $LOG was reopened: a new file" "$OPERATOR_LOG"
+}
+
+# bats test_tags=short
+@test "SIGHUP reopens a rotated log at once, and the new file says what the start said" {
+	local before
+	mapfile -t old < <(waive old 2020-02-29 accept=values)
+	start_pgumbra discrepancies.books_interval=1h "${old[@]}"
+	mv "$LOG" "$LOG.1"
+	before=$(wc -c <"$LOG.1")
+	kill -HUP "$PGUMBRA_PID"
+	wait_for "$DEADLINE" "the log to be reopened" log_was_reopened
+	psql_pgumbra -c "select id, amount, name from price where id = 60"
+	wait_for "$DEADLINE" "the record of the mismatch" grep '"kind":"discrepancy"' "$LOG"
+	[ "$(wc -c <"$LOG.1")" = "$before" ]
+	head -1 "$LOG" | grep '"kind":"start".*"continued":true'
+	[ "$(member waivers 0 owner)" = '"ann"' ]
+	[ "$(member findings | grep -c 'waiver old: expired')" = 1 ]
+	stop_pgumbra
+	cat "$LOG" >>"$LOG.1" # both parts add up: the teardown looks at that
+	mv "$LOG.1" "$LOG"
+	expect_outcome mismatch 1
+	[ "$(member runs | grep -o '"run"' | wc -l)" = 1 ]
 }
 
 @test "a run whose relay was killed finishes its log before the next one begins it" {

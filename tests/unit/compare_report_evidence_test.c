@@ -156,6 +156,167 @@ static void what_differs_after_its_records_were_closed_is_open(void **state)
 	assert_int_equal(report_open_mismatches(r), 0);
 }
 
+/* Books that know which mismatches have a record. */
+#define TOLD(ts, all, unlogged, repeated)                                                        \
+	"{\"v\":1,\"kind\":\"books\",\"ts\":\"" ts "\",\"run\":\"r1\",\"candidates\":{\"new\":{" \
+	"\"seen\":" all ",\"mismatch\":" all ",\"mismatch_unlogged\":" unlogged                  \
+	",\"mismatch_repeated\":{" repeated "},\"pending\":0}},\"shapes\":[{\"shape\":\"f\","    \
+	"\"normalized\":\"select 1\",\"candidate\":\"new\",\"executions\":" all                  \
+	",\"mismatch_unlogged\":" unlogged ",\"outcomes\":{\"mismatch\":" all "}}]}"
+#define AGAIN(id, count, last) "\"" id "\":{\"count\":" count ",\"last\":\"" last "\"}"
+
+static void a_mismatch_without_a_record_stays_open_whatever_is_closed(void **state)
+{
+	json_t *all;
+
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add(DISCREPANCY("one"));
+	add(TOLD("2026-03-01T00:00:10Z", "4", "2", AGAIN("one", "1", "2026-03-01T00:00:09Z")));
+	assert_int_equal(report_open_mismatches(r), 3); /* the record, and two that have none */
+	add(RESOLVED("one", "2026-03-01T00:00:15Z"));
+	assert_int_equal(report_open_mismatches(r), 2);
+	assert_false(gate("open_mismatches=0"));
+	add(TOLD("2026-03-01T00:00:20Z", "1", "1", "")); /* a shadow process later: it adds up */
+	assert_int_equal(report_open_mismatches(r), 3);
+	all = render();
+	assert_int_equal(number(all, "open_mismatches"), 3);
+	assert_int_equal(number(all, "unlogged_mismatches"), 3);
+	assert_int_equal(
+		number(json_array_get(json_object_get(all, "shapes"), 0), "mismatch_unlogged"), 3);
+	json_decref(all);
+}
+
+static void expect_first_line(const char *start)
+{
+	struct buffer out;
+
+	buffer_init(&out, 1 << 22);
+	assert_true(report_text(r, &out));
+	assert_true(out.len > strlen(start));
+	assert_memory_equal(out.data, start, strlen(start));
+	buffer_release(&out);
+}
+
+#define COUNTED(ts, counts)                                                             \
+	"{\"v\":1,\"kind\":\"books\",\"ts\":\"" ts "\",\"run\":\"r1\",\"candidates\":{" \
+	"\"new\":{\"seen\":9,\"matched\":3," counts "}}}"
+
+static void the_first_line_tells_undecided_differences_from_none(void **state)
+{
+	json_t *all;
+
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add(COUNTED("2026-03-01T00:00:10Z", "\"pending\":0"));
+	expect_first_line("NO DIFFERENCE FOUND: 3 executions compared");
+	add(COUNTED("2026-03-01T00:00:11Z", "\"pending\":2"));
+	expect_first_line("NO MISMATCH, 2 READS PENDING: 6 executions");
+	add(COUNTED("2026-03-01T00:00:12Z", "\"unverifiable\":{\"moving\":4},\"pending\":1"));
+	expect_first_line("NO MISMATCH, 4 DIFFERENCES UNDECIDED, 1 READ PENDING: 9 executions");
+	add(COUNTED("2026-03-01T00:00:13Z", "\"dropped\":{\"shutdown\":3},\"dropped_undecided\":1,"
+					    "\"waived\":1,\"pending\":0"));
+	expect_first_line("NO MISMATCH, 5 DIFFERENCES UNDECIDED, 1 WAIVED: 13 executions");
+	all = render();
+	assert_int_equal(number(all, "undecided_differences"), 5);
+	json_decref(all);
+}
+
+#define CONTINUED(ts)                                                                           \
+	"{\"v\":1,\"kind\":\"start\",\"continued\":true,\"ts\":\"" ts "\",\"run\":\"r1\","      \
+	"\"version\":\"1\",\"findings\":[\"new: a finding\"],\"waivers\":[{\"name\":\"scale\"," \
+	"\"owner\":\"ann\"}]}"
+
+/* The newer part first, as a shell's pattern gives them. */
+static void the_parts_of_a_rotated_log_add_up_in_any_order(void **state)
+{
+	json_t *all, *books;
+
+	(void)state;
+	add(CONTINUED("2026-03-01T00:00:15Z"));
+	add(COUNTED("2026-03-01T00:00:20Z", "\"dropped\":{\"rate\":6},\"pending\":0"));
+	report_begin_input(r, "a.log.1");
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add("{\"v\":1,\"kind\":\"books\",\"ts\":\"2026-03-01T00:00:10Z\",\"run\":\"r1\","
+	    "\"candidates\":{\"new\":{\"seen\":5,\"matched\":3,\"skipped\":{\"writes\":2},"
+	    "\"pending\":5}}}");
+	all = render();
+	books = json_object_get(json_object_get(all, "books"), "new");
+	assert_int_equal(number(books, "pending"), 0);
+	assert_true(json_is_true(json_object_get(books, "balanced")));
+	assert_int_equal(json_array_size(json_object_get(all, "runs")), 1);
+	assert_int_equal(json_array_size(json_object_get(all, "findings")), 1);
+	json_decref(all);
+}
+
+static void a_continued_start_closes_nothing_that_is_pending(void **state)
+{
+	json_t *all, *books;
+
+	(void)state;
+	add("{\"v\":1,\"kind\":\"books\",\"ts\":\"2026-03-01T00:00:10Z\",\"run\":\"other\","
+	    "\"candidates\":{\"new\":{\"seen\":5,\"pending\":5}}}");
+	add(CONTINUED("2026-03-01T00:00:15Z"));
+	all = render();
+	books = json_object_get(json_object_get(all, "books"), "new");
+	assert_int_equal(number(books, "pending"), 5);
+	assert_string_equal(
+		text(json_array_get(json_object_get(all, "waivers"), 0), "owner"), "ann");
+	json_decref(all);
+}
+
+static void the_gate_says_what_is_pending(void **state)
+{
+	struct buffer out;
+	json_t *all;
+
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add(COUNTED("2026-03-01T00:00:11Z", "\"pending\":2"));
+	assert_true(gate("open_mismatches=0"));
+	buffer_init(&out, 1 << 22);
+	assert_true(report_text(r, &out));
+	buffer_add_u8(&out, 0);
+	assert_non_null(strstr((const char *)out.data, "gate: passed\n"));
+	assert_non_null(strstr((const char *)out.data, "\n  2 reads are pending: "));
+	buffer_release(&out);
+	all = render();
+	assert_int_equal(number(json_object_get(all, "gate"), "pending"), 2);
+	json_decref(all);
+}
+
+static void a_closed_record_whose_read_differs_later_is_open_again(void **state)
+{
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add(DISCREPANCY("one"));
+	add(DISCREPANCY("two"));
+	add(TOLD("2026-03-01T00:00:10Z", "3", "0", AGAIN("one", "1", "2026-03-01T00:00:09Z")));
+	add(RESOLVED("one", "2026-03-01T00:00:15Z"));
+	assert_int_equal(report_open_mismatches(r), 1);
+	add(TOLD("2026-03-01T00:00:20Z", "2", "0", AGAIN("one", "2", "2026-03-01T00:00:16Z")));
+	assert_int_equal(report_open_mismatches(r), 2);
+	add(RESOLVED("two", "2026-03-01T00:00:25Z")); /* closes nothing but itself */
+	assert_int_equal(report_open_mismatches(r), 1);
+	add(RESOLVED("one", "2026-03-01T00:00:26Z"));
+	assert_int_equal(report_open_mismatches(r), 0);
+}
+
+static void a_mismatch_whose_record_is_not_in_the_input_is_open(void **state)
+{
+	(void)state;
+	add(START("2026-03-01T00:00:00Z", "2999-01-01"));
+	add(TOLD("2026-03-01T00:00:10Z", "3", "0", AGAIN("one", "1", "2026-03-01T00:00:09Z")));
+	assert_int_equal(report_open_mismatches(r), 3);
+	add(DISCREPANCY("one")); /* stands for itself and for its repetition */
+	assert_int_equal(report_open_mismatches(r), 2);
+	report_begin_input(r, "b.log");
+	add(DISCREPANCY("two"));
+	add(RESOLVED("one", "2026-03-01T00:00:15Z"));
+	add(RESOLVED("two", "2026-03-01T00:00:15Z"));
+	assert_int_equal(report_open_mismatches(r), 0);
+}
+
 /* Bucket 40 is 128 us, 41 is 144, ...; eight to an octave. */
 #define LATENCY(primary, candidate)                                                           \
 	"\"shapes\":[{\"shape\":\"f\",\"normalized\":\"select 1\",\"candidate\":\"new\","     \
@@ -231,6 +392,19 @@ int main(void)
 			errors_add_up_by_kind_most_frequent_first, begin, end),
 		cmocka_unit_test_setup_teardown(
 			what_differs_after_its_records_were_closed_is_open, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_mismatch_without_a_record_stays_open_whatever_is_closed, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_closed_record_whose_read_differs_later_is_open_again, begin, end),
+		cmocka_unit_test_setup_teardown(
+			the_first_line_tells_undecided_differences_from_none, begin, end),
+		cmocka_unit_test_setup_teardown(the_gate_says_what_is_pending, begin, end),
+		cmocka_unit_test_setup_teardown(
+			the_parts_of_a_rotated_log_add_up_in_any_order, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_continued_start_closes_nothing_that_is_pending, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_mismatch_whose_record_is_not_in_the_input_is_open, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_regression_must_matter_and_be_certain, begin, end),
 		cmocka_unit_test_setup_teardown(

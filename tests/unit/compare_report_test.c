@@ -641,6 +641,29 @@ static void events_of_sessions_add_up(void **state)
 	free(text);
 }
 
+static void the_text_gives_the_statement_of_an_open_mismatch_whole(void **state)
+{
+	enum { LONG = 5000 };
+	char statement[LONG + 1], line[LONG + 400], *text;
+
+	(void)state;
+	for (size_t i = 0; i < LONG; i++)
+		statement[i] = (char)(i % 10 == 9 ? ' ' : 'a' + (int)(i % 26));
+	statement[LONG - 1] = 'z';
+	statement[LONG] = '\0';
+	snprintf(line, sizeof line,
+		"{\"v\":1,\"kind\":\"discrepancy\",\"id\":\"long\",\"run\":\"A\",\"candidate\":"
+		"\"x\","
+		"\"outcome\":\"mismatch\",\"class\":\"values\",\"shape\":\"f\",\"normalized\":\"%"
+		"s\"}",
+		statement);
+	add(line);
+	text = page(report_text);
+	snprintf(line, sizeof line, "\n     %s\n", statement);
+	assert_non_null(strstr(text, line));
+	free(text);
+}
+
 static void the_text_says_the_verdict_first(void **state)
 {
 	char *text;
@@ -747,6 +770,7 @@ int main(void)
 		TEST(broken_lines_are_named_and_counted),
 		TEST(unknown_kinds_and_members_are_passed_over),
 		TEST(members_of_the_wrong_type_count_as_nothing),
+		TEST(the_text_gives_the_statement_of_an_open_mismatch_whole),
 		TEST(the_text_says_the_verdict_first),
 		TEST(the_page_escapes_whatever_comes_from_a_log),
 		TEST(the_text_sends_no_control_characters_to_a_terminal),

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -517,6 +518,50 @@ static void examples_per_shape_bounds_records_of_one_kind(void **state)
 	json_decref(records);
 }
 
+static void a_further_mismatch_of_a_logged_read_is_a_repetition_that_the_books_tell(void **state)
+{
+	const char *names[] = {"new", "other"};
+	struct journal_options options = options_of(VALUES_FULL);
+	uint64_t pending[2] = {0};
+	struct books delta = {.candidate = {{.mismatch_unlogged = 7}}};
+	struct journal_books books = {
+		.candidates = names, .ncandidates = 2, .delta = &delta, .pending = pending};
+	json_t *records, *first, *second;
+	struct journal *j;
+	struct sample s;
+	char id[37], ignored[37];
+
+	(void)state;
+	sample_fill(&s);
+	options.examples_per_shape = 1;
+	j = journal_open(&options);
+	s.d.outcome = OUTCOME_MISMATCH;
+	s.d.read_hash[0] = 1;
+	assert_int_equal(journal_discrepancy(j, &s.d, id), JOURNAL_LOGGED);
+	assert_int_equal(journal_discrepancy(j, &s.d, ignored), JOURNAL_REPEATED);
+	assert_int_equal(journal_discrepancy(j, &s.d, ignored), JOURNAL_REPEATED);
+	s.d.read_hash[0] = 2; /* other parameters */
+	assert_int_equal(journal_discrepancy(j, &s.d, ignored), JOURNAL_UNLOGGED);
+	s.d.read_hash[0] = 0; /* not known */
+	assert_int_equal(journal_discrepancy(j, &s.d, ignored), JOURNAL_UNLOGGED);
+	assert_true(journal_books(j, &books));
+	delta.candidate[0].mismatch_unlogged = 0;
+	assert_true(journal_books(j, &books));
+	journal_free(j);
+	records = read_records();
+	first = of_kind(records, "books", 0);
+	second = of_kind(records, "books", 1);
+	assert_number(first, "candidates.new.mismatch_unlogged", 7);
+	assert_int_equal(json_object_size(at(first, "candidates.new.mismatch_repeated")), 1);
+	first = json_object_get(at(first, "candidates.new.mismatch_repeated"), id);
+	assert_number(first, "count", 2);
+	assert_non_null(at(first, "last"));
+	assert_null(at(of_kind(records, "books", 0), "candidates.other.mismatch_repeated"));
+	assert_number(second, "candidates.new.mismatch_unlogged", 0);
+	assert_null(at(second, "candidates.new.mismatch_repeated"));
+	json_decref(records);
+}
+
 /* DataRow of a number and a long text that ends as told. */
 static void long_row(struct buffer *b, const char *end)
 {
@@ -648,7 +693,7 @@ static void past_max_bytes_only_books_are_written(void **state)
 	(void)state;
 	sample_fill(&s);
 	options.max_bytes = 1;
-	put_file(path, "{}\n", 0600);
+	put_file(path, "{\"v\":1}\n", 0600);
 	j = journal_open(&options);
 	assert_false(journal_discrepancy(j, &s.d, id));
 	assert_true(journal_books(j, &books));
@@ -861,6 +906,73 @@ static void a_log_that_cannot_be_opened_is_an_error(void **state)
 	assert_non_null(strstr(error.text, "/proc/no/such/log"));
 }
 
+static void a_file_that_is_no_log_is_refused_and_left_as_it_is(void **state)
+{
+	static const char *const texts[] = {
+		"root:x:0:0:\n", "{\"a\":1}\n", "x", "{", "\n", "{\"v\""};
+	struct journal_options options = options_of(VALUES_HASHED);
+	struct error error;
+	bool foreign;
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		put_file(path, texts[i], 0644);
+		assert_false(journal_usable(&options, &foreign, &error));
+		assert_true(foreign);
+		assert_null(journal_new(&options, RUN, &error));
+		assert_non_null(strstr(error.text, path));
+		assert_non_null(strstr(error.text, "is not a discrepancy log: it begins with"));
+		assert_false(
+			journal_append_resolved(path, RUN, "id", "new", OUTCOME_MATCHED, &error));
+		assert_string_equal(read_file(path, &len), texts[i]);
+		assert_int_equal(mode_of(path), 0644);
+		assert_int_equal(access(key_path, F_OK), -1);
+	}
+	put_file(path, "{ \"v\" : 1 }\n", 0600); /* laid out by another program */
+	assert_true(journal_usable(&options, &foreign, &error));
+}
+
+static void whether_a_log_is_usable_is_seen_without_a_trace(void **state)
+{
+	struct journal_options options = options_of(VALUES_HASHED);
+	struct error error;
+	bool foreign;
+
+	(void)state;
+	assert_true(journal_usable(&options, &foreign, &error));
+	assert_int_equal(access(path, F_OK), -1);
+	options.path = directory;
+	assert_false(journal_usable(&options, &foreign, &error));
+	assert_non_null(strstr(error.text, "cannot be written: Is a directory"));
+	options.path = "/proc/log.jsonl";
+	assert_false(journal_usable(&options, &foreign, &error));
+	assert_non_null(strstr(error.text, "path /proc/log.jsonl cannot be written"));
+	assert_false(foreign);
+	options.path = path;
+	put_file(key_path, "short", 0600);
+	assert_false(journal_usable(&options, &foreign, &error));
+	assert_non_null(strstr(error.text, key_path));
+	options.values = VALUES_FULL;
+	assert_true(journal_usable(&options, &foreign, &error));
+	/* the directory is removed in the end: nothing else was left in it */
+}
+
+static void wait_until_settled(struct journal *j)
+{
+	while (!journal_settled(j))
+		sched_yield();
+}
+
+/* Something stands in it: the writer has come to it. */
+static void wait_for_file(const char *name)
+{
+	struct stat st;
+
+	while (stat(name, &st) != 0 || st.st_size == 0)
+		sched_yield();
+}
+
 static void reopening_follows_a_rotated_file(void **state)
 {
 	struct journal_options options = options_of(VALUES_FULL);
@@ -880,6 +992,69 @@ static void reopening_follows_a_rotated_file(void **state)
 	assert_text(of_kind(records, "stop", json_array_size(records) - 1), "why", "after");
 	json_decref(records);
 	assert_int_equal(mode_of(path), 0600);
+	unlink(rotated);
+}
+
+static void a_new_file_begins_with_the_start_and_has_examples_of_its_own(void **state)
+{
+	const char *candidates[] = {"host=new"}, *findings[] = {"new: a finding"};
+	struct journal_start start = {.version = "0.1.0",
+		.settings_digest = "0123456789abcdef",
+		.primary = "host=old",
+		.candidates = candidates,
+		.ncandidates = 1,
+		.findings = findings,
+		.nfindings = 1};
+	struct journal_options options = options_of(VALUES_FULL);
+	struct journal *j;
+	json_t *records, *first;
+	struct sample s;
+	char rotated[80], id[37];
+
+	(void)state;
+	sample_fill(&s);
+	s.d.read_hash[0] = 1;
+	s.d.outcome = OUTCOME_MISMATCH;
+	options.examples_per_shape = 1;
+	j = journal_open(&options);
+	journal_start(j, &start);
+	assert_int_equal(journal_discrepancy(j, &s.d, id), JOURNAL_LOGGED);
+	wait_until_settled(j);
+	snprintf(rotated, sizeof rotated, "%s.1", path);
+	assert_int_equal(rename(path, rotated), 0);
+	journal_reopen(j);
+	wait_for_file(path);
+	assert_int_equal(journal_discrepancy(j, &s.d, id), JOURNAL_LOGGED);
+	journal_stop(j, "after");
+	journal_free(j);
+	records = read_records();
+	assert_int_equal(json_array_size(records), 3);
+	first = json_array_get(records, 0);
+	assert_text(first, "kind", "start");
+	assert_text(first, "run", RUN);
+	assert_true(json_is_true(at(first, "continued")));
+	assert_text(first, "findings.0", "new: a finding");
+	json_decref(records);
+	unlink(rotated);
+}
+
+static void nothing_goes_to_the_old_file_once_the_log_is_to_be_reopened(void **state)
+{
+	struct journal_options options = options_of(VALUES_FULL);
+	struct journal *j = journal_open(&options);
+	char rotated[80];
+	struct stat st;
+
+	(void)state;
+	snprintf(rotated, sizeof rotated, "%s.1", path);
+	assert_int_equal(rename(path, rotated), 0);
+	journal_reopen_soon(j); /* wakes nobody: the record does */
+	journal_stop(j, "after");
+	journal_free(j);
+	assert_int_equal(stat(rotated, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size > 0);
 	unlink(rotated);
 }
 
@@ -965,7 +1140,7 @@ static void start_closes_nothing_that_is_closed_or_its_own(void **state)
 	assert_null(closed_after(BOOKS(EARLIER, 5) BOOKS(RUN, 2)));
 	assert_null(
 		closed_after(BOOKS(EARLIER, 5) "{\"v\":1,\"kind\":\"start\",\"run\":\"other\"}\n"));
-	assert_null(closed_after("not json\n{\"v\":1}\n[]\n7\n{\"kind\":7,\"run\":[]}\n\n"));
+	assert_null(closed_after("{\"v\":1}\nnot json\n[]\n7\n{\"kind\":7,\"run\":[]}\n\n"));
 	assert_null(closed_after("{\"v\":1,\"kind\":\"books\",\"run\":\"" EARLIER
 				 "\",\"candidates\":[{\"pending\":1}]}\n"));
 }
@@ -987,6 +1162,25 @@ static void start_sees_past_a_restart_of_the_shadow_and_many_discrepancies(void 
 	free(text);
 	assert_number(closed, "new", 5);
 	json_decref(closed);
+}
+
+#define CONTINUED(run, books)                                                                     \
+	"{\"v\":1,\"kind\":\"start\",\"continued\":true,\"books\":" books ",\"run\":\"" run "\"}" \
+	"\n"
+
+static void a_continued_start_ends_no_run_and_tells_which_books_came_before(void **state)
+{
+	struct journal_options options = options_of(VALUES_FULL);
+	struct journal *j;
+	json_t *closed = closed_after(BOOKS(EARLIER, 5) CONTINUED(EARLIER, "7"));
+
+	(void)state;
+	assert_number(closed, "new", 5);
+	json_decref(closed);
+	put_file(path, CONTINUED(RUN, "7"), 0600);
+	j = journal_open(&options);
+	assert_int_equal(journal_last_books(j), 7);
+	journal_free(j);
 }
 
 static void expect_totals(json_t *r)
@@ -1135,6 +1329,7 @@ int main(void)
 		TEST(differing_columns_are_named_with_their_types),
 		TEST(a_row_that_lies_about_its_cells_is_cut),
 		TEST(examples_per_shape_bounds_records_of_one_kind),
+		TEST(a_further_mismatch_of_a_logged_read_is_a_repetition_that_the_books_tell),
 		TEST(a_row_to_be_cut_shows_what_stands_around_the_difference),
 		TEST(a_row_to_be_cut_is_hashed_whole),
 		TEST(cells_that_are_equal_by_name_of_type_are_not_called_changed),
@@ -1148,11 +1343,16 @@ int main(void)
 		TEST(a_key_file_that_others_can_read_is_refused),
 		TEST(a_broken_key_file_is_refused),
 		TEST(a_log_that_cannot_be_opened_is_an_error),
+		TEST(a_file_that_is_no_log_is_refused_and_left_as_it_is),
+		TEST(whether_a_log_is_usable_is_seen_without_a_trace),
 		TEST(reopening_follows_a_rotated_file),
+		TEST(a_new_file_begins_with_the_start_and_has_examples_of_its_own),
+		TEST(nothing_goes_to_the_old_file_once_the_log_is_to_be_reopened),
 		TEST(start_says_what_runs),
 		TEST(start_closes_what_an_earlier_run_left_pending),
 		TEST(start_closes_nothing_that_is_closed_or_its_own),
 		TEST(start_sees_past_a_restart_of_the_shadow_and_many_discrepancies),
+		TEST(a_continued_start_ends_no_run_and_tells_which_books_came_before),
 		TEST(books_are_the_form_agreed_with_the_report),
 		TEST(a_uuid_has_version_variant_and_time),
 		TEST(times_are_utc_with_microseconds),
