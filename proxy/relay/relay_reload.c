@@ -215,6 +215,6 @@ void relay_reload(struct relay *r)
 		supervisor_set_log_level(&r->supervisor);
 		supervisor_signal(&r->supervisor, SIGHUP);
 	}
-	log_info("SIGHUP: logs are reopened");
+	log_info("SIGHUP: done; the shadow process says when it has opened its log again");
 	service_notify("READY=1");
 }
