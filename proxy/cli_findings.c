@@ -114,6 +114,11 @@ static void look_at_primary(const struct preflight_job *job, struct preflight_fi
 		preflight_say(f, &unreached, "primary", "none of its addresses can be reached");
 }
 
+static bool takes_roles(const struct config *c, const char *section, const char *name)
+{
+	return strcmp(config_text(c, section, name, "impersonate"), "set_role") == 0;
+}
+
 static void look_at_candidate(const struct preflight_job *job, struct preflight_findings *f)
 {
 	const struct subject *s = job->arg;
@@ -124,8 +129,7 @@ static void look_at_candidate(const struct preflight_job *job, struct preflight_
 		job->name, f);
 	f->forbids_as_warnings =
 		config_bool(s->config, "candidate", s->candidate, "allow_unsafe_role");
-	f->impersonates = strcmp(config_text(s->config, "candidate", s->candidate, "impersonate"),
-				  "set_role") == 0;
+	f->impersonates = takes_roles(s->config, "candidate", s->candidate);
 	if (!preflight_server(conninfo, job->name, f))
 		return;
 	f->impersonates = f->forbids_as_warnings = false;
@@ -141,6 +145,7 @@ static void look_at_control(const struct preflight_job *job, struct preflight_fi
 	const char *conninfo = config_text(s->config, "control", NULL, "conninfo");
 
 	f->forbids_as_warnings = f->of_primary = true;
+	f->impersonates = takes_roles(s->config, "control", NULL);
 	if (preflight_server(conninfo, job->name, f))
 		preflight_beside_primary(config_text(s->config, "primary", NULL, "conninfo"),
 			conninfo, job->name, f);

@@ -33,7 +33,9 @@ struct preflight_findings {
 	struct preflight_finding *list; /* owned */
 	size_t count;
 	bool impersonates;	  /* see preflight_candidate_role_as; for what looks at roles */
-	bool of_primary;	  /* the control: applications may need what a candidate doesn't */
+	bool of_primary;	  /* the control: applications may need what a candidate doesn't.
+				     No mend takes anything from a role other than pgumbra's, there
+				     from PUBLIC neither */
 	bool failed;		  /* out of memory: the list is not whole, which forbids too */
 	bool forbids_as_warnings; /* lowers what is added from now on */
 	/* Called with each finding when it is added; may be NULL. */

@@ -215,7 +215,7 @@ said() {
 		super|role super is a superuser|use a role of its own that can only read, not super
 		viaboss|role viaboss is a member of boss, which is a superuser|REVOKE boss FROM viaboss
 		inserts|role inserts may write tables or views (INSERT): public.t|REVOKE INSERT ON public.t FROM inserts
-		sneaks|role writer may write tables or views (TRIGGER, TRUNCATE): public.t|REVOKE TRIGGER, TRUNCATE ON public.t FROM writer; or REVOKE writer FROM sneaks
+		sneaks|role writer may write tables or views (TRIGGER, TRUNCATE): public.t|REVOKE writer FROM sneaks
 		columns|role columns may write columns (UPDATE): public.cols (b)|REVOKE UPDATE
 		counts|role counts may advance sequences (USAGE): public.s|REVOKE USAGE ON SEQUENCE public.s FROM counts
 		creates|role creates may create objects in schemas: app|REVOKE CREATE ON SCHEMA app FROM creates
@@ -270,7 +270,7 @@ said() {
 		done
 		cluster_psql "$cluster" shop <<-'SQL'
 			grant insert on t to inserts;
-			grant trigger, truncate on t to writer;
+			grant writer to sneaks;
 			grant usage on sequence s to counts;
 			grant create on schema app to creates;
 			grant create on database shop to founds;
@@ -279,6 +279,48 @@ said() {
 			grant set, alter system on parameter work_mem, log_statement to sets;
 			grant execute on function pg_reload_conf(), pg_read_file(text) to reloads;
 		SQL
+	done
+}
+
+# The control is the production primary: a statement there may cost pgumbra's own role rights, and
+# nobody else.
+@test "no mend takes rights from another role; on the control none from PUBLIC either" {
+	for cluster in $(clusters); do
+		cluster_psql "$cluster" shop <<-'SQL'
+			create role shopkeeper;
+			grant insert, update, delete on t to shopkeeper;
+			grant usage on sequence s to shopkeeper;
+			create role helper login password 'helper' in role shopkeeper;
+			grant insert on cols to helper;
+			grant delete on cols to public;
+			create table kept (i int);
+			alter table kept owner to shopkeeper;
+			grant select on all tables in schema public to helper;
+		SQL
+		run -1 "$PGUMBRA" check --primary "$(address "$cluster")" --log x \
+			--candidate "$(address "$cluster") user=safe password=safe dbname=shop" \
+			--control "$(address "$cluster") user=helper password=helper dbname=shop"
+		control=$(sed -n '/^[a-z]* *control: .*role/,/^[a-z]/p' <<<"$output")
+		run -1 "$PGUMBRA" check --primary "$(address "$cluster")" --log x \
+			--candidate "$(address "$cluster") user=helper password=helper dbname=shop"
+		candidate=$output
+		cluster_psql "$cluster" shop -c 'drop table kept' -c 'revoke all on cols from public' \
+			-c 'drop owned by helper, shopkeeper' -c 'drop role helper, shopkeeper'
+		output=$candidate
+		said "role shopkeeper may write tables or views (DELETE, INSERT, UPDATE): public.t"
+		said "role shopkeeper owns tables, views or sequences: public.kept"
+		said "mend: REVOKE shopkeeper FROM helper"
+		said "mend: REVOKE DELETE ON public.cols FROM PUBLIC"
+		output=$control
+		said "warning      control: role shopkeeper may write tables or views (DELETE, INSERT, UPDATE): public.t"
+		said "warning      control: role shopkeeper owns tables, views or sequences: public.kept"
+		said "warning      control: PUBLIC may write tables or views (DELETE): public.cols"
+		said "mend: REVOKE shopkeeper FROM helper"
+		said "mend: a role that only pgumbra uses; if helper is one: REVOKE INSERT ON public.cols FROM helper"
+		for side in "$candidate" "$control"; do
+			[[ "$side" != *"FROM shopkeeper"* && "$side" != *"OWNER TO"* ]] || { echo "$side"; false; }
+		done
+		[[ "$control" != *"FROM PUBLIC"* ]] || { echo "$control"; false; }
 	done
 }
 
