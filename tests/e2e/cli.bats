@@ -185,10 +185,49 @@ said() {
 	done
 	run -2 "$PGUMBRA" check --primary 'host=a user=u' --candidate host=b
 	said "user is not allowed"
+	run -2 "$PGUMBRA" check --primary 'host=a sslmode=maybe' --candidate host=b --set waiver.w.match=*
+	said "--set primary.conninfo: [primary] conninfo: sslmode=maybe: allowed"
+	said "[waiver w] owner is not set"
 	run -2 "$PGUMBRA" check -c nowhere.conf
 	said "nowhere.conf: cannot be opened"
 	run -2 "$PGUMBRA" check --candidate host=b
 	said "[primary] conninfo is not set"
+}
+
+@test "mistakes of waivers and of connection strings come with file and line, all in one go" {
+	cat >bad.conf <<-'INI'
+		[shadow]
+		sampel = 1
+		[primary]
+		conninfo = host=a user=u
+		[candidate new]
+		conninfo = host=b
+		fence = slot
+		[waiver scale]
+		match = *
+		accept = numeric_scal, values, 22012
+		expires = 2026-02-30
+		[waiver other]
+		match = select 1
+		accept = order
+		candidate = old
+		reason = r
+		owner = o
+		expires = 2030-01-01
+	INI
+	for command in run check; do
+		run -2 "$PGUMBRA" $command -c bad.conf
+		said "bad.conf:2: [shadow] has no key sampel, did you mean sample?"
+		said "bad.conf:4: [primary] conninfo: user is not allowed"
+		said "bad.conf:7: [candidate new] fence = slot needs fence_slot"
+		said "bad.conf:9: [waiver scale] reason is not set: why"
+		said "bad.conf:9: [waiver scale] owner is not set: who"
+		said "bad.conf:10: [waiver scale] accept = numeric_scal, did you mean numeric_scale?: allowed: missing_rows, "
+		said ", duplicate, collation, "
+		said "bad.conf:11: [waiver scale] expires = 2026-02-30: allowed: a day as YYYY-MM-DD"
+		said "bad.conf:15: [waiver other] candidate = old: there is no [candidate old]"
+		[ "$(grep -c '^pgumbra: bad.conf' <<<"$output")" = 8 ] || { echo "$output"; false; }
+	done
 }
 
 # --- roles ---
