@@ -1,10 +1,13 @@
 #include "proxy/cli.h"
 
+#include "protocol/span.h"
 #include "proxy/relay/listener.h"
 #include "proxy/shadow/waivers.h"
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,34 +20,56 @@ struct subject {
 
 /* --- what the configuration alone says --- */
 
-/* Can the log be opened for writing, or made? Without it a run would relay and observe nothing. */
-static bool log_can_be_written(const char *path)
+/* Can the log be opened for writing, or made? Without it a run would relay and observe nothing.
+ * NULL: yes; else what mends it, with errno set. */
+static const char *log_mend(const char *path)
 {
 	char directory[4096];
 	const char *slash = strrchr(path, '/');
+	int length = !slash ? 1 : slash == path ? 1 : (int)(slash - path);
+	struct stat about;
 
-	if (access(path, F_OK) == 0)
-		return access(path, W_OK) == 0;
-	if (!slash)
-		return access(".", W_OK | X_OK) == 0;
-	if ((size_t)snprintf(directory, sizeof directory, "%.*s",
-		    slash == path ? 1 : (int)(slash - path), path) >= sizeof directory)
-		return false;
+	if (stat(path, &about) == 0) {
+		if (S_ISDIR(about.st_mode)) {
+			errno = EISDIR;
+			return "name a file in it";
+		}
+		return access(path, W_OK) == 0
+			       ? NULL
+			       : "let the user that pgumbra runs as write that file";
+	}
+	if ((size_t)snprintf(directory, sizeof directory, "%.*s", length, slash ? path : ".") >=
+		sizeof directory) {
+		errno = ENAMETOOLONG;
+		return "a shorter path";
+	}
+	if (stat(directory, &about) == 0 && !S_ISDIR(about.st_mode)) {
+		errno = ENOTDIR;
+		return "another --log";
+	}
+	if (access(directory, W_OK | X_OK) == 0)
+		return NULL;
+	if (errno == ENOENT)
+		return "make the directory, writable for the user that pgumbra runs as";
+	if (errno == EACCES)
+		return "let the user that pgumbra runs as write and search the directory";
 
-	return access(directory, W_OK | X_OK) == 0;
+	return "another --log";
 }
 
 static void look_at_log(const char *path, struct preflight_findings *f)
 {
 	static const struct preflight_topic no_log = {
 		PREFLIGHT_WARNING, "configuration", "no discrepancy log is written", "--log FILE"};
-	static const struct preflight_topic unwritable = {PREFLIGHT_FORBIDS, "configuration",
-		"nothing would be observed",
-		"make the directory, writable for the user that pgumbra runs as"};
+	struct preflight_topic unwritable = {
+		PREFLIGHT_FORBIDS, "configuration", "nothing would be observed", NULL};
 
-	if (!*path)
+	if (!*path) {
 		preflight_say(f, &no_log, "discrepancies", "path is not set");
-	else if (!log_can_be_written(path))
+		return;
+	}
+	unwritable.mend = log_mend(path);
+	if (unwritable.mend)
 		preflight_say(f, &unwritable, "discrepancies", "path %s cannot be written: %s",
 			path, strerror(errno));
 }
@@ -119,20 +144,49 @@ static bool takes_roles(const struct config *c, const char *section, const char 
 	return strcmp(config_text(c, section, name, "impersonate"), "set_role") == 0;
 }
 
+static struct span trimmed(const char *at, const char *end)
+{
+	while (at < end && isblank((unsigned char)*at))
+		at++;
+	while (at < end && isblank((unsigned char)end[-1]))
+		end--;
+
+	return span_of(at, (size_t)(end - at));
+}
+
+/* client=candidate, ...: has none of them one name on both sides? */
+static bool renames_all(const char *list)
+{
+	bool any = false;
+
+	while (*list) {
+		const char *end = list + strcspn(list, ",");
+		const char *equals = memchr(list, '=', (size_t)(end - list));
+
+		if (!equals || span_equal(trimmed(list, equals), trimmed(equals + 1, end)))
+			return false;
+		any = true;
+		list = *end ? end + 1 : end;
+	}
+
+	return any;
+}
+
 static void look_at_candidate(const struct preflight_job *job, struct preflight_findings *f)
 {
 	const struct subject *s = job->arg;
 	const char *conninfo = config_text(s->config, "candidate", s->candidate, "conninfo");
 	const char *control = config_text(s->config, "control", NULL, "conninfo");
 
-	preflight_apart(config_text(s->config, "primary", NULL, "conninfo"), control, conninfo,
-		job->name, f);
 	f->forbids_as_warnings =
 		config_bool(s->config, "candidate", s->candidate, "allow_unsafe_role");
+	f->renames = renames_all(config_text(s->config, "candidate", s->candidate, "databases"));
+	preflight_apart(config_text(s->config, "primary", NULL, "conninfo"), control, conninfo,
+		job->name, f);
 	f->impersonates = takes_roles(s->config, "candidate", s->candidate);
 	if (!preflight_server(conninfo, job->name, f))
 		return;
-	f->impersonates = f->forbids_as_warnings = false;
+	f->impersonates = false;
 	if (*control)
 		preflight_compare(control, conninfo, job->name, f);
 	else

@@ -103,9 +103,10 @@ address() {
 	echo "host=127.0.0.1 port=$(cluster_port "$1")"
 }
 
-# check_role CLUSTER ROLE: primary and candidate are the same server, which doesn't matter here.
+# check_role CLUSTER ROLE: primary and candidate are the same server, which doesn't matter here: the
+# clients' database has another name.
 check_role() {
-	run "$PGUMBRA" check --primary "$(address "$1")" --log x \
+	run "$PGUMBRA" check --primary "$(address "$1")" --log x --set candidate.candidate.databases=theirs=shop \
 		--candidate "$(address "$1") user=$2 password=$2 dbname=shop"
 }
 
@@ -237,7 +238,7 @@ said() {
 		check_role "$cluster" safe
 		[ "$status" = 0 ] || { echo "$output"; false; }
 		said "0 that forbid running"
-		said "candidate candidate: is at the primary's own address"
+		said "information  candidate candidate: is at the primary's own address, in other databases"
 		[ "$(grep -c 'candidate candidate' <<<"$output")" = 1 ] || { echo "$output"; false; }
 	done
 }
@@ -382,9 +383,11 @@ said() {
 
 @test "an unsafe role keeps run from starting; --allow-unsafe-role makes it a warning" {
 	run -2 "$PGUMBRA" run --primary "$(address "$P15")" --listen 127.0.0.1:0 \
+		--set candidate.candidate.databases=theirs=shop \
 		--candidate "$(address "$P15") user=inserts password=inserts dbname=shop"
 	said "role inserts may write"
-	said "not started"
+	[[ "$output" == *"shows the findings; --allow-unsafe-role runs in spite of a candidate's role" ]] ||
+		{ echo "$output"; false; }
 	run -0 "$PGUMBRA" check --primary "$(address "$P15")" --allow-unsafe-role \
 		--candidate "$(address "$P15") user=inserts password=inserts dbname=shop"
 	said "warning      candidate candidate: role inserts may write"
@@ -398,6 +401,8 @@ said() {
 	said "warning      candidate candidate: cannot be connected to"
 	run -1 "$PGUMBRA" check --primary "$nobody" --set shadow.enabled=off
 	said "none of its addresses can be reached"
+	grep -E '^connection +1 +1 +0$' <<<"$output"
+	[[ "$output" != *$'\nrole '* ]] || { echo "$output"; false; }
 }
 
 @test "case 23: a primary that lets strangers in is refused unless only this machine can reach us" {
@@ -408,6 +413,8 @@ said() {
 	said "without a challenge"
 	run -2 "$PGUMBRA" run "$@" --listen 0.0.0.0:0
 	said "without a challenge"
+	said "shows the findings; primary.allow_trust=on runs although the primary lets strangers in"
+	[[ "$output" != *allow-unsafe-role* ]] || { echo "$output"; false; }
 	run -0 "$PGUMBRA" check "$@" --listen '127.0.0.1:6432' --listen '[::1]:6432' --listen /tmp:1
 	said "warning      primary 127.0.0.1"
 	run -0 "$PGUMBRA" check "$@" --listen 0.0.0.0:6432 --set primary.allow_trust=on
@@ -523,4 +530,30 @@ hba_loaded() {
 		--set shadow.enabled=off --log /nowhere/at/all/log
 	said "cannot be written"
 	said "make the directory"
+	[[ "$output" == *"not started: \`pgumbra check\` shows the findings" ]] || { echo "$output"; false; }
+}
+
+# As a user who may not everything: it is told what is in the way, no more.
+@test "a log that cannot be written comes with what mends just that" {
+	cd "$CLI_DIR" # postgres may search it
+	mkdir -m 755 closed open
+	touch closed/log open/file
+	chmod 777 open
+	install -m 755 "$PGUMBRA" open/pgumbra
+	while IFS='|' read -r log why mend; do
+		run as_postgres open/pgumbra check --primary "$(address "$P15")" --set shadow.enabled=off \
+			--listen "127.0.0.1:$(free_port)" --log "$log"
+		said "$log cannot be written: $why"
+		grep "mend: $mend" <<<"$output" || { echo "$output"; false; }
+		[ "$(grep -c 'make the directory' <<<"$output")" = "$(grep -c missing <<<"$log")" ]
+	done <<-'LOGS'
+		missing/log|No such file or directory|make the directory, writable
+		closed/new|Permission denied|let the user that pgumbra runs as write and search the directory
+		closed/log|Permission denied|let the user that pgumbra runs as write that file
+		open|Is a directory|name a file in it
+		open/file/log|Not a directory|another --log
+	LOGS
+	run as_postgres open/pgumbra check --primary "$(address "$P15")" --set shadow.enabled=off \
+		--listen "127.0.0.1:$(free_port)" --log open/log
+	[[ "$output" != *"cannot be written"* ]] || { echo "$output"; false; }
 }
