@@ -191,6 +191,7 @@ static bool accepts_row(const struct sides *s, const struct diff_row *row)
 	case DIFF_MISSING: return accepts_lone_row(s, CLASS_MISSING_ROWS);
 	case DIFF_EXTRA: return accepts_lone_row(s, CLASS_EXTRA_ROWS);
 	case DIFF_CHANGED: return accepts_changed_row(s, row);
+	case DIFF_MOVED: break; /* of the class order, which is accepted whole */
 	}
 
 	return false;
