@@ -557,3 +557,16 @@ hba_loaded() {
 		--listen "127.0.0.1:$(free_port)" --log open/log
 	[[ "$output" != *"cannot be written"* ]] || { echo "$output"; false; }
 }
+
+limit_is_called_that() {
+	grep -q "Too many open files: could not start the shadow process (ulimit -n or LimitNOFILE is too low)" operator.log
+}
+
+@test "a limit of open files that is too low is called that" {
+	(ulimit -n 64 && exec "$PGUMBRA" run --primary "$(address "$P15")" --listen "127.0.0.1:$(free_port)" --log log \
+		--candidate "host=127.0.0.1 port=$(free_port)" >operator.log 2>&1 3>&-) &
+	pid=$!
+	wait_for 30 "the message" limit_is_called_that || { kill -INT "$pid"; cat operator.log; false; }
+	kill -INT "$pid"
+	wait "$pid"
+}
