@@ -64,18 +64,45 @@ static bool list_rows(struct diff *out, const struct row_difference *d, size_t l
 
 		if (row->partner != ROW_ALONE)
 			list_row(out, &left,
-				(struct diff_row){DIFF_CHANGED, row->body,
-					d->extra.row[row->partner].body, false});
+				(struct diff_row){.kind = DIFF_CHANGED,
+					.primary = row->body,
+					.candidate = d->extra.row[row->partner].body});
 	}
 	for (size_t i = 0; i < d->missing.count; i++)
 		if (d->missing.row[i].partner == ROW_ALONE)
 			list_row(out, &left,
 				(struct diff_row){
-					DIFF_MISSING, d->missing.row[i].body, {0}, false});
+					.kind = DIFF_MISSING, .primary = d->missing.row[i].body});
 	for (size_t i = 0; i < d->extra.count; i++)
 		if (d->extra.row[i].partner == ROW_ALONE)
 			list_row(out, &left,
-				(struct diff_row){DIFF_EXTRA, {0}, d->extra.row[i].body, false});
+				(struct diff_row){
+					.kind = DIFF_EXTRA, .candidate = d->extra.row[i].body});
+
+	return true;
+}
+
+/* The same rows in another sequence: place by place, as compare_results goes through them. */
+static bool list_moves(struct diff *out, const struct result *primary,
+	const struct result *candidate, const struct compare_rules *rules, size_t limit_bytes)
+{
+	size_t p_at = 0, c_at = 0, left = limit_bytes;
+	struct diff_row row = {.kind = DIFF_MOVED};
+
+	free(out->rows);
+	out->rows = calloc(DIFF_MOVES_LISTED, sizeof *out->rows);
+	if (!out->rows)
+		return false;
+	while (result_kept_row(primary, &p_at, &row.primary) &&
+		result_kept_row(candidate, &c_at, &row.candidate)) {
+		row.position++;
+		if (rows_alike(primary, candidate, rules, row.primary, row.candidate))
+			continue;
+		out->moved++;
+		if (out->nrows < DIFF_MOVES_LISTED)
+			list_row(out, &left, row);
+	}
+	out->truncated |= out->moved > out->nrows;
 
 	return true;
 }
@@ -101,6 +128,8 @@ bool diff_results(const struct result *primary, const struct result *candidate,
 		cut = out->truncated;
 		out->truncated = false;
 		ok = list_rows(out, &d, limit_bytes);
+		if (ok && rules->order.ordered && d.missing.count == 0 && d.extra.count == 0)
+			ok = list_moves(out, primary, candidate, rules, limit_bytes);
 		out->truncated |= cut;
 	}
 	if (!ok)

@@ -1,4 +1,5 @@
 /* The rows in which two answers differ, aligned by key where one is visible, bounded in bytes.
+ * Where the rows are the same and stand in another order, the first places at which they differ.
  * Cells borrow from the two results: they must outlive the diff.
  */
 #ifndef PGUMBRA_COMPARE_DIFF_H
@@ -10,14 +11,18 @@ struct diff_cell {
 	uint16_t column;
 	struct span primary, candidate;
 };
+enum { DIFF_MOVES_LISTED = 20 }; /* the first ones say where the order departs */
 struct diff_row {
-	enum { DIFF_MISSING, DIFF_EXTRA, DIFF_CHANGED } kind;
+	/* MOVED: both rows stand in both answers, here at one place of them. */
+	enum { DIFF_MISSING, DIFF_EXTRA, DIFF_CHANGED, DIFF_MOVED } kind;
 	struct span primary, candidate; /* DataRow bodies */
 	bool cut; /* longer than the limit by itself: not to be shown whole. The only one then */
+	uint64_t position; /* MOVED: the place, from 1 */
 };
 struct diff {
 	uint64_t missing, extra, changed; /* rows, over the whole result */
-	struct diff_row *rows;		  /* owned array; the first ones, within the limit */
+	uint64_t moved; /* places with another row, where order counts and the rows are the same */
+	struct diff_row *rows; /* owned array; the first ones, within the limit */
 	size_t nrows;
 	bool truncated;
 };

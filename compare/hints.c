@@ -13,6 +13,24 @@
 
 enum { HINT_ROWS = 32 }; /* changed rows that are looked at */
 
+/* Errors are hinted at with their group's name besides. */
+static const char *const hint_names[] = {
+	/* values */
+	"numeric_scale", "float_ulp", "time_zone", "timestamp_precision", "interval", "json_text",
+	"json_key", "bytea", "uuid", "inet", "padding", "whitespace", "case", "truncated",
+	"encoding", "null", "null_vs_empty", "array_element", "range_bound", "record_field",
+	"enum_label",
+	/* rows */
+	"empty", "duplicate", "collation",
+	/* columns */
+	"name", "count", "type", "typmod", "format", "missing_column", "extra_column",
+	"column_order"};
+
+const char *hint_name(size_t i)
+{
+	return i < sizeof hint_names / sizeof *hint_names ? hint_names[i] : NULL;
+}
+
 /* ---- numbers ---- */
 
 static bool float_close(uint32_t type, uint16_t format, struct span a, struct span b)

@@ -13,6 +13,8 @@ struct hint_sides {
 	const struct compare_rules *rules;
 };
 
+/* All that a difference may be hinted at with, one after the other; NULL at the end. */
+const char *hint_name(size_t i);
 /* Why two values of one column differ. */
 const char *column_hint(
 	const struct hint_sides *sides, uint16_t column, struct span a, struct span b);

@@ -1,6 +1,7 @@
 /* A page that needs nothing else: no script, no other file. Whatever comes from a log is escaped.
  */
 #include "compare/report_model.h"
+#include "compare/type_form.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,6 +210,7 @@ static void rows_html(struct buffer *b, const json_t *diff)
 static void columns_html(struct buffer *b, const char *side, const json_t *columns)
 {
 	json_t *column;
+	char type[60];
 	size_t i;
 
 	if (!json_is_array(columns))
@@ -218,9 +220,11 @@ static void columns_html(struct buffer *b, const char *side, const json_t *colum
 		buffer_printf(b, i ? ", <code>" : "<code>");
 		text(b, member_text(column, "name"));
 		buffer_printf(b, " ");
-		text(b, member_text(column, "type"));
-		buffer_printf(b, " %lld</code>",
-			(long long)json_integer_value(json_object_get(column, "typmod")));
+		type_form(member_text(column, "type"),
+			(int32_t)json_integer_value(json_object_get(column, "typmod")), type,
+			sizeof type);
+		text(b, type);
+		buffer_printf(b, "</code>");
 	}
 	buffer_printf(b, "</p>\n");
 }

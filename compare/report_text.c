@@ -1,4 +1,5 @@
 #include "compare/report_model.h"
+#include "compare/type_form.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -401,6 +402,7 @@ static void rows_text(struct buffer *b, const json_t *diff)
 static void columns_side_text(struct buffer *b, const char *side, const json_t *columns)
 {
 	json_t *column;
+	char type[60];
 	size_t i;
 
 	if (!json_is_array(columns))
@@ -414,10 +416,10 @@ static void columns_side_text(struct buffer *b, const char *side, const json_t *
 		buffer_printf(b, i ? ", " : "");
 		view_line(b, member_text(column, "name"), 30);
 		buffer_printf(b, " ");
-		view_line(b, member_text(column, "type"), 30);
-		if (json_integer_value(json_object_get(column, "typmod")) >= 0)
-			buffer_printf(b, " typmod %lld",
-				(long long)json_integer_value(json_object_get(column, "typmod")));
+		type_form(member_text(column, "type"),
+			(int32_t)json_integer_value(json_object_get(column, "typmod")), type,
+			sizeof type);
+		view_line(b, type, sizeof type);
 	}
 	buffer_printf(b, "\n");
 }

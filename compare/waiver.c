@@ -47,6 +47,32 @@ bool waiver_day_end(const char *date, int64_t *us)
 	return true;
 }
 
+/* ---- words ---- */
+
+const char *waiver_word(size_t i)
+{
+	const size_t classes = CLASS_ERROR_CODE - CLASS_NONE;
+	const size_t groups = ERROR_CONNECTION - ERROR_OTHER;
+
+	if (i < classes)
+		return difference_class_name((enum difference_class)(CLASS_NONE + 1 + i));
+	if (i - classes < groups)
+		return error_group_name((enum error_group)(ERROR_OTHER + 1 + i - classes));
+
+	return hint_name(i - classes - groups);
+}
+
+bool waiver_word_known(const char *word)
+{
+	const char *known;
+
+	for (size_t i = 0; (known = waiver_word(i)); i++)
+		if (strcmp(known, word) == 0)
+			return true;
+
+	return strlen(word) == 5 && strspn(word, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
+}
+
 /* ---- lists and texts ---- */
 
 /* Is the word an element of the comma-separated list? */
@@ -165,6 +191,7 @@ static bool accepts_row(const struct sides *s, const struct diff_row *row)
 	case DIFF_MISSING: return accepts_lone_row(s, CLASS_MISSING_ROWS);
 	case DIFF_EXTRA: return accepts_lone_row(s, CLASS_EXTRA_ROWS);
 	case DIFF_CHANGED: return accepts_changed_row(s, row);
+	case DIFF_MOVED: break; /* of the class order, which is accepted whole */
 	}
 
 	return false;

@@ -24,6 +24,10 @@ struct waiver {
 
 /* The end of a day given as YYYY-MM-DD, in us since 1970; false: there is no such day. */
 bool waiver_day_end(const char *date, int64_t *us);
+/* The words that `accept` may list besides SQLSTATEs: classes, then hints; NULL at the end. */
+const char *waiver_word(size_t i);
+/* Is it one of them, or a SQLSTATE? */
+bool waiver_word_known(const char *word);
 /* Is it for this statement on this candidate? */
 bool waiver_matches(const struct waiver *w, const char *candidate, const char *normalized);
 /* Does it accept this difference? compare_results() said so of the two results by these rules. */

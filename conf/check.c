@@ -120,28 +120,26 @@ static bool primary_key_allowed(const char *key)
 	return false;
 }
 
-static void check_primary_option(const PQconninfoOption *o, struct conf_messages *m)
+static void check_primary_option(
+	const struct config *c, const PQconninfoOption *o, struct conf_messages *m)
 {
 	if (!primary_key_allowed(o->keyword))
-		conf_message(m,
-			"[primary] conninfo: %s is not allowed, who connects to the primary is "
-			"each "
-			"client's own; allowed: host, hostaddr, port, sslmode, sslrootcert, "
-			"sslcert, "
-			"sslkey, connect_timeout, keepalives*, tcp_user_timeout, "
-			"target_session_attrs",
+		config_mistake(c, "primary", NULL, "conninfo", m,
+			": %s is not allowed, who connects to the primary is each client's own; "
+			"allowed: host, hostaddr, port, sslmode, sslrootcert, sslcert, sslkey, "
+			"connect_timeout, keepalives*, tcp_user_timeout, target_session_attrs",
 			o->keyword);
 	else if (strcmp(o->keyword, "sslmode") == 0 &&
 		 !word_allowed("disable|allow|prefer|require|verify-ca|verify-full", o->val,
 			 strlen(o->val)))
-		conf_message(m,
-			"[primary] conninfo: sslmode=%.20s: allowed: disable, allow, prefer, "
+		config_mistake(c, "primary", NULL, "conninfo", m,
+			": sslmode=%.20s: allowed: disable, allow, prefer, "
 			"require, verify-ca, verify-full",
 			o->val);
 	else if (strcmp(o->keyword, "target_session_attrs") == 0 &&
 		 !word_allowed(session_attrs, o->val, strlen(o->val)))
-		conf_message(m, "[primary] conninfo: target_session_attrs=%.20s: allowed: %s",
-			o->val, session_attrs);
+		config_mistake(c, "primary", NULL, "conninfo", m,
+			": target_session_attrs=%.20s: allowed: %s", o->val, session_attrs);
 }
 
 static size_t list_length(const char *list)
@@ -182,31 +180,36 @@ static const char *option_value(const PQconninfoOption *options, const char *key
 }
 
 /* libpq finds these when it connects; the primary is connected to without it. */
-static void check_hosts(const char *what, const PQconninfoOption *options, struct conf_messages *m)
+static void check_hosts(const struct config *c, const char *section, const char *name,
+	const PQconninfoOption *options, struct conf_messages *m)
 {
 	const char *host = option_value(options, "host"), *port = option_value(options, "port");
 	const char *hostaddr = option_value(options, "hostaddr");
 	size_t hosts = list_length(*hostaddr ? hostaddr : host);
 
 	if (*host && *hostaddr && list_length(host) != list_length(hostaddr))
-		conf_message(m, "%s conninfo: host names %zu hosts, hostaddr %zu", what,
-			list_length(host), list_length(hostaddr));
+		config_mistake(c, section, name, "conninfo", m,
+			": host names %zu hosts, hostaddr %zu", list_length(host),
+			list_length(hostaddr));
 	if (!ports_valid(port))
-		conf_message(m, "%s conninfo: port: allowed: 1 to 65535, comma-separated", what);
+		config_mistake(c, section, name, "conninfo", m,
+			": port: allowed: 1 to 65535, comma-separated");
 	else if (list_length(port) != 1 && list_length(port) != hosts)
-		conf_message(
-			m, "%s conninfo: %zu ports for %zu hosts", what, list_length(port), hosts);
+		config_mistake(c, section, name, "conninfo", m, ": %zu ports for %zu hosts",
+			list_length(port), hosts);
 }
 
-static void check_primary_tls(const PQconninfoOption *options, struct conf_messages *m)
+static void check_primary_tls(
+	const struct config *c, const PQconninfoOption *options, struct conf_messages *m)
 {
 	const char *mode = option_value(options, "sslmode");
 	const bool system = strcmp(option_value(options, "sslrootcert"), "system") == 0;
 
 	if (system && *mode && strcmp(mode, "verify-full") != 0)
-		conf_message(m, "[primary] conninfo: sslrootcert=system needs sslmode=verify-full");
+		config_mistake(c, "primary", NULL, "conninfo", m,
+			": sslrootcert=system needs sslmode=verify-full");
 	if (*option_value(options, "sslcert") && !*option_value(options, "sslkey"))
-		conf_message(m, "[primary] conninfo: sslcert needs sslkey");
+		config_mistake(c, "primary", NULL, "conninfo", m, ": sslcert needs sslkey");
 }
 
 /* Only somebody who can log in can tell what a host is. */
@@ -219,11 +222,12 @@ static void check_monitor(
 
 	if (options && (*option_value(options, "host") || *option_value(options, "hostaddr") ||
 			       *option_value(options, "port")))
-		conf_message(m, "[primary] monitor: host, hostaddr and port are conninfo's");
+		config_mistake(c, "primary", NULL, "monitor", m,
+			": host, hostaddr and port are conninfo's");
 	if (*attrs && strcmp(attrs, "any") != 0 && !*text &&
 		!*config_text(c, "control", NULL, "conninfo"))
-		conf_message(m,
-			"[primary] conninfo: target_session_attrs=%.20s needs a role that can log "
+		config_mistake(c, "primary", NULL, "conninfo", m,
+			": target_session_attrs=%.20s needs a role that can log "
 			"in at each host: [primary] monitor, or [control] conninfo",
 			attrs);
 	PQconninfoFree(options);
@@ -234,30 +238,33 @@ static void check_primary(const struct config *c, struct conf_messages *m)
 	const char *conninfo = config_text(c, "primary", NULL, "conninfo");
 	PQconninfoOption *options;
 
-	if (!*conninfo) {
-		conf_message(m, "[primary] conninfo is not set: where clients' sessions go, for "
-				"example host=db.example.com port=5432 (or --primary)");
+	if (config_lacks(c, "primary", NULL, "conninfo"))
+		config_mistake(c, "primary", NULL, "conninfo", m,
+			" is not set: where clients' sessions go, for example host=db.example.com "
+			"port=5432 (or --primary)");
+	if (!*conninfo)
 		return;
-	}
 	options = PQconninfoParse(conninfo, NULL);
 	if (!options) {
-		conf_message(m, "[primary] conninfo: not a connection string");
+		config_mistake(c, "primary", NULL, "conninfo", m, ": not a connection string");
 		return;
 	}
 	for (PQconninfoOption *o = options; o->keyword; o++)
 		if (o->val)
-			check_primary_option(o, m);
-	check_primary_tls(options, m);
+			check_primary_option(c, o, m);
+	check_primary_tls(c, options, m);
 	check_monitor(c, options, m);
-	check_hosts("[primary]", options, m);
+	check_hosts(c, "primary", NULL, options, m);
 	PQconninfoFree(options);
 }
 
 /* --- the rest --- */
 
 /* Each entry is client=candidate, each client's name stands there once. */
-static void check_databases(const char *what, const char *list, struct conf_messages *m)
+static void check_databases(const struct config *c, const char *name, struct conf_messages *m)
 {
+	const char *list = config_text(c, "candidate", name, "databases");
+
 	for (int entry = 1; *list; entry++) {
 		size_t length = strcspn(list, ",");
 		const char *equals = memchr(list, '=', length);
@@ -265,10 +272,8 @@ static void check_databases(const char *what, const char *list, struct conf_mess
 
 		if (!equals || strspn(list, " \t") == (size_t)(equals - list) ||
 			equals + 1 + strspn(equals + 1, " \t") >= end)
-			conf_message(m,
-				"%s databases, entry %d: allowed: client=candidate, "
-				"comma-separated",
-				what, entry);
+			config_mistake(c, "candidate", name, "databases", m,
+				", entry %d: allowed: client=candidate, comma-separated", entry);
 		list = *end ? end + 1 : end;
 	}
 }
@@ -282,26 +287,21 @@ static void check_candidate(const struct config *c, const char *name, struct con
 {
 	const char *conninfo = config_text(c, "candidate", name, "conninfo");
 	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
-	char what[100];
 
-	snprintf(what, sizeof what, "[candidate %s]", name);
-	if (!*conninfo)
-		conf_message(m,
-			"%s conninfo is not set: a libpq connection string with a role that can "
-			"only read",
-			what);
+	if (config_lacks(c, "candidate", name, "conninfo"))
+		config_mistake(c, "candidate", name, "conninfo", m,
+			" is not set: a libpq connection string with a role that can only read");
 	else if (options && *option_value(options, "replication"))
-		conf_message(m, "%s conninfo: replication is not allowed", what);
+		config_mistake(c, "candidate", name, "conninfo", m, ": replication is not allowed");
 	else if (options)
-		check_hosts(what, options, m);
+		check_hosts(c, "candidate", name, options, m);
 	PQconninfoFree(options);
-	check_databases(what, config_text(c, "candidate", name, "databases"), m);
+	check_databases(c, name, m);
 	if (takes_roles(c, "candidate", name) && !takes_roles(c, "control", NULL) &&
 		*config_text(c, "control", NULL, "conninfo"))
-		conf_message(m,
-			"%s impersonate is set_role: [control] impersonate must be set_role too, "
-			"else the control sees other rows than the clients did",
-			what);
+		config_mistake(c, "candidate", name, "impersonate", m,
+			" is set_role: [control] impersonate must be set_role too, else the "
+			"control sees other rows than the clients did");
 }
 
 static void check_fence(const struct config *c, const char *name, struct conf_messages *m)
@@ -309,9 +309,9 @@ static void check_fence(const struct config *c, const char *name, struct conf_me
 	const char *fence = config_text(c, "candidate", name, "fence");
 
 	if (strcmp(fence, "slot") == 0 && !*config_text(c, "candidate", name, "fence_slot"))
-		conf_message(m, "[candidate %s] fence = slot needs fence_slot", name);
+		config_mistake(c, "candidate", name, "fence", m, " = slot needs fence_slot");
 	if (strcmp(fence, "heartbeat") == 0 && !*config_text(c, "candidate", name, "fence_table"))
-		conf_message(m, "[candidate %s] fence = heartbeat needs fence_table", name);
+		config_mistake(c, "candidate", name, "fence", m, " = heartbeat needs fence_table");
 }
 
 static void check_client_tls(const struct config *c, struct conf_messages *m)
@@ -322,9 +322,10 @@ static void check_client_tls(const struct config *c, struct conf_messages *m)
 		return;
 	if (!*config_text(c, "client_tls", NULL, "cert_file") ||
 		!*config_text(c, "client_tls", NULL, "key_file"))
-		conf_message(m, "[client_tls] sslmode = %s needs cert_file and key_file", mode);
+		config_mistake(c, "client_tls", NULL, "sslmode", m,
+			" = %s needs cert_file and key_file", mode);
 	if (strncmp(mode, "verify", 6) == 0 && !*config_text(c, "client_tls", NULL, "ca_file"))
-		conf_message(m, "[client_tls] sslmode = %s needs ca_file", mode);
+		config_mistake(c, "client_tls", NULL, "sslmode", m, " = %s needs ca_file", mode);
 }
 
 static void check_auth(const struct config *c, struct conf_messages *m)
@@ -334,16 +335,17 @@ static void check_auth(const struct config *c, struct conf_messages *m)
 
 	if (strcmp(config_text(c, "primary", NULL, "auth"), "scram") != 0) {
 		if (file || query)
-			conf_message(m, "[primary] %s is for auth = scram only",
-				file ? "auth_file" : "auth_query");
+			config_mistake(c, "primary", NULL, file ? "auth_file" : "auth_query", m,
+				" is for auth = scram only");
 		return;
 	}
 	/* both: how long a login takes would tell who is in the file */
 	if (file == query)
-		conf_message(m, "[primary] auth = scram needs auth_file or auth_query%s",
-			file ? ", not both" : "");
+		config_mistake(c, "primary", NULL, "auth", m,
+			" = scram needs auth_file or auth_query%s", file ? ", not both" : "");
 	if (query && !*config_text(c, "primary", NULL, "auth_user"))
-		conf_message(m, "[primary] auth_query needs auth_user, the role that runs it");
+		config_mistake(c, "primary", NULL, "auth_query", m,
+			" needs auth_user, the role that runs it");
 }
 
 static void check_listen(const struct config *c, struct conf_messages *m)
@@ -353,12 +355,13 @@ static void check_listen(const struct config *c, struct conf_messages *m)
 	int entry = 0;
 
 	if (!*list)
-		conf_message(m, "[pgumbra] listen is empty, allowed: host:port, [v6]:port, "
-				"/dir:port");
+		config_mistake(c, "pgumbra", NULL, "listen", m,
+			" is empty, allowed: host:port, [v6]:port, /dir:port");
 	while (*list) {
 		entry++;
 		if (!listen_next(&list, &address, &why))
-			conf_message(m, "[pgumbra] listen, entry %d: %s", entry, why);
+			config_mistake(
+				c, "pgumbra", NULL, "listen", m, ", entry %d: %s", entry, why);
 	}
 }
 
@@ -369,10 +372,9 @@ static void check_networks(const struct config *c, struct conf_messages *m)
 
 	if (!networks_parse(
 		    config_text(c, "pgumbra", NULL, "proxy_protocol_from"), &networks, &entry))
-		conf_message(m,
-			"[pgumbra] proxy_protocol_from, entry %zu: allowed: addresses, "
-			"address/bits, unix; at most %d",
-			entry, NETWORKS_MAX);
+		config_mistake(c, "pgumbra", NULL, "proxy_protocol_from", m,
+			", entry %zu: allowed: addresses, address/bits, unix; at most %d", entry,
+			NETWORKS_MAX);
 }
 
 static void check_sizes(const struct config *c, struct conf_messages *m)
@@ -382,12 +384,11 @@ static void check_sizes(const struct config *c, struct conf_messages *m)
 	int64_t sql = config_integer(c, "shadow", NULL, "max_sql_bytes");
 
 	if (message > tape / 8)
-		conf_message(m,
-			"[shadow] max_message_bytes is over an eighth of tape_size, which is what "
-			"one session may hold");
+		config_mistake(c, "shadow", NULL, "max_message_bytes", m,
+			" is over an eighth of tape_size, which is what one session may hold");
 	if (sql > message)
-		conf_message(m, "[shadow] max_sql_bytes is over max_message_bytes: such statements "
-				"are never taken");
+		config_mistake(c, "shadow", NULL, "max_sql_bytes", m,
+			" is over max_message_bytes: such statements are never taken");
 }
 
 bool config_check(const struct config *c, struct conf_messages *m)
@@ -397,7 +398,7 @@ bool config_check(const struct config *c, struct conf_messages *m)
 	size_t before = m->count;
 
 	check_primary(c, m);
-	if (count == 0 && config_bool(c, "shadow", NULL, "enabled"))
+	if (count == 0 && !c->doubtful && config_bool(c, "shadow", NULL, "enabled"))
 		conf_message(m, "no candidate: give [candidate NAME] conninfo or --candidate, or "
 				"shadow.enabled=off to relay only");
 	for (size_t i = 0; i < count; i++)

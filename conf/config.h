@@ -5,8 +5,11 @@
 #include "conf/parse.h"
 
 struct setting_value {
-	char *text; /* owned; as given, or a copy of the default */
+	char *text;  /* owned; as given, or a copy of the default */
+	char *where; /* owned; "pgumbra.conf:12", NULL for a default */
 	bool given;
+	size_t order;  /* the how manieth value that was given */
+	bool doubtful; /* something of its section was refused, perhaps this */
 	struct parsed_value parsed;
 };
 
@@ -23,6 +26,8 @@ struct config {
 	size_t nnamed;
 	char **assignments; /* owned; what config_set() was given, for config_reload() */
 	size_t nassignments;
+	size_t ngiven;
+	bool doubtful; /* lines or sections were refused: what is missing may stand there */
 };
 
 /* Row of the table, or -1. section_exists is about any key. */

@@ -376,17 +376,21 @@ bool config_read_text(struct config *c, const char *name, const char *text, stru
 	if (strlen(text) > FILE_MAX_BYTES || !utf8_valid(text)) {
 		conf_message(m, "%s: %s", name,
 			strlen(text) > FILE_MAX_BYTES ? "longer than 1MB" : "not UTF-8");
+		c->doubtful = true;
 		return false;
 	}
 	copy = strdup(text);
 	if (!copy) {
 		conf_message(m, "%s: out of memory", name);
+		c->doubtful = true;
 		return false;
 	}
 	if (strncmp(copy, "\xef\xbb\xbf", 3) == 0)
 		memset(copy, ' ', 3);
 	good = look_through(copy, name, m);
+	c->doubtful |= !good;
 	object = parse_text(copy, name, m, &good);
+	c->doubtful |= !object || !good;
 	if (object)
 		good &= take_object(c, object, name, m);
 	ini_config_destroy(object);
@@ -404,10 +408,12 @@ bool config_read_file(struct config *c, const char *path, struct conf_messages *
 
 	if (!file || !text) {
 		conf_message(m, "%s: cannot be opened: %s", path, strerror(errno));
+		c->doubtful = true;
 		goto done;
 	}
 	length = fread(text, 1, FILE_MAX_BYTES + 1, file);
 	text[length] = '\0';
+	c->doubtful |= ferror(file) || strlen(text) != length;
 	if (ferror(file))
 		conf_message(m, "%s: cannot be read: %s", path, strerror(errno));
 	else if (strlen(text) != length)

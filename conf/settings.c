@@ -130,8 +130,10 @@ static void group_release(struct config_group *g)
 	size_t count;
 
 	settings_table(&count);
-	for (size_t i = 0; g->values && i < count; i++)
+	for (size_t i = 0; g->values && i < count; i++) {
 		free(g->values[i].text);
+		free(g->values[i].where);
+	}
 	free(g->values);
 	free(g->name);
 }
@@ -267,8 +269,10 @@ bool config_open_section(struct config *c, const char *where, const char *sectio
 	const char *known = section_from_table(section), *names[CONF_MAX_NAMED];
 	struct config_group *grown;
 
-	if (!check_section(where, section, name, m))
+	if (!check_section(where, section, name, m)) {
+		c->doubtful = true;
 		return false;
+	}
 	if (!name || find_group(c, known, name))
 		return true;
 	if (!name_valid(name)) {
@@ -310,6 +314,18 @@ static void unknown_key(
 	else
 		conf_message(m, "%s: [%s] has no key %.63s; `pgumbra config` lists them", where,
 			section, key);
+}
+
+/* Of the section in this group: its values may not be what was meant. */
+static void doubt_section(struct config *c, const char *section, const char *name)
+{
+	size_t count;
+	const struct setting_definition *t = settings_table(&count);
+	struct config_group *g = find_group(c, section, name);
+
+	for (size_t i = 0; g && i < count; i++)
+		if (strcasecmp(t[i].section, section) == 0)
+			g->values[i].doubtful = true;
 }
 
 static bool text_storable(const char *text, const char **why)
@@ -388,32 +404,44 @@ bool config_assign(struct config *c, const char *where, const char *section, con
 	char why[PARSE_WHY_BYTES], *copy;
 	struct setting_value *value;
 	struct parsed_value parsed;
+	char *place;
 	int row;
 
-	if (!check_section(where, section, name, m))
+	if (!config_open_section(c, where, section, name, m))
 		return false;
 	row = settings_row(section, key);
 	if (row < 0) {
 		unknown_key(where, section_from_table(section), key, m);
+		doubt_section(c, section, name);
 		return false;
 	}
-	if (name && !config_open_section(c, where, section, name, m))
-		return false;
 	copy = trimmed(text);
-	if (!copy) {
+	place = strdup(where);
+	if (!copy || !place) {
 		conf_message(m, "%s: out of memory", where);
-		return false;
+		goto refused;
 	}
 	if (!check_text(&t[row], copy, &parsed, why)) {
 		refuse_value(where, name, &t[row], copy, why, m);
-		free(copy);
-		return false;
+		doubt_section(c, section, name);
+		goto refused;
 	}
 	value = &find_group(c, section, name)->values[row];
 	free(value->text);
-	*value = (struct setting_value){.text = copy, .given = true, .parsed = parsed};
+	free(value->where);
+	*value = (struct setting_value){.text = copy,
+		.where = place,
+		.given = true,
+		.order = c->ngiven++,
+		.doubtful = value->doubtful,
+		.parsed = parsed};
 
 	return true;
+refused:
+	free(copy);
+	free(place);
+
+	return false;
 }
 
 static bool remember_assignment(struct config *c, const char *assignment)
@@ -492,8 +520,8 @@ struct config *config_reload(const struct config *old, const char *path, struct 
 		good = config_read_file(c, path, m);
 	for (size_t i = 0; c && i < old->nassignments; i++)
 		good &= config_set(c, old->assignments[i], m);
-	if (good)
-		good = config_check(c, m);
+	if (c)
+		good &= config_check(c, m);
 	if (!good) {
 		config_free(c);
 		return NULL;
@@ -564,4 +592,48 @@ bool config_is_set(const struct config *c, const char *section, const char *name
 	const struct setting_definition *d;
 
 	return value_of(c, section, name, key, &d)->given;
+}
+
+/* --- mistakes between settings --- */
+
+/* Where the key was given, or else the first one of its section; "" where none was. */
+static const char *place_of(
+	const struct config *c, const char *section, const char *name, const char *key)
+{
+	size_t count;
+	const struct setting_definition *t = settings_table(&count), *d;
+	const struct setting_value *v = value_of(c, section, name, key, &d);
+	const struct config_group *g = find_group(c, section, name);
+	const struct setting_value *first = NULL;
+
+	if (v->where)
+		return v->where;
+	for (size_t i = 0; i < count; i++)
+		if (strcasecmp(t[i].section, section) == 0 && g->values[i].where &&
+			(!first || g->values[i].order < first->order))
+			first = &g->values[i];
+
+	return first ? first->where : "";
+}
+
+void config_mistake(const struct config *c, const char *section, const char *name, const char *key,
+	struct conf_messages *m, const char *format, ...)
+{
+	const char *where = place_of(c, section, name, key);
+	char what[MESSAGE_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	conf_message(m, "%s%s[%s%s%s] %s%s", where, *where ? ": " : "", section, name ? " " : "",
+		name ? name : "", key, what);
+}
+
+bool config_lacks(const struct config *c, const char *section, const char *name, const char *key)
+{
+	const struct setting_definition *d;
+	const struct setting_value *v = value_of(c, section, name, key, &d);
+
+	return !*v->text && !v->doubtful && !c->doubtful;
 }

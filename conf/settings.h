@@ -64,7 +64,7 @@ void config_take_live(struct config *running, struct config *now, const char *he
 
 /* Messages about a configuration: each one line for a person, naming file, line, key, what is
  * allowed, and the nearest known key for an unknown one. Collected, so that all mistakes of a file
- * are shown at once. */
+ * are shown at once: also those that config_check finds after a file was refused. */
 struct conf_messages {
 	char **text;
 	size_t count;
@@ -74,6 +74,14 @@ void conf_messages_release(struct conf_messages *m);
 /* A message of another module's, for the same list. */
 void conf_message(struct conf_messages *m, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* The same about one setting: "pgumbra.conf:12: [section name] key", then the text. The line is
+ * the key's, or another one's of its section where the key is not given. */
+void config_mistake(const struct config *c, const char *section, const char *name, const char *key,
+	struct conf_messages *m, const char *format, ...) __attribute__((format(printf, 6, 7)));
+/* Is the key not set, for certain? Not where something was refused that may have set it: that was
+ * said already. */
+bool config_lacks(const struct config *c, const char *section, const char *name, const char *key);
 
 /* These return false when they added any message. A key that was given wrongly keeps its former
  * value. m starts as {0}. */

@@ -117,7 +117,8 @@ static const struct setting_definition table[] = {
 	{"candidate", "breaker_open_time", SETTING_DURATION, "10s", 10 * MS, DAY, "", RESTART, false, "",
 		"how long, before one read tries again", NULL},
 	{"candidate", "allow_unsafe_role", SETTING_BOOL, "off", 0, 0, "", RESTART, false, "",
-		"run although the role on the candidate could write there (--allow-unsafe-role)", NULL},
+		"run although the role on the candidate could write there, or the candidate is the primary "
+		"itself (--allow-unsafe-role)", NULL},
 	{"candidate", "impersonate", SETTING_ENUM, "none", 0, 0, "none|set_role", RESTART, false, "",
 		"set_role: each dark read runs as the role that the client had, so that row security can be "
 		"compared; conninfo's role must be a member of the applications' roles without inheriting "

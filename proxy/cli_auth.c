@@ -202,18 +202,37 @@ static void look_at_file(const struct config *c, struct preflight_findings *f)
 	auth_file_free(file);
 }
 
+/* By libpq's and the server's words. */
+static const char *mend_of_query(const char *why)
+{
+	if (strstr(why, "password"))
+		return "auth_user's password in a passfile (~/.pgpass, PGPASSFILE)";
+	if (strstr(why, "does not exist"))
+		return "primary.auth_dbname: the database in which it was created; names in "
+		       "auth_query must be schema-qualified";
+	if (strstr(why, "permission denied"))
+		return "in that database: grant usage on its schema and execute on the function "
+		       "to auth_user";
+
+	return "try it as auth_user in that database: names must be schema-qualified";
+}
+
 static void look_at_query(const struct config *c, struct preflight_findings *f)
 {
-	static const struct preflight_topic fails = {PREFLIGHT_FORBIDS, "authentication",
-		"nobody could log in",
-		"names must be schema-qualified, auth_user's password in a passfile"};
+	struct preflight_topic fails = {
+		PREFLIGHT_FORBIDS, "authentication", "nobody could log in", NULL};
 	static const struct preflight_topic careless = {PREFLIGHT_FORBIDS, "authentication",
 		"every name would have one role's password", "where rolname = $1"};
 	const struct auth_query_settings settings = auth_query_settings(c);
 	struct error error = {""};
 
 	switch (auth_query_once(&settings, "pgumbra_stranger", &error)) {
-	case AUTH_FAILED: preflight_say(f, &fails, "primary.auth_query", "%s", error.text); break;
+	case AUTH_FAILED:
+		fails.mend = mend_of_query(error.text);
+		preflight_say(f, &fails, "primary.auth_query",
+			"fails as %s in the database %s (primary.auth_dbname): %s", settings.user,
+			settings.dbname, error.text);
+		break;
 	case AUTH_KNOWN:
 		preflight_say(f, &careless, "primary.auth_query",
 			"gives a secret for a role that nobody has (pgumbra_stranger)");

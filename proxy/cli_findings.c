@@ -1,11 +1,16 @@
 #include "proxy/cli.h"
 
+#include "protocol/span.h"
 #include "proxy/relay/listener.h"
 #include "proxy/shadow/journal.h"
 #include "proxy/shadow/waivers.h"
+#include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* What a job's process looks at. */
 struct subject {
@@ -16,15 +21,36 @@ struct subject {
 
 /* --- what the configuration alone says --- */
 
+/* What lets the log be opened for writing, or made. */
+static const char *log_mend(const char *path)
+{
+	char directory[4096];
+	const char *slash = strrchr(path, '/');
+	int length = !slash ? 1 : slash == path ? 1 : (int)(slash - path);
+	struct stat about;
+
+	if (stat(path, &about) == 0)
+		return S_ISDIR(about.st_mode) ? "name a file in it"
+					      : "let the user that pgumbra runs as write that file";
+	if ((size_t)snprintf(directory, sizeof directory, "%.*s", length, slash ? path : ".") >=
+		sizeof directory)
+		return "a shorter path";
+	if (stat(directory, &about) != 0)
+		return errno == ENOENT
+			       ? "make the directory, writable for the user that pgumbra runs as"
+			       : "another --log";
+	if (S_ISDIR(about.st_mode) && access(directory, W_OK | X_OK) != 0 && errno == EACCES)
+		return "let the user that pgumbra runs as write and search the directory";
+
+	return "another --log";
+}
+
 /* Without a log a run would relay and observe nothing; a file of somebody else must stay as it is.
  */
 static void look_at_log(const struct config *c, struct preflight_findings *f)
 {
 	static const struct preflight_topic no_log = {
 		PREFLIGHT_WARNING, "configuration", "no discrepancy log is written", "--log FILE"};
-	static const struct preflight_topic unwritable = {PREFLIGHT_FORBIDS, "configuration",
-		"nothing would be observed",
-		"make the directory, writable for the user that pgumbra runs as"};
 	static const struct preflight_topic other = {PREFLIGHT_FORBIDS, "configuration",
 		"nothing would be observed, or the file would be ruined",
 		"another --log, or move the file away"};
@@ -34,6 +60,8 @@ static void look_at_log(const struct config *c, struct preflight_findings *f)
 		.key_file = config_text(c, "discrepancies", NULL, "key_file"),
 		.values = strcmp(values, "full") == 0 ? VALUES_FULL : VALUES_HASHED,
 	};
+	const struct preflight_topic unwritable = {PREFLIGHT_FORBIDS, "configuration",
+		"nothing would be observed", log_mend(options.path)};
 	struct error error;
 	bool foreign;
 
@@ -108,21 +136,54 @@ static void look_at_primary(const struct preflight_job *job, struct preflight_fi
 		preflight_say(f, &unreached, "primary", "none of its addresses can be reached");
 }
 
+static bool takes_roles(const struct config *c, const char *section, const char *name)
+{
+	return strcmp(config_text(c, section, name, "impersonate"), "set_role") == 0;
+}
+
+static struct span trimmed(const char *at, const char *end)
+{
+	while (at < end && isblank((unsigned char)*at))
+		at++;
+	while (at < end && isblank((unsigned char)end[-1]))
+		end--;
+
+	return span_of(at, (size_t)(end - at));
+}
+
+/* client=candidate, ...: has none of them one name on both sides? */
+static bool renames_all(const char *list)
+{
+	bool any = false;
+
+	while (*list) {
+		const char *end = list + strcspn(list, ",");
+		const char *equals = memchr(list, '=', (size_t)(end - list));
+
+		if (!equals || span_equal(trimmed(list, equals), trimmed(equals + 1, end)))
+			return false;
+		any = true;
+		list = *end ? end + 1 : end;
+	}
+
+	return any;
+}
+
 static void look_at_candidate(const struct preflight_job *job, struct preflight_findings *f)
 {
 	const struct subject *s = job->arg;
 	const char *conninfo = config_text(s->config, "candidate", s->candidate, "conninfo");
 	const char *control = config_text(s->config, "control", NULL, "conninfo");
 
-	preflight_apart(config_text(s->config, "primary", NULL, "conninfo"), control, conninfo,
-		job->name, f);
 	f->forbids_as_warnings =
 		config_bool(s->config, "candidate", s->candidate, "allow_unsafe_role");
-	f->impersonates = strcmp(config_text(s->config, "candidate", s->candidate, "impersonate"),
-				  "set_role") == 0;
+	f->renames = renames_all(config_text(s->config, "candidate", s->candidate, "databases"));
+	preflight_apart(config_text(s->config, "primary", NULL, "conninfo"), control, conninfo,
+		job->name, f);
+	f->impersonates = takes_roles(s->config, "candidate", s->candidate);
 	if (!preflight_server(conninfo, job->name, f))
 		return;
-	f->impersonates = f->forbids_as_warnings = false;
+	f->impersonates = false;
 	if (*control)
 		preflight_compare(control, conninfo, job->name, f);
 	else
@@ -135,6 +196,7 @@ static void look_at_control(const struct preflight_job *job, struct preflight_fi
 	const char *conninfo = config_text(s->config, "control", NULL, "conninfo");
 
 	f->forbids_as_warnings = f->of_primary = true;
+	f->impersonates = takes_roles(s->config, "control", NULL);
 	if (preflight_server(conninfo, job->name, f))
 		preflight_beside_primary(config_text(s->config, "primary", NULL, "conninfo"),
 			conninfo, job->name, f);

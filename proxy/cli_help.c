@@ -13,7 +13,8 @@ static const char settings_options[] =
 	"      --log FILE             discrepancies.path: the discrepancy log\n"
 	"      --set SECTION.KEY=VALUE\n"
 	"                             any setting; candidate.NAME.KEY=VALUE; repeatable\n"
-	"      --allow-unsafe-role    go on with a candidate role that could write\n"
+	"      --allow-unsafe-role    go on with a candidate role that could write,\n"
+	"                             or a candidate that is the primary itself\n"
 	"\n"
 	"Flags win over the file. Keep passwords out of flags: a passfile or a service file\n"
 	"works (~/.pgpass, PGPASSFILE, PGSERVICEFILE).\n";

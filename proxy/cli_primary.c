@@ -442,6 +442,8 @@ static const char *const strangers[] = {"pgumbra_stranger", "postgres"};
 static void check_host(const struct config *c, const struct host *h, const struct leg *leg,
 	struct preflight_findings *f, unsigned *reached)
 {
+	static const struct preflight_topic unreached = {PREFLIGHT_WARNING, "connection", "",
+		"start it, or mend host and port in primary.conninfo"};
 	const size_t count = sizeof strangers / sizeof *strangers;
 	struct auth_facts p = {.answer = ANSWER_NONE};
 	struct auth_told told = {0};
@@ -462,7 +464,7 @@ static void check_host(const struct config *c, const struct host *h, const struc
 	if (refused == count)
 		cli_auth_refused(where, p.why, f);
 	if (!answered)
-		preflight_add(f, PREFLIGHT_WARNING, where, "",
+		preflight_say(f, &unreached, where,
 			"cannot be reached, so it is not known whether it asks for passwords: %s",
 			p.why);
 }
@@ -475,6 +477,8 @@ static const char *check_client_tls(const struct config *c, struct preflight_fin
 		.key = config_text(c, "client_tls", NULL, "key_file"),
 		.ca = config_text(c, "client_tls", NULL, "ca_file"),
 		.min_version = config_text(c, "client_tls", NULL, "min_protocol_version")};
+	static const struct preflight_topic unusable = {
+		PREFLIGHT_FORBIDS, "configuration", "", "mend [client_tls]"};
 	enum tls_mode mode = TLS_DISABLE;
 	struct error error;
 	SSL_CTX *context;
@@ -484,7 +488,7 @@ static const char *check_client_tls(const struct config *c, struct preflight_fin
 		return NULL;
 	context = tls_server_context(mode, &files, &error);
 	if (!context) {
-		preflight_add(f, PREFLIGHT_FORBIDS, "client_tls", "", "%s", error.text);
+		preflight_say(f, &unusable, "client_tls", "%s", error.text);
 		return NULL;
 	}
 	SSL_CTX_free(context);
@@ -495,6 +499,8 @@ static const char *check_client_tls(const struct config *c, struct preflight_fin
 /* False with a finding: nobody can be asked. */
 static bool leg_init(struct leg *leg, const struct config *c, struct preflight_findings *f)
 {
+	static const struct preflight_topic unusable = {
+		PREFLIGHT_FORBIDS, "configuration", "", "mend primary.conninfo"};
 	struct primary *p = calloc(1, sizeof *p);
 	struct error error = {"out of memory"};
 	bool ok = p && primary_init(p, config_text(c, "primary", NULL, "conninfo"), &error);
@@ -505,8 +511,7 @@ static bool leg_init(struct leg *leg, const struct config *c, struct preflight_f
 		ok = leg->context != NULL;
 	}
 	if (!ok)
-		preflight_add(
-			f, PREFLIGHT_FORBIDS, "primary", "mend primary.conninfo", "%s", error.text);
+		preflight_say(f, &unusable, "primary", "%s", error.text);
 	if (p)
 		primary_release(p);
 	free(p);

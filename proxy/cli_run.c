@@ -38,6 +38,30 @@ static void log_findings(const struct preflight_findings *f)
 		log_info("%zu findings for information: `pgumbra check` shows them", informations);
 }
 
+/* Is there one of this kind that forbids? */
+static bool forbids(const struct preflight_findings *f, const char *kind)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (f->list[i].level == PREFLIGHT_FORBIDS && strcmp(f->list[i].kind, kind) == 0)
+			return true;
+
+	return false;
+}
+
+/* Names the ways around what was found, and no others. */
+static void say_not_started(const struct preflight_findings *f)
+{
+	log_error("not started: `pgumbra check` shows the findings%s%s%s",
+		forbids(f, "role") ? "; --allow-unsafe-role runs in spite of a candidate's role"
+				   : "",
+		forbids(f, "same_server")
+			? "; --allow-unsafe-role runs although candidate and primary are one server"
+			: "",
+		forbids(f, "trust") ? "; primary.allow_trust=on runs although the primary lets "
+				      "strangers in"
+				    : "");
+}
+
 /* Refuses what would be dangerous (trust, a role that can write); the rest is said, handed to the
  * discrepancy log, and left. */
 static bool safe_to_run(const struct config *c)
@@ -52,9 +76,7 @@ static bool safe_to_run(const struct config *c)
 	relay_set_findings(lines);
 	safe = !preflight_forbids(&findings);
 	if (!safe)
-		log_error(
-			"not started: `pgumbra check` shows the findings; --allow-unsafe-role and "
-			"primary.allow_trust run all the same");
+		say_not_started(&findings);
 	preflight_release(&findings);
 
 	return safe;

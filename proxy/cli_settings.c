@@ -190,10 +190,10 @@ bool cli_settings_read(int argc, char **argv, bool check, struct cli_settings *o
 	if (*code != 0)
 		goto done;
 	good = apply(&flags, &messages);
-	if (good && check) {
+	if (check) {
 		struct waivers waivers;
 
-		good = config_check(out->config, &messages);
+		good &= config_check(out->config, &messages);
 		good &= waivers_read(out->config, &waivers, &messages);
 	}
 	for (size_t i = 0; i < messages.count; i++)

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE 1
 #include "proxy/cli.h"
 
+#include "compare/type_form.h"
 #include "proxy/cli_lines.h"
 #include <getopt.h>
 #include <jansson.h>
@@ -315,6 +316,16 @@ static void print_results(const json_t *record)
 	print_digests(a, b);
 }
 
+static void column_text(const json_t *column, char *out, size_t size)
+{
+	char type[60];
+
+	type_form(text_of(column, "type"),
+		(int32_t)json_integer_value(json_object_get(column, "typmod")), type, sizeof type);
+	snprintf(out, size, "%.80s %s%s", text_of(column, "name"), type,
+		json_integer_value(json_object_get(column, "format")) == 1 ? ", binary" : "");
+}
+
 /* Columns of which name, type, typmod or format differ have a star. */
 static void print_columns(const json_t *diff)
 {
@@ -327,11 +338,9 @@ static void print_columns(const json_t *diff)
 		char x[200] = "", y[200] = "", label[32];
 
 		if (left)
-			snprintf(x, sizeof x, "%.80s %.60s", text_of(left, "name"),
-				text_of(left, "type"));
+			column_text(left, x, sizeof x);
 		if (right)
-			snprintf(y, sizeof y, "%.80s %.60s", text_of(right, "name"),
-				text_of(right, "type"));
+			column_text(right, y, sizeof y);
 		snprintf(label, sizeof label, "column %zu%s", i + 1,
 			left && right && json_equal(left, right) ? "" : " *");
 		print_sides(label, x, y);
@@ -347,13 +356,13 @@ static bool has_index(const json_t *list, size_t index)
 	return false;
 }
 
-static void print_row(const json_t *row, const json_t *names, size_t number)
+static void print_cells(const json_t *row, const json_t *names)
 {
 	const json_t *a = json_object_get(row, "primary"), *b = json_object_get(row, "candidate");
 	const json_t *changed = json_object_get(row, "columns");
 	size_t na = json_array_size(a), nb = json_array_size(b);
 
-	printf("\nrow %zu: %s\n", number, text_of(row, "kind"));
+	printf("%s\n", text_of(row, "kind"));
 	for (size_t i = 0; i < na || i < nb; i++) {
 		const char *name = json_string_value(json_array_get(names, i));
 		char label[100], *safe = printable(name ? name : "?", 60);
@@ -363,6 +372,29 @@ static void print_row(const json_t *row, const json_t *names, size_t number)
 			has_index(json_object_get(row, "cut"), i) ? " (part)" : "");
 		print_members(label, json_array_get(a, i), json_array_get(b, i));
 		free(safe);
+	}
+}
+
+static void print_row(const json_t *row, const json_t *names, size_t number)
+{
+	printf("\nrow %zu: ", number);
+	print_cells(row, names);
+}
+
+/* The same rows in another order: which rows stand at the first places that differ. */
+static void print_moved(const json_t *diff)
+{
+	const json_t *moved = json_object_get(diff, "moved"), *row;
+	size_t i;
+
+	if (!json_object_get(diff, "moved_places"))
+		return;
+	printf("%-13s differs at %" JSON_INTEGER_FORMAT " places\n", "order",
+		json_integer_value(json_object_get(diff, "moved_places")));
+	json_array_foreach (moved, i, row) {
+		printf("\nplace %" JSON_INTEGER_FORMAT ": ",
+			json_integer_value(json_object_get(row, "position")));
+		print_cells(row, json_object_get(diff, "columns"));
 	}
 }
 
@@ -382,6 +414,7 @@ static void print_diff(const json_t *record)
 	print_columns(diff);
 	for (size_t i = 0; i < json_array_size(rows); i++)
 		print_row(json_array_get(rows, i), json_object_get(diff, "columns"), i + 1);
+	print_moved(diff);
 }
 
 /* Why a difference was believed, or was not. */

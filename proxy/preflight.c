@@ -86,7 +86,10 @@ static void add_attribute(const PGresult *answer, int row, const struct attribut
 			snprintf(mend, sizeof mend,
 				"use a role of its own that can only read, not %s", role);
 		else
-			snprintf(mend, sizeof mend, "ALTER ROLE %s NO%s", role, a->name);
+			snprintf(mend, sizeof mend, "%sALTER ROLE %s NO%s",
+				f->of_primary ? "a role that only pgumbra uses; if this is one: "
+					      : "",
+				role, a->name);
 		preflight_add(f, a->level, where, mend, "role %s %s", role, a->what);
 		return;
 	}
@@ -213,47 +216,81 @@ static char *fill_in(const char *template, const PGresult *answer, int row)
 	return text;
 }
 
-static void advice_not_to_inherit(
-	struct preflight_findings *f, char **advice, const char *holder, const char *user)
+/* Who has a right, and what may be said of it. */
+struct holding {
+	const char *holder, *user; /* borrowed from the answer */
+	bool public, self;
+	bool taken_on;	/* by SET ROLE alone, which is what it is for */
+	bool tolerated; /* taken on, and READ ONLY and ROLLBACK hold it */
+};
+
+static struct holding holding_of(const struct object_check *check, const PGresult *answer, int row,
+	const struct preflight_findings *f)
 {
-	free(*advice);
-	if (asprintf(advice,
-		    "GRANT %s TO %s WITH INHERIT FALSE, SET TRUE; before PostgreSQL 16 ALTER ROLE "
-		    "%s NOINHERIT",
-		    holder, user, user) < 0) {
-		*advice = NULL;
-		f->failed = true;
-	}
+	struct holding h = {
+		.holder = PQgetvalue(answer, row, HOLDER), .user = PQgetvalue(answer, row, USER)};
+
+	h.public = strcmp(h.holder, "PUBLIC") == 0;
+	h.self = strcmp(h.holder, h.user) == 0;
+	h.taken_on = f->impersonates && is_true(answer, row, BY_SET_ROLE);
+	h.tolerated = h.taken_on && !check->beyond_read_only;
+
+	return h;
+}
+
+/* What takes the right from pgumbra's role. From no other one: applications live on what those may,
+ * and on the primary on what PUBLIC may, too. Caller frees; NULL when out of memory. */
+static char *advice_on(const struct object_check *check, const struct holding *h,
+	const char *statement, const char *more, const struct preflight_findings *f)
+{
+	char *text;
+	int length;
+
+	if (h->tolerated || (h->public && f->of_primary))
+		return strdup("");
+	if (!h->public && !h->self && f->impersonates && !h->taken_on)
+		length = asprintf(&text,
+			"GRANT %s TO %s WITH INHERIT FALSE, SET TRUE; before PostgreSQL 16 ALTER "
+			"ROLE %s NOINHERIT",
+			h->holder, h->user, h->user);
+	else if (!h->public && !h->self)
+		length = asprintf(&text, "REVOKE %s FROM %s", h->holder, h->user);
+	else if (f->of_primary && strncmp(check->mend, "REVOKE", 6) == 0)
+		length = asprintf(&text, "a role that only pgumbra uses; if %s is one: %s%s",
+			h->user, statement, more);
+	else if (f->of_primary)
+		length = asprintf(&text, "a role that only pgumbra uses, and that owns nothing");
+	else
+		length = asprintf(&text, "%s%s", statement, more);
+
+	return length < 0 ? NULL : text;
 }
 
 static void add_objects(const struct object_check *check, const PGresult *answer, int row,
 	const char *where, struct preflight_findings *f)
 {
-	const char *holder = PQgetvalue(answer, row, HOLDER), *user = PQgetvalue(answer, row, USER);
+	const struct holding h = holding_of(check, answer, row, f);
 	long count = strtol(PQgetvalue(answer, row, COUNT), NULL, 10);
-	bool public = strcmp(holder, "PUBLIC") == 0, self = strcmp(holder, user) == 0;
 	char *what = fill_in(check->what, answer, row), *mend = fill_in(check->mend, answer, row);
-	bool taken_on = is_true(answer, row, BY_SET_ROLE);
+	struct preflight_topic topic = {level_by_set_role(f, h.tolerated, check->level), "role",
+		h.public && f->of_primary
+			? "left as it is: every role there may, those of the applications too"
+			: "",
+		""};
 	char more[64] = "", *advice = NULL;
 
 	if (count > 5)
 		snprintf(more, sizeof more, " and %ld more", count - 5);
-	if (!what || !mend ||
-		asprintf(&advice, "%s%s%s%s%s%s", mend, count > NAMES_MAX ? ", ..." : "",
-			public || self ? "" : "; or REVOKE ", public || self ? "" : holder,
-			public || self ? "" : " FROM ", public || self ? "" : user) < 0) {
+	if (mend)
+		advice = advice_on(check, &h, mend, count > NAMES_MAX ? ", ..." : "", f);
+	if (what && advice) {
+		topic.mend = advice;
+		preflight_say(f, &topic, where, "%s%s%s %s: %s%s", h.public ? "" : "role ",
+			h.holder, h.taken_on ? ", which dark reads take on," : "", what,
+			PQgetvalue(answer, row, SHOWN), more);
+	} else {
 		f->failed = true;
-		goto done;
 	}
-	taken_on &= f->impersonates;
-	if (f->impersonates && !taken_on && !public && !self)
-		advice_not_to_inherit(f, &advice, holder, user);
-	preflight_add(f, level_by_set_role(f, taken_on && !check->beyond_read_only, check->level),
-		where, (taken_on && !check->beyond_read_only) || !advice ? "" : advice,
-		"%s%s%s %s: %s%s", public ? "" : "role ", holder,
-		taken_on ? ", which dark reads take on," : "", what, PQgetvalue(answer, row, SHOWN),
-		more);
-done:
 	free(what);
 	free(mend);
 	free(advice);

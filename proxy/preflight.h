@@ -5,7 +5,7 @@
  * every role that it is a member of, inherited or by SET ROLE. Ownership and grants are read from
  * the catalogues with an empty search_path in a read-only session, a question for each kind; a
  * question that fails is itself a finding that forbids, because doubt means no. What two servers
- * differ in never forbids.
+ * differ in never forbids; that they are one does: then nothing would be compared with anything.
  */
 #ifndef PGUMBRA_PROXY_PREFLIGHT_H
 #define PGUMBRA_PROXY_PREFLIGHT_H
@@ -33,7 +33,10 @@ struct preflight_findings {
 	struct preflight_finding *list; /* owned */
 	size_t count;
 	bool impersonates;	  /* see preflight_candidate_role_as; for what looks at roles */
-	bool of_primary;	  /* the control: applications may need what a candidate doesn't */
+	bool of_primary;	  /* the control: applications may need what a candidate doesn't.
+				     No mend takes anything from a role other than pgumbra's, there
+				     from PUBLIC neither */
+	bool renames;		  /* the candidate's databases have other names than the clients' */
 	bool failed;		  /* out of memory: the list is not whole, which forbids too */
 	bool forbids_as_warnings; /* lowers what is added from now on */
 	/* Called with each finding when it is added; may be NULL. */
@@ -100,7 +103,8 @@ void preflight_observe(const char *candidate, const char *where, struct prefligh
 void preflight_beside_primary(
 	const char *primary, const char *control, const char *where, struct preflight_findings *f);
 
-/* Is a candidate at the primary's own address? control: "" where there is none. */
+/* Is a candidate at the primary's own address? control: "" where there is none. Kind "same_server",
+ * as what preflight_compare says of a candidate that is the control itself. */
 void preflight_apart(const char *primary, const char *control, const char *candidate,
 	const char *where, struct preflight_findings *f);
 

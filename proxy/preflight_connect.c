@@ -26,7 +26,8 @@ static const struct {
 	{"No route to host", NULL, "look at the network and firewalls on the way there"},
 	{"Network is unreachable", NULL, "look at the network and firewalls on the way there"},
 	{"password authentication failed", NULL,
-		"mend the password (passfile or ~/.pgpass), or there: ALTER ROLE {user} PASSWORD "
+		"give the right password (passfile or ~/.pgpass), or there: ALTER ROLE {user} "
+		"PASSWORD "
 		"'...'; without that role CREATE ROLE {user} LOGIN PASSWORD '...'"},
 	{"no password supplied", NULL,
 		"give the password of {user}: passfile=... in conninfo, or ~/.pgpass"},

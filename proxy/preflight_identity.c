@@ -37,23 +37,27 @@ static bool identity_of(PGconn *conn, struct identity *out)
 	return known;
 }
 
+static const struct preflight_topic other_databases = {PREFLIGHT_INFORMATION, "same_server",
+	"dark reads load the server that they are to spare",
+	"a server of its own for the candidate"};
+
 void identity_tell_same_server(
 	PGconn *control, PGconn *candidate, const char *where, struct preflight_findings *f)
 {
-	static const struct preflight_topic same = {PREFLIGHT_WARNING, "connection",
-		"every read matches; nothing is learnt", "mend conninfo of one of them"};
-	static const struct preflight_topic beside = {PREFLIGHT_INFORMATION, "connection",
-		"dark reads load the server that they are to spare",
-		"a server of its own for the candidate"};
+	static const struct preflight_topic same = {PREFLIGHT_FORBIDS, "same_server",
+		"every read matches; nothing is learnt",
+		"mend conninfo of one of them; or databases, where the candidate's have other "
+		"names"};
 	struct identity a, b;
 
 	if (!identity_of(control, &a) || !identity_of(candidate, &b) ||
 		strcmp(a.cluster, b.cluster) != 0 || strcmp(a.started, b.started) != 0)
 		return;
-	if (strcmp(a.database, b.database) == 0)
+	if (strcmp(a.database, b.database) == 0 && !f->renames)
 		preflight_say(f, &same, where, "is the same server and database as the control");
 	else
-		preflight_say(f, &beside, where, "is another database of the control's server");
+		preflight_say(
+			f, &other_databases, where, "is another database of the control's server");
 }
 
 static void tell_recovery(const struct identity *primary, struct preflight_findings *f)
@@ -113,11 +117,17 @@ void preflight_beside_primary(
 void preflight_apart(const char *primary, const char *control, const char *candidate,
 	const char *where, struct preflight_findings *f)
 {
-	static const struct preflight_topic same = {PREFLIGHT_WARNING, "connection",
+	static const struct preflight_topic same = {PREFLIGHT_FORBIDS, "same_server",
 		"every read runs twice on the primary and matches; nothing is learnt",
-		"the other server's host and port in its conninfo"};
+		"the other server's host and port in its conninfo; or databases, where they have "
+		"other names there"};
 
 	/* Otherwise told by what the control and the candidate say of themselves. */
-	if (conninfo_same_address(primary, candidate) && !conninfo_same_address(control, candidate))
+	if (!conninfo_same_address(primary, candidate) || conninfo_same_address(control, candidate))
+		return;
+	if (f->renames)
+		preflight_say(f, &other_databases, where,
+			"is at the primary's own address, in other databases");
+	else
 		preflight_say(f, &same, where, "is at the primary's own address");
 }

@@ -56,7 +56,8 @@ static void check_all_databases(
 		check_other_database(conninfo, PQgetvalue(answer, i, 0), where, f);
 	if (PQntuples(answer) > DATABASES_MAX)
 		preflight_add(f, PREFLIGHT_FORBIDS, where,
-			"give conninfo a dbname, or revoke CONNECT on the others",
+			f->of_primary ? "give conninfo a dbname"
+				      : "give conninfo a dbname, or revoke CONNECT on the others",
 			"the role may connect to %d databases, %d were checked", PQntuples(answer),
 			DATABASES_MAX);
 	PQclear(answer);

@@ -131,13 +131,17 @@ static int books_page_fd(void)
 }
 
 /* A source is first moved above all targets, so that no dup2 overwrites a later source. The moved
- * descriptors are in `moved`, to be closed after the spawn. */
+ * descriptors are in `moved`, to be closed after the spawn. False with errno EMFILE: the limit of
+ * open files leaves no room there. */
 static bool hand(posix_spawn_file_actions_t *actions, int fd, int target, int *moved, size_t *count)
 {
 	int high = fcntl(fd, F_DUPFD_CLOEXEC, LOWEST_SOURCE);
 
-	if (high < 0)
+	if (high < 0) {
+		if (errno == EINVAL) /* the limit itself is below the number */
+			errno = EMFILE;
 		return false;
+	}
 	moved[(*count)++] = high;
 
 	return posix_spawn_file_actions_adddup2(actions, high, target) == 0;
@@ -200,8 +204,11 @@ static int spawn(struct supervisor *s, int config_fd, uint32_t epoch)
 		posix_spawn_file_actions_destroy(&actions);
 		return ENOMEM;
 	}
+	errno = 0;
 	if (hand_all(s, config_fd, &actions, moved, &count) && set_attributes(&attributes))
 		rc = posix_spawn(&s->pid, "/proc/self/exe", &actions, &attributes, argv, environ);
+	else if (errno == EMFILE)
+		rc = EMFILE;
 	while (count > 0)
 		close(moved[--count]);
 	posix_spawn_file_actions_destroy(&actions);
@@ -217,13 +224,14 @@ static void on_exited(evutil_socket_t fd, short what, void *arg);
 static bool start(struct supervisor *s)
 {
 	int config_fd = configuration_fd(s->config);
-	int rc = config_fd >= 0 ? spawn(s, config_fd, s->epoch + 1) : ENOMEM;
+	int rc = config_fd >= 0 ? spawn(s, config_fd, s->epoch + 1) : errno ? errno : ENOMEM;
 
 	if (config_fd >= 0)
 		close(config_fd);
 	if (rc != 0) {
 		s->pid = 0;
-		log_error("%s: could not start the shadow process", strerror(rc));
+		log_error("%s: could not start the shadow process%s", strerror(rc),
+			rc == EMFILE ? " (ulimit -n or LimitNOFILE is too low)" : "");
 		return false;
 	}
 	s->epoch++;

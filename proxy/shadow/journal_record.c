@@ -239,16 +239,18 @@ static json_t *changed_columns(
 static json_t *diff_row_record(const struct journal_privacy *p, const struct journal_discrepancy *d,
 	const struct diff_row *row)
 {
-	static const char *const kinds[] = {"missing", "extra", "changed"};
+	static const char *const kinds[] = {"missing", "extra", "changed", "moved"};
 	json_t *out = json_pack("{s:s}", "kind", kinds[row->kind]);
 
+	if (row->kind == DIFF_MOVED)
+		json_object_set_new(out, "position", json_integer((json_int_t)row->position));
 	if (row->kind != DIFF_EXTRA)
 		json_object_set_new(out, "primary",
 			row_record(p, d->primary, row->primary, row->cut, row->candidate));
 	if (row->kind != DIFF_MISSING)
 		json_object_set_new(out, "candidate",
 			row_record(p, d->answer, row->candidate, row->cut, row->primary));
-	if (row->kind == DIFF_CHANGED)
+	if (row->kind == DIFF_CHANGED || row->kind == DIFF_MOVED)
 		json_object_set_new(
 			out, "columns", changed_columns(d, row->primary, row->candidate));
 	if (row->cut && p->values == VALUES_FULL)
@@ -288,7 +290,8 @@ static json_t *diff_record(const struct journal_privacy *p, const struct journal
 {
 	static const struct diff none;
 	const struct diff *diff = d->diff ? d->diff : &none;
-	json_t *out = json_object(), *rows = json_array();
+	json_t *out = json_object(), *rows = json_array(), *moved = json_array();
+	size_t listed;
 
 	json_object_set_new(out, "columns", column_names(d->primary));
 	if (d->class == CLASS_COLUMNS) {
@@ -299,10 +302,17 @@ static json_t *diff_record(const struct journal_privacy *p, const struct journal
 	json_object_set_new(out, "extra", json_integer((json_int_t)diff->extra));
 	json_object_set_new(out, "changed", json_integer((json_int_t)diff->changed));
 	for (size_t i = 0; p->values != VALUES_NONE && i < diff->nrows; i++)
-		json_array_append_new(rows, diff_row_record(p, d, &diff->rows[i]));
+		json_array_append_new(diff->rows[i].kind == DIFF_MOVED ? moved : rows,
+			diff_row_record(p, d, &diff->rows[i]));
+	listed = json_array_size(rows) + json_array_size(moved);
 	json_object_set_new(out, "rows", rows);
-	json_object_set_new(out, "truncated",
-		json_boolean(diff->truncated || json_array_size(rows) < diff->nrows));
+	if (d->class == CLASS_ORDER) {
+		json_object_set_new(out, "moved_places", json_integer((json_int_t)diff->moved));
+		json_object_set(out, "moved", moved);
+	}
+	json_decref(moved);
+	json_object_set_new(
+		out, "truncated", json_boolean(diff->truncated || listed < diff->nrows));
 
 	return out;
 }

@@ -334,7 +334,7 @@ findings() {
 	}
 	run -0 query 'select secret from keys.secret_of($1)'
 	run -1 query 'select secret from secret_of($1)'
-	[[ "$output" == *"function secret_of"*"does not exist"*"schema-qualified"* ]]
+	[[ "$output" == *"fails as lookup in the database postgres (primary.auth_dbname): "*"function secret_of"*"does not exist"*"mend: primary.auth_dbname: the database in which"*"schema-qualified"* ]]
 	run -1 query 'select secret from keys.secret_of($1)' "" /nowhere
 	[[ "$output" == *"no password supplied"*"passfile"* ]]
 	run -1 query "select secret from keys.secret_of('by_scram') where \$1 <> ''"

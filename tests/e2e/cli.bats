@@ -103,9 +103,10 @@ address() {
 	echo "host=127.0.0.1 port=$(cluster_port "$1")"
 }
 
-# check_role CLUSTER ROLE: primary and candidate are the same server, which doesn't matter here.
+# check_role CLUSTER ROLE: primary and candidate are the same server, which doesn't matter here: the
+# clients' database has another name.
 check_role() {
-	run "$PGUMBRA" check --primary "$(address "$1")" --log x \
+	run "$PGUMBRA" check --primary "$(address "$1")" --log x --set candidate.candidate.databases=theirs=shop \
 		--candidate "$(address "$1") user=$2 password=$2 dbname=shop"
 }
 
@@ -185,10 +186,49 @@ said() {
 	done
 	run -2 "$PGUMBRA" check --primary 'host=a user=u' --candidate host=b
 	said "user is not allowed"
+	run -2 "$PGUMBRA" check --primary 'host=a sslmode=maybe' --candidate host=b --set waiver.w.match=*
+	said "--set primary.conninfo: [primary] conninfo: sslmode=maybe: allowed"
+	said "[waiver w] owner is not set"
 	run -2 "$PGUMBRA" check -c nowhere.conf
 	said "nowhere.conf: cannot be opened"
 	run -2 "$PGUMBRA" check --candidate host=b
 	said "[primary] conninfo is not set"
+}
+
+@test "mistakes of waivers and of connection strings come with file and line, all in one go" {
+	cat >bad.conf <<-'INI'
+		[shadow]
+		sampel = 1
+		[primary]
+		conninfo = host=a user=u
+		[candidate new]
+		conninfo = host=b
+		fence = slot
+		[waiver scale]
+		match = *
+		accept = numeric_scal, values, 22012
+		expires = 2026-02-30
+		[waiver other]
+		match = select 1
+		accept = order
+		candidate = old
+		reason = r
+		owner = o
+		expires = 2030-01-01
+	INI
+	for command in run check; do
+		run -2 "$PGUMBRA" $command -c bad.conf
+		said "bad.conf:2: [shadow] has no key sampel, did you mean sample?"
+		said "bad.conf:4: [primary] conninfo: user is not allowed"
+		said "bad.conf:7: [candidate new] fence = slot needs fence_slot"
+		said "bad.conf:9: [waiver scale] reason is not set: why"
+		said "bad.conf:9: [waiver scale] owner is not set: who"
+		said "bad.conf:10: [waiver scale] accept = numeric_scal, did you mean numeric_scale?: allowed: missing_rows, "
+		said ", duplicate, collation, "
+		said "bad.conf:11: [waiver scale] expires = 2026-02-30: allowed: a day as YYYY-MM-DD"
+		said "bad.conf:15: [waiver other] candidate = old: there is no [candidate old]"
+		[ "$(grep -c '^pgumbra: bad.conf' <<<"$output")" = 8 ] || { echo "$output"; false; }
+	done
 }
 
 # --- roles ---
@@ -198,7 +238,7 @@ said() {
 		check_role "$cluster" safe
 		[ "$status" = 0 ] || { echo "$output"; false; }
 		said "0 that forbid running"
-		said "candidate candidate: is at the primary's own address"
+		said "information  candidate candidate: is at the primary's own address, in other databases"
 		[ "$(grep -c 'candidate candidate' <<<"$output")" = 1 ] || { echo "$output"; false; }
 	done
 }
@@ -215,7 +255,7 @@ said() {
 		super|role super is a superuser|use a role of its own that can only read, not super
 		viaboss|role viaboss is a member of boss, which is a superuser|REVOKE boss FROM viaboss
 		inserts|role inserts may write tables or views (INSERT): public.t|REVOKE INSERT ON public.t FROM inserts
-		sneaks|role writer may write tables or views (TRIGGER, TRUNCATE): public.t|REVOKE TRIGGER, TRUNCATE ON public.t FROM writer; or REVOKE writer FROM sneaks
+		sneaks|role writer may write tables or views (TRIGGER, TRUNCATE): public.t|REVOKE writer FROM sneaks
 		columns|role columns may write columns (UPDATE): public.cols (b)|REVOKE UPDATE
 		counts|role counts may advance sequences (USAGE): public.s|REVOKE USAGE ON SEQUENCE public.s FROM counts
 		creates|role creates may create objects in schemas: app|REVOKE CREATE ON SCHEMA app FROM creates
@@ -270,7 +310,7 @@ said() {
 		done
 		cluster_psql "$cluster" shop <<-'SQL'
 			grant insert on t to inserts;
-			grant trigger, truncate on t to writer;
+			grant writer to sneaks;
 			grant usage on sequence s to counts;
 			grant create on schema app to creates;
 			grant create on database shop to founds;
@@ -279,6 +319,48 @@ said() {
 			grant set, alter system on parameter work_mem, log_statement to sets;
 			grant execute on function pg_reload_conf(), pg_read_file(text) to reloads;
 		SQL
+	done
+}
+
+# The control is the production primary: a statement there may cost pgumbra's own role rights, and
+# nobody else.
+@test "no mend takes rights from another role; on the control none from PUBLIC either" {
+	for cluster in $(clusters); do
+		cluster_psql "$cluster" shop <<-'SQL'
+			create role shopkeeper;
+			grant insert, update, delete on t to shopkeeper;
+			grant usage on sequence s to shopkeeper;
+			create role helper login password 'helper' in role shopkeeper;
+			grant insert on cols to helper;
+			grant delete on cols to public;
+			create table kept (i int);
+			alter table kept owner to shopkeeper;
+			grant select on all tables in schema public to helper;
+		SQL
+		run -1 "$PGUMBRA" check --primary "$(address "$cluster")" --log x \
+			--candidate "$(address "$cluster") user=safe password=safe dbname=shop" \
+			--control "$(address "$cluster") user=helper password=helper dbname=shop"
+		control=$(sed -n '/^[a-z]* *control: .*role/,/^[a-z]/p' <<<"$output")
+		run -1 "$PGUMBRA" check --primary "$(address "$cluster")" --log x \
+			--candidate "$(address "$cluster") user=helper password=helper dbname=shop"
+		candidate=$output
+		cluster_psql "$cluster" shop -c 'drop table kept' -c 'revoke all on cols from public' \
+			-c 'drop owned by helper, shopkeeper' -c 'drop role helper, shopkeeper'
+		output=$candidate
+		said "role shopkeeper may write tables or views (DELETE, INSERT, UPDATE): public.t"
+		said "role shopkeeper owns tables, views or sequences: public.kept"
+		said "mend: REVOKE shopkeeper FROM helper"
+		said "mend: REVOKE DELETE ON public.cols FROM PUBLIC"
+		output=$control
+		said "warning      control: role shopkeeper may write tables or views (DELETE, INSERT, UPDATE): public.t"
+		said "warning      control: role shopkeeper owns tables, views or sequences: public.kept"
+		said "warning      control: PUBLIC may write tables or views (DELETE): public.cols"
+		said "mend: REVOKE shopkeeper FROM helper"
+		said "mend: a role that only pgumbra uses; if helper is one: REVOKE INSERT ON public.cols FROM helper"
+		for side in "$candidate" "$control"; do
+			[[ "$side" != *"FROM shopkeeper"* && "$side" != *"OWNER TO"* ]] || { echo "$side"; false; }
+		done
+		[[ "$control" != *"FROM PUBLIC"* ]] || { echo "$control"; false; }
 	done
 }
 
@@ -301,9 +383,11 @@ said() {
 
 @test "an unsafe role keeps run from starting; --allow-unsafe-role makes it a warning" {
 	run -2 "$PGUMBRA" run --primary "$(address "$P15")" --listen 127.0.0.1:0 \
+		--set candidate.candidate.databases=theirs=shop \
 		--candidate "$(address "$P15") user=inserts password=inserts dbname=shop"
 	said "role inserts may write"
-	said "not started"
+	[[ "$output" == *"shows the findings; --allow-unsafe-role runs in spite of a candidate's role" ]] ||
+		{ echo "$output"; false; }
 	run -0 "$PGUMBRA" check --primary "$(address "$P15")" --allow-unsafe-role \
 		--candidate "$(address "$P15") user=inserts password=inserts dbname=shop"
 	said "warning      candidate candidate: role inserts may write"
@@ -317,6 +401,8 @@ said() {
 	said "warning      candidate candidate: cannot be connected to"
 	run -1 "$PGUMBRA" check --primary "$nobody" --set shadow.enabled=off
 	said "none of its addresses can be reached"
+	grep -E '^connection +1 +1 +0$' <<<"$output"
+	[[ "$output" != *$'\nrole '* ]] || { echo "$output"; false; }
 }
 
 @test "case 23: a primary that lets strangers in is refused unless only this machine can reach us" {
@@ -327,6 +413,8 @@ said() {
 	said "without a challenge"
 	run -2 "$PGUMBRA" run "$@" --listen 0.0.0.0:0
 	said "without a challenge"
+	said "shows the findings; primary.allow_trust=on runs although the primary lets strangers in"
+	[[ "$output" != *allow-unsafe-role* ]] || { echo "$output"; false; }
 	run -0 "$PGUMBRA" check "$@" --listen '127.0.0.1:6432' --listen '[::1]:6432' --listen /tmp:1
 	said "warning      primary 127.0.0.1"
 	run -0 "$PGUMBRA" check "$@" --listen 0.0.0.0:6432 --set primary.allow_trust=on
@@ -442,6 +530,45 @@ hba_loaded() {
 		--set shadow.enabled=off --log /nowhere/at/all/log
 	said "cannot be written"
 	said "make the directory"
+	[[ "$output" == *"not started: \`pgumbra check\` shows the findings" ]] || { echo "$output"; false; }
+}
+
+# As a user who may not everything: it is told what is in the way, no more.
+@test "a log that cannot be written comes with what mends just that" {
+	cd "$CLI_DIR" # postgres may search it
+	mkdir -m 755 closed open
+	touch closed/log open/file
+	chmod 777 open
+	install -m 755 "$PGUMBRA" open/pgumbra
+	while IFS='|' read -r log why mend; do
+		run as_postgres open/pgumbra check --primary "$(address "$P15")" --set shadow.enabled=off \
+			--listen "127.0.0.1:$(free_port)" --log "$log"
+		said "$log cannot be written: $why"
+		grep "mend: $mend" <<<"$output" || { echo "$output"; false; }
+		[ "$(grep -c 'make the directory' <<<"$output")" = "$(grep -c missing <<<"$log")" ]
+	done <<-'LOGS'
+		missing/log|No such file or directory|make the directory, writable
+		closed/new|Permission denied|let the user that pgumbra runs as write and search the directory
+		closed/log|Permission denied|let the user that pgumbra runs as write that file
+		open|Is a directory|name a file in it
+		open/file/log|Not a directory|another --log
+	LOGS
+	run as_postgres open/pgumbra check --primary "$(address "$P15")" --set shadow.enabled=off \
+		--listen "127.0.0.1:$(free_port)" --log open/log
+	[[ "$output" != *"cannot be written"* ]] || { echo "$output"; false; }
+}
+
+limit_is_called_that() {
+	grep -q "Too many open files: could not start the shadow process (ulimit -n or LimitNOFILE is too low)" operator.log
+}
+
+@test "a limit of open files that is too low is called that" {
+	(ulimit -n 64 && exec "$PGUMBRA" run --primary "$(address "$P15")" --listen "127.0.0.1:$(free_port)" --log log \
+		--candidate "host=127.0.0.1 port=$(free_port)" >operator.log 2>&1 3>&-) &
+	pid=$!
+	wait_for 30 "the message" limit_is_called_that || { kill -INT "$pid"; cat operator.log; false; }
+	kill -INT "$pid"
+	wait "$pid"
 }
 
 run_with_log() { # FILE

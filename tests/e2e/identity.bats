@@ -163,6 +163,28 @@ recheck() {
 	[ "$status" = 1 ]
 }
 
+# check_impersonating [option]...: with both roles members of the applications'.
+check_impersonating() {
+	run "$PGUMBRA" check --primary "$(address_of "$PRIMARY")" --log x \
+		--candidate "$(address_of "$CANDIDATE") dbname=$DATABASE user=pgumbra_ro password=pgumbra_ro" \
+		--control "$(address_of "$PRIMARY") dbname=$DATABASE user=pgumbra_control password=pgumbra_control" \
+		--set candidate.candidate.impersonate=set_role --set control.impersonate=set_role
+}
+
+@test "the control takes on the applications' roles as the candidate does: nothing there is to be revoked" {
+	use_candidate 15
+	check_impersonating
+	[ "$status" = 0 ]
+	grep -E '^warning +control: role app, which dark reads take on, may write tables' <<<"$output"
+	[[ $output != *"mend: REVOKE"* ]] || { echo "$output"; false; }
+	on_primary "alter role pgumbra_control inherit"
+	check_impersonating
+	on_primary "alter role pgumbra_control noinherit"
+	grep -A1 -E '^warning +control: role app may write tables' <<<"$output" |
+		grep 'mend: GRANT app TO pgumbra_control WITH INHERIT FALSE, SET TRUE'
+	[[ $output != *"mend: REVOKE"* ]] || { echo "$output"; false; }
+}
+
 @test "a control that does not impersonate beside a candidate that does is refused" {
 	use_candidate 15
 	run "$PGUMBRA" check --primary "$(address_of "$PRIMARY")" \

@@ -417,12 +417,18 @@ second_start_record() {
 	done
 }
 
-@test "a candidate that is the control itself is told" {
+@test "a candidate that is the control itself forbids running" {
 	for version in $(versions); do
-		run -0 "$PGUMBRA" check --primary "$(primary_of "$version")" --log x \
+		run -1 "$PGUMBRA" check --primary "$(primary_of "$version")" --log x \
 			--candidate "$(address "$version" control same)" \
 			--control "$(address "$version" control same)"
-		expect_finding warning "is the same server and database as the control"
+		expect_finding forbids "is the same server and database as the control"
+		run -2 "$PGUMBRA" run --listen "127.0.0.1:$(free_port)" --primary "$(primary_of "$version")" --log x \
+			--candidate "$(address "$version" control same)" \
+			--control "$(address "$version" control same)"
+		said "not started: "
+		said "; --allow-unsafe-role runs although candidate and primary are one server"
+		[ ! -e x ]
 	done
 }
 

@@ -75,7 +75,7 @@ found() {
 	check "host=nowhere.invalid user=reader dbname=shop"
 	found warning candidate 'cannot be connected to: could not translate host name "nowhere.invalid"' "mend host, or how this machine"
 	check "$(address candidate reader wrong)"
-	found warning candidate 'cannot be connected to: connection to server' "mend the password (passfile or ~/.pgpass), or there: ALTER ROLE reader PASSWORD"
+	found warning candidate 'cannot be connected to: connection to server' "give the right password (passfile or ~/.pgpass), or there: ALTER ROLE reader PASSWORD"
 	check "host=127.0.0.1 port=$(cluster_port "$PST_DIR/candidate") user=reader dbname=shop passfile=/dev/null"
 	found warning candidate 'cannot be connected to: connection to server' "give the password of reader: passfile="
 	check "host=127.0.0.1 port=$(cluster_port "$PST_DIR/candidate") user=reader password=reader dbname=nope"
@@ -143,10 +143,20 @@ stranger_is_rejected() {
 @test "the wrong servers: the candidate is the primary, the control another cluster" {
 	run "$PGUMBRA" check --listen "127.0.0.1:$(free_port)" --log x --primary "$(address primary)" \
 		--candidate "$(address primary reader)"
-	found warning candidate "is at the primary's own address" "the other server's host and port"
+	[ "$status" = 1 ]
+	found forbids candidate "is at the primary's own address" "the other server's host and port"
 	check "$(address primary reader)"
-	found warning candidate "is the same server and database as the control" "mend conninfo of one of them"
+	[ "$status" = 1 ]
+	found forbids candidate "is the same server and database as the control" "mend conninfo of one of them"
 	[[ "$output" != *"own address"* ]]
+	check "$(address primary reader)" --allow-unsafe-role
+	[ "$status" = 0 ]
+	found warning candidate "is the same server and database as the control" "mend conninfo of one of them"
+	check "$(address primary reader)" --set candidate.candidate.databases=clients=shop
+	[ "$status" = 0 ]
+	found information candidate "is another database of the control's server" "a server of its own"
+	check "$(address primary reader)" --set candidate.candidate.databases=clients=shop,shop=shop
+	found forbids candidate "is the same server and database as the control" "mend conninfo of one of them"
 	check "$(address primary reader | sed s/dbname=shop/dbname=postgres/)"
 	found information candidate "is another database of the control's server" "a server of its own"
 	run "$PGUMBRA" check --listen "127.0.0.1:$(free_port)" --log x --primary "$(address primary)" \
@@ -170,7 +180,7 @@ stranger_is_rejected() {
 	on candidate "create role only_here login password 'only_here' in role pg_read_all_data"
 	run "$PGUMBRA" check --listen "127.0.0.1:$(free_port)" --log x --primary "$(address primary)" \
 		--candidate "$(address candidate reader)" --control "$(address candidate only_here)"
-	found information control "its role cannot connect to the primary" "mend the password"
+	found information control "its role cannot connect to the primary" "give the right password"
 }
 
 make_standby() {

@@ -120,3 +120,58 @@ assert books == sum(s['widened'].get('$1', 0) for s in report['shapes']) == $2, 
 	expect_outcome mismatch 1
 	expect_discrepancy hint=record_field
 }
+
+show_found() { # CLASS: the record of that class, side by side
+	run "$PGUMBRA" show "$LOG" "$("$PYTHON" -c '
+import json, sys
+print(next(r["id"] for r in map(json.loads, open(sys.argv[1])) if r.get("class") == sys.argv[2]))' "$LOG" "$1")"
+	[ "$status" = 0 ]
+}
+
+shown() { # PATTERN
+	grep -E "$1" <<<"$output" || { echo "not shown: $1"; echo "$output"; return 1; }
+}
+
+@test "a text that sorts differently is shown place by place" {
+	on_both "create table word (w text collate \"C\"); insert into word values ('a'), ('b'), ('B'), ('c')"
+	on_candidate "alter table word alter column w type text collate \"und-x-icu\""
+	start_and_settle
+	psql_pgumbra -c "select w from word order by w"
+	expect_outcome mismatch 1
+	expect_discrepancy outcome=mismatch class=order hint=collation diff.moved_places=3
+	show_found order
+	shown '^order +differs at 3 places$'
+	shown "^place 1: moved\$"
+	shown "^w \* +'B' +'a'\$"
+	shown "^w \* +'a' +'b'\$"
+}
+
+@test "hashed values stay hashed where the order differs" {
+	start_and_settle discrepancies.values=hashed
+	psql_pgumbra -c "select w from word order by w"
+	expect_outcome mismatch 1
+	show_found order
+	shown '^w \* +hash [0-9a-f]{12} +hash [0-9a-f]{12}$'
+	! grep -F '"B"' "$LOG"
+}
+
+@test "types of columns that differ are written as PostgreSQL writes them" {
+	on_both "create table money (n numeric(10,2), v varchar(20), c char(5), b bit(8), i interval day to second(3),
+		ts timestamp(3), a numeric(4,1)[])"
+	on_candidate "alter table money alter n type numeric(10,3), alter v type varchar(30), alter c type char(6),
+		alter b type bit(9), alter i type interval, alter ts type timestamp(0), alter a type numeric(4,2)[]"
+	start_and_settle
+	psql_pgumbra -c "select * from money"
+	expect_outcome mismatch 1
+	show_found columns
+	shown '^column 1 \* +n numeric\(10,2\) +n numeric\(10,3\)$'
+	shown '^column 2 \* +v varchar\(20\) +v varchar\(30\)$'
+	shown '^column 3 \* +c char\(5\) +c char\(6\)$'
+	shown '^column 4 \* +b bit\(8\) +b bit\(9\)$'
+	shown '^column 5 \* +i interval day to second\(3\) +i interval$'
+	shown '^column 6 \* +ts timestamp\(3\) +ts timestamp\(0\)$'
+	shown '^column 7 \* +a numeric\(4,1\)\[\] +a numeric\(4,2\)\[\]$'
+	"$PGUMBRA" report "$LOG" | grep 'n numeric(10,2), v varchar(20)'
+	"$PGUMBRA" report --format html "$LOG" | grep -F '<code>n numeric(10,3)</code>'
+	"$PGUMBRA" report "$LOG" | { ! grep typmod; }
+}

@@ -272,7 +272,7 @@ static void check_diff(const struct pair *p, size_t limit)
 		carried += sizeof d.rows[i] + d.rows[i].primary.len + d.rows[i].candidate.len;
 	if (carried > limit && (d.nrows != 1 || !d.rows[0].cut || !d.truncated))
 		abort();
-	if (!d.truncated && d.nrows != d.missing + d.extra + d.changed)
+	if (!d.truncated && d.nrows != d.missing + d.extra + d.changed + d.moved)
 		abort();
 	diff_release(&d);
 }

@@ -1,5 +1,7 @@
 #include "tests/unit/compare_fixture.h"
 
+#include "compare/waiver.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -67,6 +69,7 @@ static void check(enum difference_class class, const char *hint)
 	check_mirror();
 	assert_string_equal(difference_class_name(out.class), difference_class_name(class));
 	assert_string_equal(out.hint, hint);
+	assert_true(!*hint || out.undecidable || waiver_word_known(hint));
 	assert_int_equal(out.equal, class == CLASS_NONE);
 	result_release(&p);
 	result_release(&c);

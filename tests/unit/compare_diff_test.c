@@ -227,6 +227,63 @@ static void many_differing_rows_without_a_key_are_left_unaligned_past_a_bound(vo
 	done();
 }
 
+static void another_order_names_its_first_places(void **state)
+{
+	static const char *const left[] = {"1", "2", "3", "4"}, *const right[] = {
+									"1", "3", "2", "4"};
+
+	(void)state;
+	both("id:23");
+	for (size_t i = 0; i < 4; i++) {
+		fixture_row(&p, left[i], END);
+		fixture_row(&c, right[i], END);
+	}
+	check(LIMIT, 0, 0, 0);
+	assert_int_equal(d.nrows, 0); /* no order is asked for */
+	diff_release(&d);
+	rules.order.ordered = true;
+	check(LIMIT, 0, 0, 0);
+	assert_int_equal(d.moved, 2);
+	assert_int_equal(d.nrows, 2);
+	assert_false(d.truncated);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(d.rows[i].kind, DIFF_MOVED);
+		assert_int_equal(d.rows[i].position, i + 2);
+		assert_true(span_is(diff_value(d.rows[i].primary, 0), left[i + 1]));
+		assert_true(span_is(diff_value(d.rows[i].candidate, 0), right[i + 1]));
+	}
+	done();
+}
+
+static void places_of_another_order_are_bounded_by_number_and_bytes(void **state)
+{
+	(void)state;
+	both("id:23");
+	rules.order.ordered = true;
+	for (int i = 0; i < 1000; i++) {
+		char id[12];
+
+		snprintf(id, sizeof id, "%d", i);
+		fixture_row(&p, id, END);
+		snprintf(id, sizeof id, "%d", 999 - i);
+		fixture_row(&c, id, END);
+	}
+	check(LIMIT, 0, 0, 0);
+	assert_int_equal(d.moved, 1000);
+	assert_int_equal(d.nrows, DIFF_MOVES_LISTED);
+	assert_true(d.truncated);
+	diff_release(&d);
+	check(3 * sizeof *d.rows, 0, 0, 0);
+	assert_int_equal(d.moved, 1000);
+	assert_in_range(d.nrows, 1, 3);
+	assert_true(d.truncated);
+	diff_release(&d);
+	check(0, 0, 0, 0);
+	assert_int_equal(d.nrows, 0);
+	assert_true(d.truncated);
+	done();
+}
+
 static void equal_results_have_no_diff(void **state)
 {
 	(void)state;
@@ -254,6 +311,8 @@ int main(void)
 		cmocka_unit_test(rows_that_were_not_kept_are_marked),
 		cmocka_unit_test(many_differing_rows_without_a_key_are_left_unaligned_past_a_bound),
 		cmocka_unit_test(equal_results_have_no_diff),
+		cmocka_unit_test(another_order_names_its_first_places),
+		cmocka_unit_test(places_of_another_order_are_bounded_by_number_and_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -224,6 +224,22 @@ static void a_day_ends_at_midnight_utc(void **state)
 		assert_false(waiver_day_end(wrong[i], &us));
 }
 
+static void words_are_classes_hints_groups_and_sqlstates(void **state)
+{
+	static const char *const known[] = {"missing_rows", "error_code", "numeric_scale",
+		"column_order", "missing_object", "22012", "42P01"};
+	static const char *const unknown[] = {
+		"", "numeric_scal", "Values", "other", "42p01", "220122", "matched"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		assert_true(waiver_word_known(known[i]));
+	for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+		assert_false(waiver_word_known(unknown[i]));
+	for (size_t i = 0; waiver_word(i); i++)
+		assert_true(waiver_word_known(waiver_word(i)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +253,7 @@ int main(void)
 		cmocka_unit_test(what_was_not_kept_is_never_waived),
 		cmocka_unit_test(statement_and_candidate_must_match),
 		cmocka_unit_test(a_day_ends_at_midnight_utc),
+		cmocka_unit_test(words_are_classes_hints_groups_and_sqlstates),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -357,6 +357,45 @@ static void what_is_missing_is_said(void **state)
 	expect_message(f, 2, "[candidate a] conninfo is not set", NULL);
 }
 
+static void what_is_found_between_settings_names_file_and_line(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(read_text(f, "[primary]\nconninfo = host=a user=u port=0\n"
+				 "[candidate a]\npool_size = 2\ndatabases = x\n"
+				 "[client_tls]\nsslmode = require\n"));
+	assert_false(config_check(f->config, &f->messages));
+	expect_message(f, 0, "t.ini:2: [primary] conninfo: user is not allowed", NULL);
+	expect_message(f, 1, "t.ini:2: [primary] conninfo: port", NULL);
+	expect_message(f, 2, "t.ini:4: [candidate a] conninfo is not set", NULL);
+	expect_message(f, 3, "t.ini:5: [candidate a] databases, entry 1", NULL);
+	expect_message(f, 4, "t.ini:7: [client_tls] sslmode = require needs cert_file", NULL);
+	assert_int_equal(f->messages.count, 5);
+}
+
+static void what_may_stand_in_a_refused_line_is_not_called_missing(void **state)
+{
+	static const char *const refused[] = {"[primary]\nconninf = host=a\n",
+		"[primary]\nconninfo = host\n", "[primari]\nconninfo = host=a\n",
+		"[primary\nconninfo = host=a\n"};
+	struct fixture *f;
+
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		char text[200];
+
+		setup((void **)&f);
+		snprintf(text, sizeof text, "[candidate a]\nconninfo = host=b\nfence = slot\n%s",
+			refused[i]);
+		assert_false(read_text(f, text));
+		assert_int_equal(f->messages.count, 1);
+		assert_false(config_check(f->config, &f->messages));
+		expect_message(f, 1, "t.ini:3: [candidate a] fence = slot needs", NULL);
+		assert_int_equal(f->messages.count, 2);
+		teardown((void **)&f);
+	}
+	(void)state;
+}
+
 static void scram_needs_secrets_from_one_place(void **state)
 {
 	static const struct {
@@ -623,6 +662,8 @@ int main(void)
 		TEST(candidates_are_limited_and_share_names_without_case),
 		TEST(the_primary_takes_only_the_keys_of_an_address),
 		TEST(what_is_missing_is_said),
+		TEST(what_is_found_between_settings_names_file_and_line),
+		TEST(what_may_stand_in_a_refused_line_is_not_called_missing),
 		TEST(scram_needs_secrets_from_one_place),
 		TEST(sizes_must_fit_each_other),
 		TEST(passwords_never_stand_in_messages_or_in_the_public_form),

@@ -473,6 +473,36 @@ static void differing_columns_are_named_with_their_types(void **state)
 	json_decref(records);
 }
 
+static void rows_in_another_order_are_logged_as_the_privacy_allows(void **state)
+{
+	static const enum values_form values[] = {VALUES_FULL, VALUES_HASHED, VALUES_NONE};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct sample s;
+		json_t *records, *r, *moved;
+
+		sample_fill(&s);
+		s.d.class = CLASS_ORDER;
+		s.rows[1].kind = DIFF_MOVED;
+		s.rows[1].position = 17;
+		s.diff = (struct diff){.moved = 3, .rows = &s.rows[1], .nrows = 1};
+		r = write_one(values[i], &s.d, &records);
+		assert_number(r, "diff.moved_places", 3);
+		assert_int_equal(json_array_size(at(r, "diff.rows")), 0);
+		moved = at(r, "diff.moved");
+		assert_int_equal(json_array_size(moved), values[i] == VALUES_NONE ? 0 : 1);
+		assert_true(json_is_true(at(r, "diff.truncated")) == (values[i] == VALUES_NONE));
+		if (values[i] != VALUES_NONE) {
+			assert_number(r, "diff.moved.0.position", 17);
+			assert_int_equal(json_array_size(at(r, "diff.moved.0.candidate")), 2);
+		}
+		assert_true(file_contains(SECRET) == (values[i] == VALUES_FULL));
+		json_decref(records);
+		unlink(path);
+	}
+}
+
 static void a_row_that_lies_about_its_cells_is_cut(void **state)
 {
 	struct sample s;
@@ -586,7 +616,8 @@ static void a_row_to_be_cut_shows_what_stands_around_the_difference(void **state
 	sample_fill(&s);
 	long_row(&one, "one");
 	long_row(&other, "other");
-	s.rows[0] = (struct diff_row){DIFF_CHANGED, buffer_span(&one), buffer_span(&other), true};
+	s.rows[0] =
+		(struct diff_row){DIFF_CHANGED, buffer_span(&one), buffer_span(&other), true, 0};
 	s.diff.nrows = 1;
 	r = write_one(VALUES_FULL, &s.d, &records);
 	length = json_string_length(at(r, "diff.rows.0.primary.1"));
@@ -614,8 +645,9 @@ static void a_row_to_be_cut_is_hashed_whole(void **state)
 	sample_fill(&s);
 	long_row(&one, "one");
 	long_row(&other, "other");
-	s.rows[0] = (struct diff_row){DIFF_CHANGED, buffer_span(&one), buffer_span(&other), true};
-	s.rows[1] = (struct diff_row){DIFF_MISSING, buffer_span(&one), {0}, true};
+	s.rows[0] =
+		(struct diff_row){DIFF_CHANGED, buffer_span(&one), buffer_span(&other), true, 0};
+	s.rows[1] = (struct diff_row){DIFF_MISSING, buffer_span(&one), {0}, true, 0};
 	r = write_one(VALUES_HASHED, &s.d, &records);
 	assert_null(at(r, "diff.rows.0.cut"));
 	/* a window would stand elsewhere without the other side */
@@ -666,7 +698,8 @@ static void cells_that_are_equal_by_name_of_type_are_not_called_changed(void **s
 	s.columns[0].format = 1;
 	mood_row(&one, 20001, "a");
 	mood_row(&other, 30001, "b");
-	s.rows[0] = (struct diff_row){DIFF_CHANGED, buffer_span(&one), buffer_span(&other), false};
+	s.rows[0] =
+		(struct diff_row){DIFF_CHANGED, buffer_span(&one), buffer_span(&other), false, 0};
 	s.diff.nrows = 1;
 	s.d.rules = &rules;
 	r = write_one(VALUES_FULL, &s.d, &records);
@@ -1327,6 +1360,7 @@ int main(void)
 		TEST(digests_are_keyed_unless_values_are_full),
 		TEST(a_text_that_was_not_parsed_is_never_logged),
 		TEST(differing_columns_are_named_with_their_types),
+		TEST(rows_in_another_order_are_logged_as_the_privacy_allows),
 		TEST(a_row_that_lies_about_its_cells_is_cut),
 		TEST(examples_per_shape_bounds_records_of_one_kind),
 		TEST(a_further_mismatch_of_a_logged_read_is_a_repetition_that_the_books_tell),
