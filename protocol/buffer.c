@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,7 +41,7 @@ static bool reserve(struct buffer *b, size_t more)
 	uint8_t *data;
 
 	assert(b->len <= b->limit && b->len <= b->cap);
-	if (b->failed || more > b->limit - b->len) {
+	if (b->failed || more > PTRDIFF_MAX || more > b->limit - b->len) {
 		b->failed = true;
 		return false;
 	}
@@ -73,7 +74,8 @@ uint8_t *buffer_extend(struct buffer *b, size_t len)
 
 void buffer_add(struct buffer *b, const void *data, size_t len)
 {
-	if (!reserve(b, len) || len == 0)
+	/* the last says to the compiler what reserve() has seen to */
+	if (!reserve(b, len) || len == 0 || len > PTRDIFF_MAX)
 		return;
 	memcpy(b->data + b->len, data, len);
 	b->len += len;
