@@ -18,7 +18,7 @@ void end_open(struct end *e, int fd, struct poller *poller,
 {
 	assert(e->fd < 0 && !e->ssl);
 	e->fd = fd;
-	e->eof = e->finish = e->deaf = false;
+	e->eof = e->finish = e->deaf = e->unheard = false;
 	e->wants_write = false;
 	e->read_wants_write = e->write_wants_read = false;
 	e->poller = poller;
@@ -39,6 +39,7 @@ void end_close(struct end *e)
 	if (e->poller)
 		poller_want(e->poller, &e->io, 0);
 	e->poller = NULL;
+	e->unheard = false;
 	if (e->ssl) {
 		if (!e->deaf && e->pending_len == 0)
 			tls_goodbye(e->ssl);
@@ -65,9 +66,13 @@ void end_watch(struct end *e)
 	const bool write = e->wants_write || blocked || (e->read_wants_write && e->paused == 0);
 	const unsigned wanted = (read ? POLLER_READ : 0) | (write ? POLLER_WRITE : 0);
 
-	if (!e->poller || wanted == e->io.wanted)
+	if (!e->poller)
 		return;
-	(void)poller_want(e->poller, &e->io, wanted); /* if not now, with the next change */
+	if (wanted == e->io.wanted) {
+		e->unheard = false;
+		return;
+	}
+	e->unheard = !poller_want(e->poller, &e->io, wanted);
 	if (read)
 		wake_for_decrypted(e);
 }

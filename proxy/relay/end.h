@@ -48,6 +48,7 @@ struct end {
 	bool eof;	       /* it will send nothing more */
 	bool finish;	       /* shut down for writing once pending is through */
 	bool deaf;	       /* can't be written to */
+	bool unheard;	       /* its events can't be asked for: the session has to end */
 };
 
 void end_init(struct end *e, struct session *s, struct end *other);
@@ -55,7 +56,8 @@ void end_init(struct end *e, struct session *s, struct end *other);
 void end_open(struct end *e, int fd, struct poller *poller,
 	void (*on_io)(struct poller_watch *w, unsigned ready));
 void end_close(struct end *e);
-/* Asks for the events that the fields say. */
+/* Asks for the events that the fields say. Where the kernel refuses (P5 of the poller) the end is
+ * `unheard`, and the thread ends the session behind the turn. */
 void end_watch(struct end *e);
 
 void end_set_paused(struct end *e, unsigned reasons);

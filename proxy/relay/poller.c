@@ -79,8 +79,10 @@ bool poller_want(struct poller *p, struct poller_watch *w, unsigned wanted)
 		how = EPOLL_CTL_DEL;
 		forget_ready(p, w);
 	}
-	if (epoll_ctl(p->fd, how, w->fd, &event) < 0 && wanted != 0)
+	if (epoll_ctl(p->fd, how, w->fd, &event) < 0 && wanted != 0) {
+		p->refused++;
 		return false;
+	}
 	w->wanted = (uint8_t)wanted;
 
 	return true;

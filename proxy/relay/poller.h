@@ -12,7 +12,8 @@
  * same turn stopped, or gave another descriptor, hears nothing of what was ready before. P2: an
  * error and a hang-up count as ready for all that is wanted. P3: a descriptor from which nothing
  * is wanted is not in the kernel's set, so that no hang-up there can make the loop spin. P4: timers
- * come in the order of their times, never early, after the sockets of the same turn.
+ * come in the order of their times, never early, after the sockets of the same turn. P5: nothing
+ * that the kernel would not watch is forgotten: it is counted, for whoever runs the loop.
  *
  * One thread. Memory: a pointer for each timer that runs.
  */
@@ -51,7 +52,8 @@ struct poller {
 	struct poller_watch *woken, *waking; /* for the next turn; still to be told in this one */
 	struct poller_timer **heap; /* owned, [room + 1]: from 1 on, none is due before its half */
 	uint32_t timers, room;
-	int ready, next; /* of the turn at hand: how many, and the next to be told */
+	int ready, next;  /* of the turn at hand: how many, and the next to be told */
+	unsigned refused; /* wants; whoever has looked after them sets it to 0 */
 	struct epoll_event event[POLLER_READY_MAX];
 };
 
@@ -68,8 +70,9 @@ static inline void poller_watch_init(
 	*w = (struct poller_watch){.on_ready = on_ready, .fd = fd};
 }
 
-/* From now on it wants this; 0: nothing, as must be before the descriptor is closed. False when the
- * kernel has no memory for it: then it wants what it did before. */
+/* From now on it wants this; 0: nothing, as must be before the descriptor is closed. False, and
+ * errno, when the kernel has no memory for it or allows no more (fs.epoll.max_user_watches): then
+ * it wants what it did before. */
 bool poller_want(struct poller *p, struct poller_watch *w, unsigned wanted);
 /* It is told that it can read, in the next turn, whatever the kernel says of its descriptor. */
 void poller_wake(struct poller *p, struct poller_watch *w);

@@ -152,6 +152,11 @@ void session_end(struct session *s)
 	relay_thread_bury(s->thread, s);
 }
 
+bool session_unheard(const struct session *s)
+{
+	return s->client.unheard || s->primary.unheard;
+}
+
 void session_free(struct session *s)
 {
 	assert(s->state == SESSION_DEAD);

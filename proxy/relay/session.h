@@ -91,6 +91,8 @@ void session_accept(struct relay_thread *t, int fd);
 /* The thread's phase has changed: ends the session when it is time. */
 void session_phase_changed(struct session *s);
 void session_end(struct session *s);
+/* The kernel won't tell of what it waits for: it would wait for ever. */
+bool session_unheard(const struct session *s);
 /* After session_end. */
 void session_free(struct session *s);
 

@@ -171,10 +171,25 @@ void relay_thread_tell_crowd(struct relay_thread *t, const char *setting)
 
 /* --- accepting --- */
 
+static bool watch_listeners(struct relay_thread *t)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < t->listen_count; i++)
+		all = poller_want(&t->poller, &t->listening[i].watch, POLLER_READ) && all;
+
+	return all;
+}
+
 static void go_on_accepting(struct relay_thread *t)
 {
-	for (size_t i = 0; i < t->listen_count; i++)
-		poller_want(&t->poller, &t->listening[i].watch, POLLER_READ);
+	if (watch_listeners(t))
+		return;
+	if (due(t, &t->unwatched) > 0)
+		log_warning("%s: could not watch the listening sockets, trying again in %d ms",
+			strerror(errno), ACCEPT_PAUSE_MS);
+	if (!poller_start(&t->poller, &t->accept_again, ACCEPT_PAUSE_MS))
+		log_error("out of memory: a relay thread accepts no connections any more");
 }
 
 static void stop_accepting(struct relay_thread *t)
@@ -399,6 +414,25 @@ static bool is_measured(struct relay_thread *t)
 	       t->recording.now_us - t->measured_us >= MEASURE_AFTER_US;
 }
 
+static void end_unheard(struct relay_thread *t)
+{
+	uint32_t times = 0;
+
+	t->poller.refused = 0;
+	for (uint32_t i = 0; i < t->slots; i++) {
+		if (!t->slot[i] || !session_unheard(t->slot[i]))
+			continue;
+		session_end(t->slot[i]);
+		times += due(t, &t->unheard);
+	}
+	if (times > 0)
+		log_warning("the kernel does not watch a session's sockets (no memory, or "
+			    "fs.epoll.max_user_watches is reached): the session is closed (%u such "
+			    "since "
+			    "the last line)",
+			times);
+}
+
 static void *run(void *arg)
 {
 	struct relay_thread *t = arg;
@@ -414,6 +448,8 @@ static void *run(void *arg)
 		t->recording.now_us = 0;
 		t->copied_ns = 0;
 		poller_turn(&t->poller);
+		if (t->poller.refused > 0)
+			end_unheard(t);
 		if (t->tape)
 			tape_commit(t->tape, &t->recording.counters);
 		if (t->copied_ns > 0) {
@@ -476,9 +512,9 @@ bool relay_thread_listen(struct relay_thread *t, const struct listeners *l, unsi
 		on->thread = t;
 		poller_watch_init(&on->watch, t->listen_fd[t->listen_count], on_accept);
 	}
-	go_on_accepting(t);
 
-	return true;
+	return watch_listeners(t) ||
+	       error_set(error, "%s: could not watch the listening sockets", strerror(errno));
 }
 
 bool relay_thread_start(struct relay_thread *t, struct error *error)

@@ -96,7 +96,7 @@ struct relay_thread {
 	uint32_t slots, used;
 	uint32_t *free_slot;  /* [used, slots): the free ones */
 	struct session *dead; /* to be freed at the loop's end */
-	struct trouble headers, crowds, unreachable, handshakes, logins;
+	struct trouble headers, crowds, unreachable, handshakes, logins, unheard, unwatched;
 };
 
 /* tape may be NULL; it is owned by the thread from here on, even on failure. */

@@ -433,3 +433,47 @@ startup_timeout = 2s"
 	exec {SLOW[1]}>&-
 	stop_relay
 }
+
+# COMMAND... with an epoll that is full while the file $FULL exists
+with_epoll() {
+	FULL=$BATS_TEST_TMPDIR/full
+	EPOLL_FULL=$FULL LD_PRELOAD=$(echo "$BUILD"/tests/libtest_epoll.so) \
+		ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0 "$@"
+}
+
+@test "sockets that the kernel won't watch: their sessions end at once, others go on, and later ones come" {
+	with_epoll start_run ""
+	coproc SESSION { PGPORT=$RELAY_PORT psql -XAtq 2>&1; }
+	HELD=$SESSION_PID
+	echo "select 'there before';" >&"${SESSION[1]}"
+	read -r -u "${SESSION[0]}" line
+	touch "$FULL"
+	run -2 through sql -c 'select 1'
+	[[ $output == *"server closed the connection"* ]]
+	logged "max_user_watches.*: the session is closed (1 such"
+	echo "select 'still there';" >&"${SESSION[1]}"
+	read -r -u "${SESSION[0]}" line
+	[ "$line" = "still there" ]
+	rm "$FULL"
+	[ "$(through sql -c 'select 1')" = 1 ]
+	HELD=
+	echo '\q' >&"${SESSION[1]}"
+	stop_relay
+}
+
+@test "listeners that the kernel won't watch again after a lack of descriptors are tried until it does" {
+	local free=0
+	with_epoll start_run ""
+	while [ -e "/proc/$RELAY/fd/$free" ]; do free=$((free + 1)); done
+	prlimit --pid "$RELAY" --nofile="$free:"
+	touch "$FULL"
+	through sql -c 'select 1' >"$BATS_TEST_TMPDIR/answer" 3>&- &
+	HELD=$!
+	wait_for "it is tried" logged "could not watch the listening sockets, trying again"
+	prlimit --pid "$RELAY" --nofile=1000:
+	rm "$FULL"
+	wait "$HELD"
+	HELD=
+	[ "$(cat "$BATS_TEST_TMPDIR/answer")" = 1 ]
+	stop_relay
+}
