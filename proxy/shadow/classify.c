@@ -15,14 +15,10 @@
 /* Together the texts kept may take this much on average; single long ones more (L4). */
 enum { CACHE_BYTES_PER_ENTRY = 4096 };
 
-struct key {
-	uint64_t low, high;
-};
-
 /* One text and what was decided of it. */
 struct entry {
 	UT_hash_handle hh;
-	struct key key;
+	struct text_key key;
 	char *text; /* owned: equal hashes are not equal texts */
 	size_t len;
 	uint32_t generation;
@@ -269,7 +265,8 @@ static void evict_one(struct classifier *c)
 	}
 }
 
-static struct entry *cache_find(struct classifier *c, struct span sql, struct key key, bool blanked)
+static struct entry *cache_find(
+	struct classifier *c, struct span sql, struct text_key key, bool blanked)
 {
 	struct entry *e;
 
@@ -287,7 +284,7 @@ static struct entry *cache_find(struct classifier *c, struct span sql, struct ke
 }
 
 /* Failing to keep an entry costs time later, nothing else. */
-static void cache_add(struct classifier *c, struct span sql, struct key key, bool blanked,
+static void cache_add(struct classifier *c, struct span sql, struct text_key key, bool blanked,
 	const struct text_parts *parts)
 {
 	size_t limit = c->options.cache_entries, bytes = limit * CACHE_BYTES_PER_ENTRY;
@@ -321,13 +318,6 @@ static void cache_add(struct classifier *c, struct span sql, struct key key, boo
 	c->bytes += e->len;
 }
 
-static struct key key_of(struct span text, bool blanked)
-{
-	XXH128_hash_t hash = XXH3_128bits_withSeed(text.data, text.len, blanked);
-
-	return (struct key){.low = hash.low64, .high = hash.high64};
-}
-
 /* ---- texts that no cache knows ---- */
 
 /* One statement, which is all of the text, but for a semicolon behind it. */
@@ -349,7 +339,7 @@ static bool parse(struct classifier *c, const char *text, struct blanked *b, str
 		return opaque(c, strlen(text), too_deep ? REASON_TOO_LONG : REASON_UNPARSED, out);
 	ok = decide_all(c, tree, text, strlen(text), out);
 	if (ok && b->key && is_whole(out, text, b->end) && literals_free(b, tree, text, out))
-		cache_add(c, blanked, key_of(blanked, true), true, out);
+		cache_add(c, blanked, text_key_of(blanked, true), true, out);
 	pg_query__parse_result__free_unpacked(tree, NULL);
 
 	return ok;
@@ -360,7 +350,7 @@ static bool parse(struct classifier *c, const char *text, struct blanked *b, str
 static bool find_key(
 	struct classifier *c, const char *text, struct span key, size_t end, struct text_parts *out)
 {
-	struct entry *e = cache_find(c, key, key_of(key, true), true);
+	struct entry *e = cache_find(c, key, text_key_of(key, true), true);
 	const struct statement *statement;
 
 	if (!e || !text_parts_copy(&e->parts, out))
@@ -388,7 +378,7 @@ static bool find_quickly(struct classifier *c, struct span sql, struct text_part
 }
 
 static bool parse_watched(
-	struct classifier *c, struct span sql, struct key key, struct text_parts *out)
+	struct classifier *c, struct span sql, struct text_key key, struct text_parts *out)
 {
 	const struct classifier_options *o = &c->options;
 	struct blanked blanked = {0};
@@ -473,14 +463,14 @@ char *classify_inner_rows(struct classifier *c, struct span sql, int64_t limit_r
 bool classify_text(struct classifier *c, struct span sql, struct text_parts *out)
 {
 	struct entry *e;
-	struct key key;
+	struct text_key key;
 
 	*out = (struct text_parts){0};
 	if (!sql.data)
 		sql = span_cstr("");
 	if (sql.len > c->options.max_sql_bytes)
 		return opaque(c, sql.len, REASON_TOO_LONG, out);
-	key = key_of(sql, false);
+	key = text_key_of(sql, false);
 	e = cache_find(c, sql, key, false);
 	if (e)
 		return text_parts_copy(&e->parts, out);

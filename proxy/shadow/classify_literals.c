@@ -40,21 +40,6 @@ static char kind_of(PgQuery__Token token)
 	}
 }
 
-bool literal_is_plain(const char *text, size_t len)
-{
-	char copy[256];
-
-	if (len < 2 || len - 2 >= sizeof copy || text[0] != '\'' || text[len - 1] != '\'')
-		return false;
-	for (size_t i = 1; i + 1 < len; i++)
-		if (text[i] == '\'' && (text[++i] != '\'' || i + 1 >= len))
-			return false;
-	memcpy(copy, text + 1, len - 2);
-	copy[len - 2] = '\0';
-
-	return !text_has_time_word(copy);
-}
-
 /* The bytes that mark a blanked literal stand in no other token. */
 static bool has_control(const char *text)
 {
@@ -96,7 +81,7 @@ static bool blank_tokens(struct blanked *b, const PgQuery__ScanResult *scan, con
 				return false;
 			b->end = start;
 		}
-		if (kind == 's' && !literal_is_plain(text + start, end - start))
+		if (kind == 's' && !literal_is_plain(span_of(text + start, end - start)))
 			return false;
 		memcpy(b->key + b->len, text + at, start - at);
 		b->len += start - at;

@@ -13,7 +13,6 @@
  * classify_sums.c   float aggregates mapped to output columns
  * classify_names.c  names that the catalogue or the session gives a meaning
  * classify_literals.c  texts that differ in literals alone: when they have one decision
- * classify_quick.c  the same keys, of plain texts, without the parser's scanner
  * classify_shape.c  normalised text, fingerprint
  * classify_depth.c  how deep a packed tree is, before anything recurses into it
  *
@@ -26,6 +25,7 @@
 #define PGUMBRA_SHADOW_CLASSIFY_PARTS_H
 
 #include "proxy/shadow/classify.h"
+#include "proxy/text_key.h"
 
 #include <pg_query/pg_query.pb-c.h>
 
@@ -126,7 +126,6 @@ struct literal_place {
 	uint32_t start, sign; /* sign: the minus before it, or start */
 	bool found;
 };
-enum { LITERALS_MAX = 1000 };
 struct blanked {
 	char *key; /* owned; not NUL-terminated */
 	size_t len, count;
@@ -139,19 +138,6 @@ void blanked_release(struct blanked *b);
 /* Does the decision on `text`, one of them, hold for all texts of its key? */
 bool literals_free(struct blanked *b, const PgQuery__ParseResult *tree, const char *text,
 	const struct text_parts *parts);
-/* '...' with nothing but doubled quotes inside, no word of time, and no escapes. */
-bool literal_is_plain(const char *text, size_t len);
-
-enum { QUICK_TEXT_MAX = 2048 };
-struct quick_key {
-	size_t len, literals;
-	size_t end; /* as in struct blanked */
-	char bytes[2 * QUICK_TEXT_MAX];
-};
-/* The key that blank_literals() gives to the text. False: not known without it, or it gives none.
- */
-bool quick_blank(struct span sql, struct quick_key *out);
-
 /* Two messages per nested expression. A deeper tree would take more stack than the worker has:
  * about 1 KB a level to unpack. A server of default settings (max_stack_depth) refuses far flatter
  * ones. */
@@ -190,8 +176,7 @@ bool schema_is_system(const char *name);
 bool schema_is_temporary(const char *name);
 bool type_is_reg(const char *name);
 bool type_is_time(const char *name);
-bool text_is_time_word(const char *text);  /* exactly now, today, ... */
-bool text_has_time_word(const char *text); /* anywhere */
+bool text_is_time_word(const char *text); /* exactly now, today, ... */
 bool name_allowed(const char *list, const char *schema, const char *name);
 
 #endif

@@ -269,16 +269,6 @@ bool type_is_time(const char *name)
 	return listed(name, names);
 }
 
-static const char *const time_words[] = {"now", "today", "tomorrow", "yesterday", NULL};
-
-static bool time_word(const char *text, size_t len)
-{
-	for (const char *const *w = time_words; *w; w++)
-		if (strlen(*w) == len && strncasecmp(*w, text, len) == 0)
-			return true;
-	return false;
-}
-
 bool text_is_time_word(const char *text)
 {
 	size_t len;
@@ -288,21 +278,7 @@ bool text_is_time_word(const char *text)
 	len = strlen(text);
 	while (len > 0 && isspace((unsigned char)text[len - 1]))
 		len--;
-	return time_word(text, len);
-}
-
-bool text_has_time_word(const char *text)
-{
-	while (*text) {
-		size_t len = 0;
-
-		while (isalpha((unsigned char)text[len]))
-			len++;
-		if (len > 0 && time_word(text, len))
-			return true;
-		text += len ? len : 1;
-	}
-	return false;
+	return is_time_word(text, len);
 }
 
 static bool entry_names(const char *entry, size_t len, const char *schema, const char *name)

@@ -328,7 +328,7 @@ static void visit_cast(struct walk *w, const ProtobufCMessage *m, enum region re
 		return;
 	type = list_name(cast->type_name->names, cast->type_name->n_names, NULL);
 	text = constant_text(cast->arg);
-	if (type_is_time(type) && text && text_has_time_word(text))
+	if (type_is_time(type) && text && has_time_word(span_cstr(text)))
 		note_time(w, region, type);
 }
 

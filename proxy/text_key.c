@@ -1,13 +1,9 @@
-/* The key of a text with its literals blanked out, made without the parser's scanner: of the plain
- * texts that applications send, and of nothing else. Whatever could be read in more than one way is
- * left to blank_literals(), which decides what a key is: where there is a quick one, it is the
- * same.
- *
- * Keys are only looked up by what is made here, never kept. */
-#include "proxy/shadow/classify_parts.h"
+#include "proxy/text_key.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
+#include <xxhash.h>
 
 enum { DIGITS_MAX = 9 /* more may not fit an integer, and are another kind of literal */ };
 
@@ -52,6 +48,48 @@ static const uint8_t class_of[256] = {
 	['"'] = QUOTED,
 	[';'] = END,
 };
+
+/* --- words of time ---------------------------------------------------------------------------- */
+
+bool is_time_word(const char *word, size_t len)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strlen(words[i]) == len && strncasecmp(words[i], word, len) == 0)
+			return true;
+
+	return false;
+}
+
+bool has_time_word(struct span text)
+{
+	for (size_t at = 0, len; at < text.len; at += len ? len : 1) {
+		len = 0;
+		while (at + len < text.len && isalpha(text.data[at + len]))
+			len++;
+		if (len > 0 && is_time_word((const char *)text.data + at, len))
+			return true;
+	}
+
+	return false;
+}
+
+bool literal_is_plain(struct span literal)
+{
+	const uint8_t *text = literal.data;
+	const size_t len = literal.len;
+
+	if (len < 2 || len - 2 >= PLAIN_LITERAL_MAX || text[0] != '\'' || text[len - 1] != '\'')
+		return false;
+	for (size_t i = 1; i + 1 < len; i++)
+		if (text[i] == '\'' && (text[++i] != '\'' || i + 1 >= len))
+			return false;
+
+	return !has_time_word(span_of(text + 1, len - 2));
+}
+
+/* --- keys ------------------------------------------------------------------------------------- */
 
 /* What is left of the text, and the key so far. */
 struct quick {
@@ -142,7 +180,8 @@ static bool take_string(struct quick *q)
 	for (behind = end; behind < q->len && class_at(q, behind) == SPACE;)
 		behind++;
 	if (class_at(q, end) == LETTER || class_at(q, end) == DIGIT ||
-		class_at(q, behind) == STRING || !literal_is_plain(q->text + q->at, end - q->at))
+		class_at(q, behind) == STRING ||
+		!literal_is_plain(span_of(q->text + q->at, end - q->at)))
 		return false;
 	blank(q, 's', end);
 	q->cut = false;
@@ -220,4 +259,11 @@ bool quick_blank(struct span sql, struct quick_key *out)
 			return false;
 
 	return out->literals > 0 && out->literals < LITERALS_MAX;
+}
+
+struct text_key text_key_of(struct span text, bool blanked)
+{
+	XXH128_hash_t hash = XXH3_128bits_withSeed(text.data, text.len, blanked);
+
+	return (struct text_key){.low = hash.low64, .high = hash.high64};
 }
