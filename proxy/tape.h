@@ -20,6 +20,7 @@
 #include "compare/outcome.h"
 #include "protocol/error.h"
 #include "protocol/span.h"
+#include "proxy/text_key.h"
 
 enum tape_kind {
 	TAPE_OPEN = 1, /* a session, or one announced again after an attachment: struct tape_open
@@ -54,18 +55,27 @@ struct tape_record {
 /* What passed unseen since the last taken byte of the session; for a session announced again: all
  * that passed since it began, because a new shadow process has seen nothing of it. */
 enum tape_gap_flags {
-	GAP_PARSE = 1,	       /* a Parse passed: statements may exist or be replaced */
-	GAP_CLOSE = 2,	       /* a Close */
+	GAP_PARSE = 1,	       /* a Parse with a name: statements may exist or be replaced */
+	GAP_CLOSE = 2,	       /* a Close of a statement */
 	GAP_QUERY = 4,	       /* a simple Query, or a FunctionCall */
 	GAP_OTHER_COMMAND = 8, /* a CommandComplete other than plain SELECT, INSERT, UPDATE, DELETE,
 				  MERGE, BEGIN, COMMIT, ROLLBACK: settings may have changed */
 	GAP_UNKNOWN = 16,      /* anything may have happened */
+	GAP_UNNAMED = 32,      /* a Parse of the unnamed statement */
+	GAP_TEXT = 64, /* a text that no key below tells of: it was cut, they were too many */
 };
 
+/* A text of a Query or Parse that passed unseen. Zero keys: it has no blanked one; several passed
+ * that are alike but for their literals, so no exact one. */
+struct tape_text {
+	struct text_key exact, blanked;
+};
+enum { UNSEEN_TEXTS_MAX = 16 };
+
 struct tape_open {
-	uint32_t announced_again; /* 0: from its first ReadyForQuery on; 1: resumes like
-				     TAPE_RESUME, flags tell the gap */
-	uint32_t flags;
+	uint32_t announced_again; /* 0: from its first ReadyForQuery on; 1: from a TAPE_RESUME on,
+				     which tells the gap */
+	uint32_t unused;
 	uint32_t startup_len;  /* then: startup packet behind its length word */
 	uint32_t reported_len; /* then: name\0value\0 ... of reported parameters (only when
 				  announced again) */
@@ -90,7 +100,9 @@ struct tape_rows {
 };
 struct tape_resume {
 	uint32_t flags;	       /* enum tape_gap_flags */
-	uint32_t reported_len; /* then name\0value\0 ... as now in force */
+	uint32_t texts;	       /* then: so many struct tape_text, UNSEEN_TEXTS_MAX at most */
+	uint32_t reported_len; /* then: name\0value\0 ... as now in force */
+	uint32_t unused;
 };
 
 /* Counters of one relay thread, published for the shadow; a consistent set is read with

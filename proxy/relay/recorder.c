@@ -137,13 +137,15 @@ static void carry(struct recorder *r, struct way *w, const struct frame_run *run
 	if (!w->taken) {
 		recorder_put_segment(r, w);
 		if (!r->taking)
-			r->gap |= flags;
+			recorder_pass_unseen(
+				r, run->bytes, flags, !run->begins || !run->ends || w->cut > 0);
 		if (counted && !w->stubbed)
 			count_frames(r, 1, false);
 		return;
 	}
 	if (s->bytes.len == 0) {
-		*s = (struct segment){.bytes = span_of(run->bytes.data, 0)};
+		*s = (struct segment){.bytes = span_of(run->bytes.data, 0),
+			.from_start = run->begins && w->cut == 0};
 		s->prefix_len = run->begins ? w->cut : 0;
 		memcpy(s->prefix, w->framer.header, s->prefix_len);
 	}
@@ -231,7 +233,7 @@ static void authenticated(struct recorder *r)
 		return; /* taken from the first quiet moment on */
 	if (recorder_put_open(r, false)) {
 		r->taking = true;
-		r->gap = 0;
+		recorder_forget_unseen(r);
 	} else {
 		r->why = UNOBSERVED_TAPE_FULL;
 	}
@@ -389,29 +391,12 @@ static void pass(struct recorder *r, struct way *w, const struct frame_run *run)
  * what it does not know it leaves to pass(). Every message of every session comes by: what they
  * have in common is done once for all of them. */
 
-/* Of the message that the chunk begins with; 0 when it isn't whole or makes no sense. */
-static inline size_t whole_size(struct span chunk)
-{
-	uint32_t length;
-
-	if (chunk.len < MESSAGE_HEADER)
-		return 0;
-	length = message_length(chunk.data);
-
-	return length - 4 < chunk.len - 4 ? (size_t)length + 1 : 0; /* below 4 is far above */
-}
-
-static inline struct span skip(struct span chunk, size_t n)
-{
-	return span_of(chunk.data + n, chunk.len - n);
-}
-
 /* What goes on the short way from the start of the chunk. */
 static inline void take_whole(struct recorder *r, struct span chunk, struct span rest)
 {
 	struct segment *s = &r->recording->segment;
 	if (s->bytes.len == 0)
-		*s = (struct segment){.bytes = span_of(chunk.data, 0)};
+		*s = (struct segment){.bytes = span_of(chunk.data, 0), .from_start = true};
 	assert(s->bytes.data + s->bytes.len == chunk.data);
 	s->bytes.len += chunk.len - rest.len;
 }
@@ -435,7 +420,7 @@ static struct span pass_front(struct recorder *r, struct span chunk)
 	seen &= GAP_TRAITS;
 	r->ever |= seen;
 	if (!r->taking) {
-		r->gap |= seen;
+		recorder_pass_unseen(r, span_of(chunk.data, chunk.len - rest.len), seen, false);
 		count_frames(r, frames, false);
 	} else if (rest.len < chunk.len) {
 		take_whole(r, chunk, rest);
@@ -594,9 +579,11 @@ bool recorder_init(struct recorder *r, struct recording *recording, struct tape_
 void recorder_release(struct recorder *r)
 {
 	forget_partial(r);
+	free(r->unseen);
 	free(r->startup);
 	free(r->reported);
 	r->startup = r->reported = NULL;
+	r->unseen = NULL;
 }
 
 void recorder_close(struct recorder *r)
@@ -647,6 +634,8 @@ void recorder_announce(struct recorder *r)
 	if (r->never || !r->authenticated)
 		return;
 	r->gap |= r->ever; /* a new shadow process has seen nothing of the session */
+	if (r->ever & GAP_TEXTS)
+		recorder_lose_unseen(r);
 	if (recorder_put_open(r, true) && !r->taking)
 		recorder_try_resume(r);
 }

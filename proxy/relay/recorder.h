@@ -5,17 +5,18 @@
  * is taken and what never is: DESIGN section 2, "Tape".
  *
  * A session is either taken or not; when not, `why` is the reason its frames are booked under, and
- * `gap` collects what passed unseen. It is taken again when it is quiet: the last ReadyForQuery
- * said I, as many of them came as Sync, Query and FunctionCall were forwarded, nothing extended
- * followed the last Sync, both directions stand between two messages; and the ring is less than
- * half full.
+ * `gap` and `unseen` collect what passed unseen. It is taken again when it is quiet: the last
+ * ReadyForQuery said I, as many of them came as Sync, Query and FunctionCall were forwarded,
+ * nothing extended followed the last Sync, both directions stand between two messages; and the ring
+ * is less than half full.
  *
  * R1: relayed = taken + sum(unobserved) after every call. R2: a frame is counted when its last byte
  * is through (taken: on the tape; a message represented by a stub: when the stub is put). R3: one
  * session never holds more than an eighth of the ring. R4: nothing before AuthenticationOk, no
  * PasswordMessage, BackendKeyData or CopyData of the client is ever put.
  *
- * One thread. Memory: the startup packet and the reported parameters of each session.
+ * One thread. Memory: the startup packet and the reported parameters of each session; in a gap in
+ * which it sends texts, struct unseen.
  */
 #ifndef PGUMBRA_PROXY_RELAY_RECORDER_H
 #define PGUMBRA_PROXY_RELAY_RECORDER_H
@@ -28,6 +29,7 @@ struct segment {	   /* bytes to be taken that lie in the chunk at hand */
 	uint8_t prefix_len;
 	struct span bytes;
 	uint32_t frames, flags;
+	bool from_start; /* it begins with a message's first byte */
 };
 
 /* What the sessions of one relay thread share. */
@@ -54,6 +56,12 @@ struct way { /* one direction */
 	bool stubbed; /* the current message is represented by a stub and counted */
 };
 
+/* The texts that passed in a gap, while they are few. */
+struct unseen {
+	uint32_t count;
+	struct tape_text text[UNSEEN_TEXTS_MAX];
+};
+
 enum rows_fate { ROWS_UNDECIDED, ROWS_TAKEN, ROWS_REFUSED };
 
 struct recorder {		     /* every session has one: no byte more than it needs */
@@ -64,12 +72,13 @@ struct recorder {		     /* every session has one: no byte more than it needs */
 	bool extended; /* an extended message passed since the last Sync */
 	bool early;    /* the client sent messages before it was authenticated */
 	bool copy_in, copy_ended;
-	uint8_t status;	     /* of the last ReadyForQuery */
-	uint8_t rows;	     /* enum rows_fate, of the current result's */
-	uint8_t refusal;     /* of these: enum tape_rows_reason */
-	enum unobserved why; /* while not taking */
-	uint32_t gap;	     /* enum tape_gap_flags; while not taking */
-	uint32_t ever;	     /* the same, of all that passed since the session began */
+	uint8_t status;	       /* of the last ReadyForQuery */
+	uint8_t rows;	       /* enum rows_fate, of the current result's */
+	uint8_t refusal;       /* of these: enum tape_rows_reason */
+	enum unobserved why;   /* while not taking */
+	uint32_t gap;	       /* enum tape_gap_flags; while not taking */
+	uint32_t ever;	       /* the same, of all that passed since the session began */
+	struct unseen *unseen; /* owned; NULL: none, or they are told by GAP_TEXT */
 
 	uint32_t outstanding; /* ReadyForQuery owed by the server */
 	uint32_t copy_syncs;  /* Syncs that the server ignores if this COPY goes well */

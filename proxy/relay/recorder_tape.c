@@ -68,7 +68,8 @@ void recorder_put_segment(struct recorder *r, struct way *w)
 	if (recorder_put(r, kind, span_of(s->prefix, s->prefix_len), bytes))
 		count_frames(r, s->frames, true);
 	else {
-		recorder_enter_gap(r, UNOBSERVED_TAPE_FULL, s->flags);
+		recorder_enter_gap(r, UNOBSERVED_TAPE_FULL, 0);
+		recorder_pass_unseen(r, bytes, s->flags, !s->from_start);
 		count_frames(r, s->frames, false);
 	}
 }
@@ -85,7 +86,6 @@ void recorder_put_missed_rows(struct recorder *r)
 bool recorder_put_open(struct recorder *r, bool again)
 {
 	struct tape_open open = {.announced_again = again,
-		.flags = again ? r->gap : 0,
 		.startup_len = r->startup_len,
 		.reported_len = again ? r->reported_len : 0,
 		.peer_us = r->peer_us};
@@ -106,21 +106,35 @@ bool recorder_quiet(const struct recorder *r)
 	       !r->front.middle && !r->back.middle;
 }
 
+static bool put_resume(struct recorder *r)
+{
+	const uint32_t texts = r->unseen ? r->unseen->count : 0;
+	const struct tape_resume resume = {
+		.flags = r->gap, .texts = texts, .reported_len = r->reported_len};
+	uint8_t head[sizeof resume + UNSEEN_TEXTS_MAX * sizeof(struct tape_text)];
+	const size_t keys = texts * sizeof(struct tape_text);
+
+	memcpy(head, &resume, sizeof resume);
+	if (keys > 0)
+		memcpy(head + sizeof resume, r->unseen->text, keys);
+
+	return recorder_put(r, TAPE_RESUME, span_of(head, sizeof resume + keys),
+		span_of(r->reported, r->reported_len));
+}
+
 void recorder_try_resume(struct recorder *r)
 {
 	struct recording *from = r->recording;
-	struct tape_resume resume = {.flags = r->gap, .reported_len = r->reported_len};
 
 	if (r->never || !is_recording(from) || !recorder_quiet(r) ||
 		tape_used(from->tape) >= tape_size(from->tape) / 2)
 		return;
 	if (!r->announced && !recorder_put_open(r, true))
 		return;
-	if (!recorder_put(r, TAPE_RESUME, span_of(&resume, sizeof resume),
-		    span_of(r->reported, r->reported_len)))
+	if (!put_resume(r))
 		return;
 	r->taking = true;
-	r->gap = 0;
+	recorder_forget_unseen(r);
 	from->used_at_start = tape_used(from->tape);
 	end_result(r);
 }

@@ -36,6 +36,7 @@ struct classifier {
 	struct entry *table;
 	struct entry *hand; /* next to be looked at for eviction; NULL: the oldest */
 	size_t bytes;
+	uint64_t learned;
 };
 
 /* ---- statements ---- */
@@ -316,6 +317,7 @@ static void cache_add(struct classifier *c, struct span sql, struct text_key key
 		return;
 	}
 	c->bytes += e->len;
+	c->learned++;
 }
 
 /* ---- texts that no cache knows ---- */
@@ -458,6 +460,20 @@ char *classify_inner_rows(struct classifier *c, struct span sql, int64_t limit_r
 	free(text);
 
 	return inner;
+}
+
+const struct text_parts *classifier_find(struct classifier *c, struct text_key key, bool blanked)
+{
+	struct entry *e;
+
+	HASH_FIND(hh, c->table, &key, sizeof key, e);
+
+	return e && e->generation == c->generation && e->blanked == blanked ? &e->parts : NULL;
+}
+
+uint64_t classifier_learned(const struct classifier *c)
+{
+	return c->learned;
 }
 
 bool classify_text(struct classifier *c, struct span sql, struct text_parts *out)

@@ -13,6 +13,7 @@
 #include "protocol/copy_out.h"
 #include "protocol/span.h"
 #include "proxy/shadow/catalogue.h"
+#include "proxy/text_key.h"
 
 /* What the session model must know. */
 enum statement_effect {
@@ -197,6 +198,11 @@ void classifier_set_catalogue(
  * text need not be NUL-terminated. An unparsed, too long or poisoned text gives one part over the
  * whole text. The caller unrefs via text_parts_release. False: out of memory. */
 bool classify_text(struct classifier *c, struct span sql, struct text_parts *out);
+/* What was decided of a text of which only the key is known, or (blanked) of one that is alike but
+ * for its literals. NULL: nothing that still holds. Borrowed until the next text is classified. */
+const struct text_parts *classifier_find(struct classifier *c, struct text_key key, bool blanked);
+/* Grows with each text for which that may have changed. */
+uint64_t classifier_learned(const struct classifier *c);
 /* A text that reads the rows which the statement's free order chooses from, or puts together, in a
  * form that no order can change; NULL: there is none. It may still leak: classify it. Worker
  * thread. limit_rows: the value of the statement's LIMIT, 0: not known. malloc'd. */

@@ -200,6 +200,7 @@ void observed_free(struct observed *s)
 	assembler_release(&s->back);
 	pairing_free(s->pairing);
 	free(s->requests);
+	free(s->unsettled);
 	free(s);
 }
 
@@ -330,37 +331,45 @@ bool observed_start(
 		start_parameter(s, name, value);
 	take_reported(s, reported);
 	if (open->announced_again) {
-		s->state = SESSION_LIVE;
-		observed_resume(s, open->flags, span_of("", 0));
+		s->state = SESSION_LIVE; /* nothing comes before it is resumed */
 		observed_rest(s);
 	}
 
 	return true;
 }
 
-void observed_resume(struct observed *s, uint32_t flags, struct span reported)
+/* What the names of prepared statements stand for. */
+static void resume_names(struct observed *s, const struct gap *gap, enum gap_outcome outcome)
 {
-	bool changed = observed_gap_may_change(s, flags);
-	bool defined = observed_gap_may_define(s, flags);
+	const bool replaced = observed_gap_may_replace(s, gap, outcome);
 
+	if (replaced)
+		observed_forget_statements(s);
+	else
+		observed_undefine(s, "", 0);
+	if (replaced || observed_gap_may_define(s, gap)) {
+		s->statements_unknown = true;
+		s->statements_unproven |= outcome == GAP_MAY_CHANGE;
+	}
+}
+
+void observed_resume(struct observed *s, const struct gap *gap, struct span reported)
+{
+	const enum gap_outcome outcome = observed_judge_gap(s, gap);
+
+	resume_names(s, gap, outcome);
 	observed_abandon(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
 	assembler_reset(&s->front);
 	assembler_reset(&s->back);
 	if (s->pairing)
 		pairing_reset(s->pairing);
-	if (defined) {
-		observed_forget_statements(s);
-		s->statements_unknown = true;
-	}
-	/* How an open transaction ended is not known: only if it had set or made something does
-	 * that matter. */
-	changed |= s->settings.before && s->settings.before != s->settings.current;
-	session_settings_commit(&s->settings);
-	if (changed) {
+	/* How an open transaction ended is not known. */
+	if (session_settings_end_somehow(&s->settings) || outcome == GAP_MAY_CHANGE) {
 		session_settings_doubt(&s->settings);
 		session_settings_temporary(&s->settings, true);
+	} else if (outcome == GAP_LEFT_DOUBT) {
+		session_settings_doubt_gap(&s->settings);
 	}
-	observed_undefine(s, "", 0);
 	take_reported(s, reported);
 	s->observer->books->events[EVENT_RESUMED]++;
 	s->cycle_failed = false;
@@ -825,7 +834,7 @@ static void parse_ended(struct observed *s, const struct request *r, bool ok)
 	s->touched = true;
 	if (r->too_long || !parse_parse(span_of(r->body, r->len), &m)) {
 		observed_undefine(s, "", 0);
-		s->statements_unknown = true;
+		s->statements_unknown = s->statements_unproven = true;
 		return;
 	}
 	if (!ok) {

@@ -77,6 +77,7 @@ struct portal {
 	bool hold;		     /* ... WITH HOLD */
 	bool held;		     /* ... in a transaction that has committed */
 	size_t depth;		     /* savepoints that were open when it was made */
+	bool nameless;		     /* of a statement whose name is not known */
 	bool finished;
 	bool applied; /* suspended once: what the statement does to the session it has done */
 	UT_hash_handle hh;
@@ -98,6 +99,21 @@ enum session_state {
 	SESSION_LIVE,
 	SESSION_LOST,	/* desync: its frames are unobserved from here on */
 	SESSION_ENDING, /* the server said FATAL: what the client still sends stays unanswered */
+};
+
+/* What a gap hid. */
+struct gap {
+	uint32_t flags; /* enum tape_gap_flags */
+	uint32_t ntexts;
+	struct tape_text texts[UNSEEN_TEXTS_MAX];
+};
+
+/* Texts of gaps that nothing is known of yet: when each turns out to leave the session as it was,
+ * the doubt ends. */
+struct unsettled {
+	uint64_t learned; /* by the classifier, when they were last looked for */
+	uint32_t count;
+	struct tape_text texts[UNSEEN_TEXTS_MAX];
 };
 
 /* Of settings that are no others since (observed_facts.c). */
@@ -136,7 +152,9 @@ struct observed {
 
 	struct prepared *statements; /* by name; "" is the unnamed one */
 	struct portal *portals;
-	bool statements_unknown; /* a gap: names may exist that we do not know */
+	bool statements_unknown;     /* a gap: names may exist that we do not know */
+	bool statements_unproven;    /* ... and they may stand for anything; see `unsettled` too */
+	struct unsettled *unsettled; /* owned; NULL: nothing that time could settle */
 
 	struct session_settings settings;
 	struct settings_state
@@ -177,7 +195,7 @@ struct observed *observed_new_unfollowed(
 void observed_free(struct observed *s); /* ends what is open: skipped(unanswered) */
 bool observed_start(struct observed *s, const struct tape_open *open, struct span startup,
 	struct span reported);
-void observed_resume(struct observed *s, uint32_t flags, struct span reported);
+void observed_resume(struct observed *s, const struct gap *gap, struct span reported);
 void observed_front(struct observed *s, const struct message *m, uint64_t time_us);
 void observed_back(struct observed *s, const struct message *m, uint64_t time_us);
 void observed_rows_missing(struct observed *s, const struct tape_rows *rows);
@@ -248,15 +266,28 @@ void observed_apply_temporary(struct observed *s, const struct statement *statem
 bool observed_names_temporary(const struct observed *s, const struct statement *statement);
 /* EFFECT_CALLS: does the primary's catalogue say that what it runs leaves the session alone? */
 bool observed_calls_calm(const struct observed *s, const struct statement *statement);
-/* What passed unseen, with tags that tell of nothing but reads, writes and transactions, may have
- * changed the session all the same. */
-bool observed_gap_may_change(struct observed *s, uint32_t flags);
-/* ... may have made, replaced or closed named statements. */
-bool observed_gap_may_define(struct observed *s, uint32_t flags);
+
+/* observed_gap.c */
+enum gap_outcome {
+	GAP_LEFT_ALL,	/* settings and temporary relations are as before */
+	GAP_LEFT_DOUBT, /* ... unless a text of s->unsettled says otherwise */
+	GAP_MAY_CHANGE,
+};
+enum gap_outcome observed_judge_gap(struct observed *s, const struct gap *gap);
+/* It may have made named statements, or replaced or closed those that are known. */
+bool observed_gap_may_define(struct observed *s, const struct gap *gap);
+bool observed_gap_may_replace(struct observed *s, const struct gap *gap, enum gap_outcome outcome);
+/* Texts that were not known may be known by now. */
+void observed_settle(struct observed *s);
+/* Names that are not known may stand for statements that change the session. */
+bool observed_unproven(const struct observed *s);
 
 /* observed_config.c */
 /* SELECT set_config() takes effect. False: an argument is not known. */
 bool observed_set_config(struct observed *s, const struct statement *statement);
+/* It was executed, perhaps in vain, or unseen: custom settings that it names are '' at least (S4).
+ */
+void observed_note_customs(struct observed *s, const struct statement *statement);
 
 /* observed_reported.c */
 void observed_report(struct observed *s, struct span name, struct span value);

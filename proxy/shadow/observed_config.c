@@ -136,3 +136,12 @@ bool observed_set_config(struct observed *s, const struct statement *statement)
 
 	return true;
 }
+
+void observed_note_customs(struct observed *s, const struct statement *st)
+{
+	if (st->effect == EFFECT_SET)
+		session_settings_custom(&s->settings, st->name);
+	for (size_t i = 0; i < st->nitems; i++)
+		if (st->items[i].name.text)
+			session_settings_custom(&s->settings, st->items[i].name.text);
+}

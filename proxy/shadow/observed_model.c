@@ -58,11 +58,11 @@ bool observed_starts_isolated(const struct observed *s)
 
 static void begin_block(struct observed *s, const struct statement *st)
 {
-	s->in_block = true;
 	if (st->isolation_given)
 		s->snapshot = st->isolation_snapshot;
-	else
+	else if (!s->in_block) /* else a warning is all that comes of it */
 		s->snapshot = observed_starts_isolated(s);
+	s->in_block = true;
 }
 
 static void end_block(struct observed *s, const struct statement *st, bool committed)
@@ -128,7 +128,9 @@ static void discard_all(struct observed *s)
 	session_settings_temporary(&s->settings, false);
 	observed_close_portals(s);
 	observed_forget_statements(s);
-	s->statements_unknown = false;
+	s->statements_unknown = s->statements_unproven = false;
+	free(s->unsettled);
+	s->unsettled = NULL;
 	session_settings_commit(&s->settings); /* at once, also in a pipeline */
 }
 
@@ -148,16 +150,38 @@ static void doubt(struct observed *s, const struct statement *st)
 		s->doubt_at_end = true;
 }
 
-/* SQL EXECUTE does what the prepared statement does. */
+static bool ends_transaction(const struct statement *st)
+{
+	return st->effect == EFFECT_COMMIT || st->effect == EFFECT_ROLLBACK;
+}
+
+/* SQL EXECUTE does what the prepared statement does; but the transaction that it ends goes on until
+ * the next Sync, and takes along what comes in between. */
 static void execute(struct observed *s, const struct statement *st)
 {
 	struct prepared *p = st->name ? observed_statement(s, st->name, strlen(st->name)) : NULL;
 	const struct statement *inner = p ? p->statement : NULL;
 
+	s->doubt_at_end |= inner && ends_transaction(inner);
 	if (!inner || inner->effect == EFFECT_EXECUTE)
 		doubt(s, inner);
 	else
 		observed_apply(s, inner, span_cstr(""), true);
+}
+
+/* A name that a gap made, of a text that leaves the session as it was; but it may be a SAVEPOINT.
+ */
+static bool is_proven(const struct observed *s, struct span tag)
+{
+	static const char *const plain[] = {"SELECT ", "INSERT ", "UPDATE ", "DELETE ", "MERGE "};
+
+	if (!s->applying || !s->applying->nameless || observed_unproven(s))
+		return false;
+	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+		if (tag.len > strlen(plain[i]) && memcmp(tag.data, plain[i], strlen(plain[i])) == 0)
+			return true;
+
+	return false;
 }
 
 /* A statement whose text is not known (parsed before a gap): its tag says what kind it was. */
@@ -173,7 +197,7 @@ static void apply_tag(struct observed *s, struct span tag)
 	} else if (span_is(tag, "ROLLBACK")) {
 		s->tainted = true; /* perhaps only to a savepoint: the next ReadyForQuery tells */
 		s->cycle_failed = true;
-	} else {
+	} else if (!is_proven(s, tag)) {
 		doubt(s, NULL);
 	}
 }
@@ -241,7 +265,7 @@ static void apply_success(struct observed *s, const struct statement *st, struct
 	case EFFECT_DEALLOCATE: observed_undefine(s, st->name, strlen(st->name)); break;
 	case EFFECT_DEALLOCATE_ALL:
 		observed_forget_statements(s);
-		s->statements_unknown = false;
+		s->statements_unknown = s->statements_unproven = false;
 		break;
 	case EFFECT_EXECUTE: execute(s, st); break;
 	case EFFECT_DECLARE:
@@ -260,22 +284,23 @@ static void apply_success(struct observed *s, const struct statement *st, struct
 }
 
 /* The last of several statements in a text is said to fail where it was their commit that did: what
- * it did to prepared statements stays then. */
+ * it did to prepared statements stays then, and that a custom setting was set. */
 static void apply_failure(struct observed *s, const struct statement *st)
 {
 	bool commits = s->parts_valid && s->parts.count > 1 && s->part + 1 == s->parts.count;
 
 	if (!commits || s->in_block)
 		return;
-	if (st->effect == EFFECT_PREPARE)
-		s->statements_unknown |= !observed_statement(s, st->name, strlen(st->name));
+	observed_note_customs(s, st);
+	if (st->effect == EFFECT_PREPARE && !observed_statement(s, st->name, strlen(st->name)))
+		s->statements_unknown = s->statements_unproven = true;
 	if (st->effect == EFFECT_DEALLOCATE && observed_statement(s, st->name, strlen(st->name))) {
 		observed_undefine(s, st->name, strlen(st->name));
-		s->statements_unknown = true;
+		s->statements_unknown = s->statements_unproven = true;
 	}
 	if (st->effect == EFFECT_DEALLOCATE_ALL) {
 		observed_forget_statements(s);
-		s->statements_unknown = true;
+		s->statements_unknown = s->statements_unproven = true;
 	}
 }
 
@@ -381,6 +406,10 @@ enum reason observed_decide(struct observed *s, const struct statement *st)
 		return REASON_SESSION_UNKNOWN;
 	if (st->skip != REASON_NONE)
 		return st->skip;
+	if (s->unsettled) {
+		observed_settle(s);
+		f = observed_facts(s);
+	}
 	if (s->failed)
 		return REASON_FAILED_TRANSACTION;
 	if (s->tainted)

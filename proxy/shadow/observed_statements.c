@@ -66,15 +66,16 @@ const struct statement *observed_classify(struct observed *s, struct span sql)
 void observed_define(struct observed *s, struct span name, struct span sql, uint16_t ntypes,
 	const uint32_t *types, bool from_sql)
 {
-	struct prepared *p;
+	struct prepared *p = NULL;
 
 	observed_undefine(s, (const char *)name.data, name.len);
-	if (HASH_COUNT(s->statements) >= SESSION_STATEMENTS_MAX ||
-		s->observer->memory + sql.len > s->observer->options.memory_limit_bytes)
-		return; /* binding it later is session_unknown */
-	p = calloc(1, sizeof *p);
-	if (!p)
+	if (HASH_COUNT(s->statements) < SESSION_STATEMENTS_MAX &&
+		s->observer->memory + sql.len <= s->observer->options.memory_limit_bytes)
+		p = calloc(1, sizeof *p);
+	if (!p) { /* binding it later is session_unknown */
+		s->statements_unknown = s->statements_unproven = true;
 		return;
+	}
 	p->references = 1;
 	p->from_sql = from_sql;
 	p->name = strndup((const char *)name.data, name.len);
@@ -84,6 +85,7 @@ void observed_define(struct observed *s, struct span name, struct span sql, uint
 	p->observer->memory += p->charged;
 	p->types = calloc(ntypes ? ntypes : 1, sizeof *p->types);
 	if (!p->name || !p->sql || !p->types) {
+		s->statements_unknown = s->statements_unproven = true;
 		prepared_unref(p);
 		return;
 	}
@@ -141,6 +143,8 @@ void observed_close_portals(struct observed *s)
 	struct portal *p, *next;
 
 	HASH_ITER (hh, s->portals, p, next) {
+		if (p == s->applying) /* the server leaves the one that says so */
+			continue;
 		HASH_DEL(s->portals, p);
 		portal_free(s, p);
 	}
@@ -216,6 +220,8 @@ void observed_bind(struct observed *s, struct span name, struct span statement, 
 		observed_statement(s, (const char *)statement.data, statement.len);
 	struct portal *p = portal_new(s, name);
 
+	if (p)
+		p->nameless = !prepared && s->statements_unknown;
 	if (!p || !prepared)
 		return; /* executing it is session_unknown */
 	p->bind = malloc(body.len ? body.len : 1);

@@ -231,15 +231,23 @@ static void stub(struct observed *s, const struct tape_record *record, struct sp
 static void resume(struct observed *s, struct span payload)
 {
 	struct tape_resume r;
+	struct gap gap = {0};
+	size_t keys;
 
 	if (payload.len < sizeof r)
 		return;
 	memcpy(&r, payload.data, sizeof r);
+	payload = span_of(payload.data + sizeof r, payload.len - sizeof r);
+	keys = (size_t)r.texts * sizeof *gap.texts;
 	if (s->state == SESSION_LOST) {
 		assembler_reset(&s->front);
 		assembler_reset(&s->back);
-	} else if (r.reported_len <= payload.len - sizeof r)
-		observed_resume(s, r.flags, span_of(payload.data + sizeof r, r.reported_len));
+	} else if (r.texts <= UNSEEN_TEXTS_MAX && keys + r.reported_len <= payload.len) {
+		gap.flags = r.flags;
+		gap.ntexts = r.texts;
+		memcpy(gap.texts, payload.data, keys);
+		observed_resume(s, &gap, span_of(payload.data + keys, r.reported_len));
+	}
 }
 
 static void rows(struct observed *s, struct span payload)

@@ -143,6 +143,7 @@ static bool copy_rest(struct settings_state *state, const struct settings_state 
 {
 	state->unknown = old->unknown;
 	state->identity_unknown = old->identity_unknown;
+	state->gap = old->gap;
 
 	return copy_temporaries(state, old, false);
 }
@@ -262,6 +263,32 @@ void session_settings_doubt_before(struct session_settings *s)
 		state->unknown = true;
 	else
 		s->lost = true;
+}
+
+static void set_gap(struct session_settings *s, struct settings_state **slot, bool gap)
+{
+	struct settings_state *state;
+
+	if (!*slot || (*slot)->gap == gap)
+		return;
+	state = own(slot);
+	if (state)
+		state->gap = gap;
+	else
+		s->lost |= gap;
+}
+
+void session_settings_doubt_gap(struct session_settings *s)
+{
+	set_gap(s, &s->current, true);
+}
+
+void session_settings_settle_gap(struct session_settings *s)
+{
+	set_gap(s, &s->current, false);
+	set_gap(s, &s->before, false);
+	for (struct savepoint *p = s->savepoints; p; p = p->outer)
+		set_gap(s, &p->state, false);
 }
 
 void session_settings_identity_known(struct session_settings *s)
@@ -400,6 +427,11 @@ static bool keep_custom(struct session_settings *s, const char *name)
 	return customs[s->ncustoms] && ++s->ncustoms;
 }
 
+void session_settings_custom(struct session_settings *s, const char *name)
+{
+	(void)!keep_custom(s, name);
+}
+
 static void edit(struct session_settings *s, const char *name, const char *value, bool local)
 {
 	struct settings_state *state = NULL;
@@ -464,6 +496,7 @@ static void drop_local(struct session_settings *s)
 	}
 	state->unknown = s->current->unknown;
 	state->identity_unknown = s->current->identity_unknown;
+	state->gap = s->current->gap;
 	replace(&s->current, state);
 }
 
@@ -578,7 +611,8 @@ void session_settings_reset_all(struct session_settings *s, bool identity)
 	}
 	if (!copy_temporaries(state, s->current, false))
 		state->temporary = true;
-	state->identity_unknown = !identity && s->current->identity_unknown;
+	state->temporary |= s->current->gap;
+	state->identity_unknown = !identity && (s->current->identity_unknown || s->current->gap);
 	replace(&s->current, state);
 }
 
@@ -609,7 +643,8 @@ const char *session_settings_get(const struct session_settings *s, const char *n
 
 bool session_settings_unknown(const struct session_settings *s)
 {
-	return s->lost || s->current->unknown || s->current->identity_unknown || s->base->unknown;
+	return s->lost || s->current->unknown || s->current->identity_unknown || s->current->gap ||
+	       s->base->unknown;
 }
 
 /* --- states that sessions have alike ---------------------------------------------------------- */
@@ -663,7 +698,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_state(const struct settings_state *a, const struct settings_state *b)
 {
-	if (a->count != b->count || a->unknown != b->unknown ||
+	if (a->count != b->count || a->unknown != b->unknown || a->gap != b->gap ||
 		a->identity_unknown != b->identity_unknown || a->temporary != b->temporary)
 		return false;
 	for (size_t i = 0; i < a->count; i++)
@@ -702,4 +737,18 @@ void session_settings_share(struct session_settings *s, struct settings_pool *po
 		return;
 	share(&s->base, pool);
 	share(&s->current, pool);
+}
+
+bool session_settings_end_somehow(struct session_settings *s)
+{
+	struct settings_state *before = s->before ? settings_state_ref(s->before) : NULL;
+	bool matters;
+
+	session_settings_commit(s);
+	matters = before && before != s->current &&
+		  (before->ntemporaries > 0 || s->current->ntemporaries > 0 ||
+			  !same_state(before, s->current));
+	settings_state_unref(before);
+
+	return matters;
 }

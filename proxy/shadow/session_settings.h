@@ -9,7 +9,8 @@
  * are temporary relations (and which) is part of the state: a rolled back DO leaves no doubt
  * behind; S3 names are kept in lower case, values as set_config would take them; S4 a custom
  * setting (with a dot in its name) that was ever set is '' where nothing sets it, through rollbacks
- * and RESET, never absent again. (One that only a rolled back DO or CALL set is taken for absent.)
+ * and RESET, never absent again. (One that only a rolled back DO or CALL has set, or a text that
+ * nobody saw, is taken for absent.)
  */
 #ifndef PGUMBRA_SHADOW_SESSION_SETTINGS_H
 #define PGUMBRA_SHADOW_SESSION_SETTINGS_H
@@ -31,7 +32,9 @@ struct settings_state {
 	uint64_t hash;
 	bool unknown;	       /* something not modelled may have changed settings */
 	bool identity_unknown; /* ... role or session authorization, which RESET ALL leaves alone */
-	bool temporary;	       /* there may be temporary relations that are not named below */
+	bool gap; /* ... or made a temporary relation, in a gap: until it turns out that nothing did
+		   */
+	bool temporary; /* there may be temporary relations that are not named below */
 	struct temporary {
 		char *name;
 		bool until_commit; /* ON COMMIT DROP */
@@ -59,6 +62,9 @@ struct settings_pool; /* opaque */
 struct settings_pool *settings_pool_new(size_t limit);
 void settings_pool_free(struct settings_pool *pool);
 size_t settings_pool_count(const struct settings_pool *pool);
+/* The open transaction ends, nobody knows how. True: that makes a difference, and what is in force
+ * now is what a commit would have left. */
+bool session_settings_end_somehow(struct session_settings *s);
 /* Outside a transaction: what is in force is held together with all sessions that have the same. */
 void session_settings_share(struct session_settings *s, struct settings_pool *pool);
 
@@ -87,6 +93,11 @@ void session_settings_reset_all(struct session_settings *s, bool identity);
 void session_settings_doubt(struct session_settings *s);
 /* ... also in what a rollback of the open transaction would go back to. */
 void session_settings_doubt_before(struct session_settings *s);
+/* It was set, if it is a custom one, to what is not known (S4). */
+void session_settings_custom(struct session_settings *s, const char *name);
+/* What a gap hid may have changed settings or made temporary relations; and: it has not. */
+void session_settings_doubt_gap(struct session_settings *s);
+void session_settings_settle_gap(struct session_settings *s);
 void session_settings_identity_known(struct session_settings *s);
 void session_settings_doubt_base(struct session_settings *s); /* for the session's life */
 /* There may be temporary relations under unknown names; or, with false, there is none at all. */

@@ -24,6 +24,9 @@ struct fixture {
 	struct assembler front, back;
 	uint64_t frames_read;
 	bool taken;
+	uint32_t blurred; /* flags of gaps that are not looked at */
+	uint32_t ntexts;  /* of the last gap */
+	struct tape_text texts[UNSEEN_TEXTS_MAX];
 };
 
 static struct span startup_of(const char *text, size_t len, struct buffer *b)
@@ -98,6 +101,7 @@ static void see(struct fixture *f, const struct tape_record *record, struct span
 	struct tape_rows rows;
 	struct tape_stub stub;
 	struct tape_resume resume;
+	size_t keys;
 
 	switch (record->kind) {
 	case TAPE_OPEN:
@@ -120,9 +124,13 @@ static void see(struct fixture *f, const struct tape_record *record, struct span
 		break;
 	case TAPE_RESUME:
 		memcpy(&resume, payload.data, sizeof resume);
-		assert_int_equal(payload.len, sizeof resume + resume.reported_len);
-		buffer_printf(&f->seen, "resume(%u,%.*s) ", resume.flags, (int)resume.reported_len,
-			(const char *)payload.data + sizeof resume);
+		keys = resume.texts * sizeof(struct tape_text);
+		assert_int_equal(payload.len, sizeof resume + keys + resume.reported_len);
+		buffer_printf(&f->seen, "resume(%u,%.*s) ", resume.flags | f->blurred,
+			(int)resume.reported_len,
+			(const char *)payload.data + sizeof resume + keys);
+		f->ntexts = resume.texts;
+		memcpy(f->texts, payload.data + sizeof resume, keys);
 		assembler_reset(&f->front);
 		assembler_reset(&f->back);
 		f->taken = true;
@@ -193,7 +201,7 @@ static void say_long(struct fixture *f, bool back, char type, size_t len)
 {
 	char *body = calloc(1, len);
 
-	memset(body, 'x', len);
+	memset(body, 'x', len - 1); /* a text ends with a zero byte */
 	say(f, back, type, body, len);
 	free(body);
 }
@@ -208,6 +216,16 @@ static void fill(struct fixture *f, size_t leave)
 		assert_true(tape_put(f->tape, TAPE_CLOSE, other, 0, span_of(bytes, sizeof bytes),
 			span_of(NULL, 0)));
 	}
+}
+
+/* No record fits any more. */
+static void fill_up(struct fixture *f)
+{
+	const struct tape_session other = {.slot = 2, .generation = 1};
+
+	fill(f, 0);
+	while (tape_put(f->tape, TAPE_CLOSE, other, 0, span_of(NULL, 0), span_of(NULL, 0)))
+		;
 }
 
 static void drain(struct fixture *f)
@@ -460,6 +478,132 @@ static void plain_commands_in_a_gap_leave_no_flag(void **state)
 	}
 }
 
+/* --- texts of a gap --- */
+
+static void query(struct fixture *f, const char *sql)
+{
+	say(f, false, 'Q', sql, strlen(sql) + 1);
+	BACK('C', "SELECT 1\0");
+	BACK('Z', "I");
+}
+
+static struct text_key key_of(const char *text)
+{
+	return text_key_of(span_cstr(text), false);
+}
+
+static void assert_key(struct text_key got, struct text_key expected)
+{
+	assert_true(got.low == expected.low && got.high == expected.high);
+}
+
+static void texts_in_a_gap_are_told_by_their_keys(void **state)
+{
+	static const char blanked[] = "select a from t where b = \1i";
+	const struct text_key none = {0, 0};
+	struct fixture fixture, *f = &fixture;
+
+	(void)state;
+	fixture_init(f, RING);
+	log_in(f);
+	drain(f);
+	fill_up(f);
+	query(f, "select a from t where b = 1");
+	query(f, "select a from t where b = 2");
+	query(f, "select a from t");
+	query(f, "select a from t");
+	query(f, "select a from t where c = 1.5");
+	drain(f);
+	FRONT('S', "");
+	assert_int_equal(f->ntexts, 0);
+	saw(f, "resume(4,TimeZone) >S ");
+	assert_int_equal(f->ntexts, 3);
+	assert_key(f->texts[0].exact, none); /* two of a kind */
+	assert_key(f->texts[0].blanked, text_key_of(span_cstr(blanked), true));
+	assert_key(f->texts[1].exact, key_of("select a from t"));
+	assert_key(f->texts[1].blanked, none); /* nothing to be blanked */
+	assert_key(f->texts[2].exact, key_of("select a from t where c = 1.5"));
+	assert_null(f->recorder.unseen);
+	fixture_release(f);
+}
+
+static void while_it_is_shed_texts_are_told_too(void **state)
+{
+	struct fixture fixture, *f = &fixture;
+
+	(void)state;
+	fixture_init(f, RING);
+	log_in(f);
+	drain(f);
+	f->recording.shed = true;
+	recorder_stop(&f->recorder);
+	query(f, "select a from t");
+	f->recording.shed = false;
+	query(f, "select b from t");
+	saw(f, "resume(4,TimeZone) >Q <C <Z ");
+	assert_int_equal(f->ntexts, 1);
+	assert_key(f->texts[0].exact, key_of("select a from t"));
+	fixture_release(f);
+}
+
+static void more_texts_than_can_be_told_are_none(void **state)
+{
+	struct fixture fixture, *f = &fixture;
+	char sql[32];
+
+	(void)state;
+	for (int more = 0; more < 2; more++) {
+		fixture_init(f, RING);
+		log_in(f);
+		drain(f);
+		fill_up(f);
+		for (int i = 0; i < UNSEEN_TEXTS_MAX + more; i++) {
+			snprintf(sql, sizeof sql, "select a%d from t", i);
+			query(f, sql);
+		}
+		drain(f);
+		FRONT('S', "");
+		saw(f, more ? "resume(68,TimeZone) >S " : "resume(4,TimeZone) >S ");
+		assert_int_equal(f->ntexts, more ? 0 : UNSEEN_TEXTS_MAX);
+		fixture_release(f);
+	}
+}
+
+static void a_gap_tells_names_from_none(void **state)
+{
+	static const struct {
+		char type;
+		const char *body;
+		size_t len;
+		uint32_t flags, texts;
+	} cases[] = {{'P', "\0select\0\0", 10, GAP_UNNAMED, 1},
+		{'P', "s\0select\0\0", 11, GAP_PARSE, 1},
+		{'P', "s\0select", 8, GAP_PARSE | GAP_TEXT, 0}, {'C', "Sname", 6, GAP_CLOSE, 0},
+		{'C', "Pname", 6, 0, 0}, {'C', "", 0, GAP_CLOSE, 0}, {'B', "", 1, 0, 0},
+		{'F', "....", 4, GAP_QUERY | GAP_TEXT, 0}};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fixture fixture, *f = &fixture;
+		char expected[64];
+
+		fixture_init(f, RING);
+		log_in(f);
+		drain(f);
+		f->recording.shed = true;
+		recorder_stop(&f->recorder);
+		say(f, false, cases[i].type, cases[i].body, cases[i].len);
+		if (cases[i].type != 'F')
+			FRONT('S', "");
+		f->recording.shed = false;
+		BACK('Z', "I");
+		snprintf(expected, sizeof expected, "resume(%u,TimeZone) ", cases[i].flags);
+		saw(f, expected);
+		assert_int_equal(f->ntexts, cases[i].texts);
+		fixture_release(f);
+	}
+}
+
 static void a_message_cut_by_a_gap_is_not_counted_as_taken(void **state)
 {
 	struct fixture fixture, *f = &fixture;
@@ -473,10 +617,7 @@ static void a_message_cut_by_a_gap_is_not_counted_as_taken(void **state)
 	add(&b, 'Q', "select 1, 2, 3", 15);
 	recorder_front(&f->recorder, span_of(b.data, 10));
 	assert_int_equal(f->recording.counters.relayed, 0); /* R2 */
-	fill(f, 0);
-	while (tape_put(f->tape, TAPE_CLOSE, (struct tape_session){.slot = 2, .generation = 1}, 0,
-		span_of(NULL, 0), span_of(NULL, 0)))
-		;
+	fill_up(f);
 	recorder_front(&f->recorder, span_of(b.data + 10, b.len - 10));
 	assert_int_equal(f->recording.counters.taken, 0);
 	assert_int_equal(f->recording.counters.unobserved[UNOBSERVED_TAPE_FULL], 1);
@@ -484,7 +625,7 @@ static void a_message_cut_by_a_gap_is_not_counted_as_taken(void **state)
 	assert_int_equal(f->frames_read, 0);
 	BACK('Z', "I");
 	FRONT('Q', "select\0");
-	saw(f, "resume(4,TimeZone) >Q ");
+	saw(f, "resume(68,TimeZone) >Q "); /* GAP_QUERY | GAP_TEXT: nobody knows its text */
 	buffer_release(&b);
 	fixture_release(f);
 }
@@ -522,7 +663,7 @@ static void a_session_busy_at_a_restart_resumes_when_it_is_quiet(void **state)
 	saw(f, "");
 	BACK('Z', "I");
 	FRONT('Q', "select 3\0");
-	saw(f, "resume(4,TimeZone) >Q ");
+	saw(f, "resume(68,TimeZone) >Q "); /* the new shadow has seen no text */
 	assert_int_equal(f->recording.counters.unobserved[UNOBSERVED_SHADOW_DOWN], 1);
 	fixture_release(f);
 }
@@ -541,7 +682,7 @@ static void a_switch_off_and_on_counts_and_resumes(void **state)
 	BACK('Z', "I");
 	f->recording.switched_off = false;
 	FRONT('Q', "select\0");
-	saw(f, "resume(4,TimeZone) >Q ");
+	saw(f, "resume(68,TimeZone) >Q "); /* switched off, nothing is looked at */
 	assert_int_equal(f->recording.counters.unobserved[UNOBSERVED_SHADOW_OFF], 1);
 	fixture_release(f);
 }
@@ -727,10 +868,15 @@ static void add_any(struct buffer *b, const char *types)
 		add(b, types[draw((uint32_t)strlen(types))], body, draw(sizeof body));
 }
 
-/* A tag that is cut is taken for one of a command that matters. */
+/* A tag that is cut is taken for one of a command that matters, a text that is cut is not known. */
+enum { CUT = GAP_OTHER_COMMAND | GAP_TEXT };
+
+/* b's messages were cut. */
 static void same_state(const struct recorder *a, const struct recorder *b)
 {
-	const uint32_t cut = GAP_OTHER_COMMAND;
+	const uint32_t cut = CUT;
+
+	assert_int_equal(a->gap & ~b->gap, 0);
 
 	assert_memory_equal(
 		&a->recording->counters, &b->recording->counters, sizeof a->recording->counters);
@@ -756,6 +902,7 @@ static void whole_messages_leave_what_single_bytes_leave(void **state)
 	for (int run = 0; run < 300; run++) {
 		fixture_init(&whole, RING);
 		fixture_init(&cut, RING);
+		whole.blurred = cut.blurred = CUT;
 		log_in(&whole);
 		log_in(&cut);
 		for (int i = 0; i < 60; i++) {
@@ -838,6 +985,10 @@ int main(void)
 		cmocka_unit_test(r3_one_session_holds_no_more_than_an_eighth),
 		cmocka_unit_test(a_full_ring_makes_a_gap_that_heals_at_a_quiet_moment),
 		cmocka_unit_test(plain_commands_in_a_gap_leave_no_flag),
+		cmocka_unit_test(texts_in_a_gap_are_told_by_their_keys),
+		cmocka_unit_test(while_it_is_shed_texts_are_told_too),
+		cmocka_unit_test(more_texts_than_can_be_told_are_none),
+		cmocka_unit_test(a_gap_tells_names_from_none),
 		cmocka_unit_test(a_message_cut_by_a_gap_is_not_counted_as_taken),
 		cmocka_unit_test(a_session_idle_at_a_restart_resumes_at_once),
 		cmocka_unit_test(a_session_busy_at_a_restart_resumes_when_it_is_quiet),

@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "proxy/shadow/observer.h"
+#include "proxy/text_key.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -384,14 +385,32 @@ static void back(struct run *r, char *line)
 	buffer_release(&b);
 }
 
+/* FLAGS, and the texts that passed unseen: FLAGS text | text ... */
+static void resume(struct run *r, char *line)
+{
+	struct tape_resume resume = {.flags = (uint32_t)strtoul(field(&line, ' '), NULL, 10)};
+	uint8_t payload[sizeof resume + UNSEEN_TEXTS_MAX * sizeof(struct tape_text)];
+	static struct quick_key quick;
+
+	while (*line) {
+		const struct span sql = span_cstr(field(&line, '|'));
+		struct tape_text text = {.exact = text_key_of(sql, false)};
+
+		if (quick_blank(sql, &quick))
+			text.blanked = text_key_of(span_of(quick.bytes, quick.len), true);
+		memcpy(payload + sizeof resume + resume.texts++ * sizeof text, &text, sizeof text);
+	}
+	memcpy(payload, &resume, sizeof resume);
+	put_record(
+		r, TAPE_RESUME, payload, sizeof resume + resume.texts * sizeof(struct tape_text));
+}
+
 static void happen(struct run *r, char *line)
 {
 	char *what = field(&line, ' ');
 
 	if (strcmp(what, "gap") == 0) {
-		struct tape_resume resume = {.flags = (uint32_t)strtoul(line, NULL, 10)};
-
-		put_record(r, TAPE_RESUME, &resume, sizeof resume);
+		resume(r, line);
 	} else if (strcmp(what, "rows") == 0) {
 		struct tape_rows rows = {
 			.reason = (uint32_t)strtoul(line, NULL, 10), .rows = 1, .bytes = 1};
