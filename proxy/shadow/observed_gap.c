@@ -191,8 +191,7 @@ static bool is_misread(struct observed *s)
 
 enum gap_outcome observed_judge_gap(struct observed *s, const struct gap *gap)
 {
-	/* a tag that the texts do not explain is one that nothing is known of */
-	const bool texts = gap->flags & (GAP_QUERY | GAP_PARSE | GAP_UNNAMED | GAP_OTHER_COMMAND);
+	const bool texts = gap->flags & (GAP_QUERY | GAP_PARSE | GAP_UNNAMED);
 	enum gap_outcome outcome = GAP_MAY_CHANGE;
 
 	if (!(gap->flags & (GAP_UNKNOWN | GAP_TEXT)) && !s->statements_unproven &&
