@@ -18,12 +18,13 @@ void recorder_lose_unseen(struct recorder *r)
 	r->unseen = NULL;
 }
 
-/* Is it of no use to look at texts: nobody will be told, or all is in doubt already? */
+/* Is it of no use to look at texts: nobody will be told, or all is in doubt already? And nothing of
+ * a login may be told (R4). */
 static bool is_useless(const struct recorder *r)
 {
 	const struct recording *to = r->recording;
 
-	return r->never || to->epoch == 0 || to->switched_off ||
+	return r->never || !r->authenticated || to->epoch == 0 || to->switched_off ||
 	       (r->gap & (GAP_TEXT | GAP_UNKNOWN)) != 0;
 }
 
@@ -49,13 +50,14 @@ static struct tape_text *find(struct unseen *u, struct text_key exact, struct te
 
 static void add_text(struct recorder *r, struct span sql)
 {
-	struct tape_text text = {.exact = text_key_of(sql, false)}, *like;
+	struct tape_text text = {0}, *like;
 	struct quick_key quick;
 
 	if (is_useless(r)) {
 		recorder_lose_unseen(r);
 		return;
 	}
+	text.exact = text_key_of(sql, false);
 	if (!r->unseen)
 		r->unseen = calloc(1, sizeof *r->unseen);
 	if (!r->unseen) {

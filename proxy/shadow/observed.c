@@ -338,26 +338,11 @@ bool observed_start(
 	return true;
 }
 
-/* What the names of prepared statements stand for. */
-static void resume_names(struct observed *s, const struct gap *gap, enum gap_outcome outcome)
-{
-	const bool replaced = observed_gap_may_replace(s, gap, outcome);
-
-	if (replaced)
-		observed_forget_statements(s);
-	else
-		observed_undefine(s, "", 0);
-	if (replaced || observed_gap_may_define(s, gap)) {
-		s->statements_unknown = true;
-		s->statements_unproven |= outcome == GAP_MAY_CHANGE;
-	}
-}
-
 void observed_resume(struct observed *s, const struct gap *gap, struct span reported)
 {
 	const enum gap_outcome outcome = observed_judge_gap(s, gap);
 
-	resume_names(s, gap, outcome);
+	observed_resume_names(s, gap, outcome);
 	observed_abandon(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
 	assembler_reset(&s->front);
 	assembler_reset(&s->back);
@@ -846,6 +831,7 @@ static void parse_ended(struct observed *s, const struct request *r, bool ok)
 	types = calloc(m.nparams ? m.nparams : 1, sizeof *types);
 	if (!types) {
 		observed_undefine(s, (const char *)m.statement.data, m.statement.len);
+		s->statements_unknown = s->statements_unproven = true;
 		return;
 	}
 	reader = reader_over(m.param_types);

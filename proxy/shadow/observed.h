@@ -274,9 +274,8 @@ enum gap_outcome {
 	GAP_MAY_CHANGE,
 };
 enum gap_outcome observed_judge_gap(struct observed *s, const struct gap *gap);
-/* It may have made named statements, or replaced or closed those that are known. */
-bool observed_gap_may_define(struct observed *s, const struct gap *gap);
-bool observed_gap_may_replace(struct observed *s, const struct gap *gap, enum gap_outcome outcome);
+/* What of the names of prepared statements is known then. */
+void observed_resume_names(struct observed *s, const struct gap *gap, enum gap_outcome outcome);
 /* Texts that were not known may be known by now. */
 void observed_settle(struct observed *s);
 /* Names that are not known may stand for statements that change the session. */

@@ -35,8 +35,15 @@ static bool changes_silently(const struct observed *s, const struct statement *s
 	}
 }
 
-/* May it change anything of the session that outlives its transaction, whatever its tag says? A
- * custom setting does, also a local one: it is '' ever after. */
+/* After SET LOCAL too: a custom setting is '' ever after, and how texts are to be read may be
+ * another one for those that follow. */
+static bool outlives_local(const char *name)
+{
+	return strchr(name, '.') || strcmp(name, "client_encoding") == 0 ||
+	       strcmp(name, "standard_conforming_strings") == 0;
+}
+
+/* May it change anything of the session that outlives its transaction, whatever its tag says? */
 static bool changes(const struct observed *s, const struct statement *st)
 {
 	if (!st || st->creates_temporary || st->ntemporaries > 0)
@@ -51,7 +58,7 @@ static bool changes(const struct observed *s, const struct statement *st)
 	case EFFECT_RELEASE:
 	case EFFECT_ROLLBACK_TO:
 	case EFFECT_COPY: return false;
-	case EFFECT_SET: return !st->local || strchr(st->name, '.') != NULL;
+	case EFFECT_SET: return !st->local || outlives_local(st->name);
 	case EFFECT_CALLS: return !observed_calls_calm(s, st);
 	default: return true;
 	}
@@ -94,19 +101,25 @@ static bool request_may_change(struct observed *s, const struct request *r, bool
 	return !parse_query(span_of(r->body, r->len), &sql) || text_may_change(s, sql, other);
 }
 
-static bool known_may_change(struct observed *s, bool other)
+static bool requests_may_change(struct observed *s, bool other)
 {
-	for (struct prepared *p = s->statements; p; p = p->hh.next)
-		if (p->sql[0] && may_change(s, p->statement, other))
-			return true;
-	for (struct portal *p = s->portals; p; p = p->hh.next)
-		if (p->prepared && may_change(s, p->prepared->statement, other))
-			return true;
 	for (uint32_t n = s->first; n != s->next; n++)
 		if (request_may_change(s, &s->requests[n % s->capacity], other))
 			return true;
 
 	return false;
+}
+
+static bool known_may_change(struct observed *s, bool other)
+{
+	for (struct prepared *p = s->statements; p; p = p->hh.next)
+		if (p->sql[0] && may_change(s, observed_decision(s, p), other))
+			return true;
+	for (struct portal *p = s->portals; p; p = p->hh.next)
+		if (p->prepared && may_change(s, observed_decision(s, p->prepared), other))
+			return true;
+
+	return requests_may_change(s, other);
 }
 
 /* --- texts ------------------------------------------------------------------------------------ */
@@ -164,6 +177,7 @@ static void give_up(struct observed *s)
 	s->statements_unproven |= s->statements_unknown;
 	free(s->unsettled);
 	s->unsettled = NULL;
+	session_settings_settle_gap(&s->settings, false);
 }
 
 static enum gap_outcome judge_texts(struct observed *s, const struct gap *gap)
@@ -192,12 +206,14 @@ static bool is_misread(struct observed *s)
 enum gap_outcome observed_judge_gap(struct observed *s, const struct gap *gap)
 {
 	const bool texts = gap->flags & (GAP_QUERY | GAP_PARSE | GAP_UNNAMED);
-	enum gap_outcome outcome = GAP_MAY_CHANGE;
+	const bool misread = gap->ntexts > 0 && is_misread(s);
+	enum gap_outcome outcome = misread ? GAP_MAY_CHANGE : judge_texts(s, gap);
 
-	if (!(gap->flags & (GAP_UNKNOWN | GAP_TEXT)) && !s->statements_unproven &&
-		!(texts && (gap->ntexts == 0 || is_misread(s))) &&
-		!known_may_change(s, gap->flags & GAP_OTHER_COMMAND))
-		outcome = judge_texts(s, gap);
+	if (gap->flags & (GAP_UNKNOWN | GAP_TEXT) || s->statements_unproven ||
+		(texts && gap->ntexts == 0) || known_may_change(s, gap->flags & GAP_OTHER_COMMAND))
+		outcome = GAP_MAY_CHANGE;
+	if (outcome == GAP_LEFT_ALL && observed_unproven(s))
+		outcome = GAP_LEFT_DOUBT;
 	if (outcome == GAP_MAY_CHANGE)
 		give_up(s);
 
@@ -228,17 +244,19 @@ void observed_settle(struct observed *s)
 		return;
 	free(s->unsettled);
 	s->unsettled = NULL;
-	session_settings_settle_gap(&s->settings);
+	session_settings_settle_gap(&s->settings, true);
 }
 
 /* --- names ------------------------------------------------------------------------------------ */
 
 /* Parse of a name that is there already fails: it makes names, it replaces none. */
-bool observed_gap_may_define(struct observed *s, const struct gap *gap)
+static bool may_define(struct observed *s, const struct gap *gap, enum gap_outcome outcome)
 {
 	struct parse_message parse;
 	bool defines = gap->flags & (GAP_PARSE | GAP_UNKNOWN);
 
+	/* the unnamed one may be executed in another gap */
+	defines |= gap->flags & GAP_UNNAMED && outcome != GAP_LEFT_ALL;
 	for (uint32_t n = s->first; n != s->next && !defines; n++) {
 		const struct request *r = &s->requests[n % s->capacity];
 
@@ -250,7 +268,7 @@ bool observed_gap_may_define(struct observed *s, const struct gap *gap)
 	return defines;
 }
 
-bool observed_gap_may_replace(struct observed *s, const struct gap *gap, enum gap_outcome outcome)
+static bool may_replace(struct observed *s, const struct gap *gap, enum gap_outcome outcome)
 {
 	bool replaces = gap->flags & (GAP_CLOSE | GAP_UNKNOWN);
 
@@ -263,4 +281,21 @@ bool observed_gap_may_replace(struct observed *s, const struct gap *gap, enum ga
 	}
 
 	return replaces;
+}
+
+void observed_resume_names(struct observed *s, const struct gap *gap, enum gap_outcome outcome)
+{
+	const bool replaced = may_replace(s, gap, outcome), defined = may_define(s, gap, outcome);
+
+	/* What becomes unknown here may be executed in a later gap. */
+	if (replaced)
+		s->statements_unproven |= known_may_change(s, true);
+	if (defined)
+		s->statements_unproven |= requests_may_change(s, true);
+	s->statements_unknown |= replaced || defined;
+	s->statements_unproven |= s->statements_unknown && outcome == GAP_MAY_CHANGE;
+	if (replaced)
+		observed_forget_statements(s);
+	else
+		observed_undefine(s, "", 0);
 }

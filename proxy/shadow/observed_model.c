@@ -144,8 +144,10 @@ static void doubt(struct observed *s, const struct statement *st)
 {
 	s->tainted = true;
 	session_settings_doubt(&s->settings);
-	if (!st || st->effect == EFFECT_CALLS || st->creates_temporary || is_not_understood(st))
+	if (!st || st->effect == EFFECT_CALLS || st->creates_temporary || is_not_understood(st)) {
 		session_settings_temporary(&s->settings, true);
+		s->statements_unknown = s->statements_unproven = true; /* it may PREPARE */
+	}
 	if (st && is_not_understood(st)) /* it may hold a COMMIT: no rollback ends the doubt */
 		s->doubt_at_end = true;
 }
@@ -162,11 +164,14 @@ static void execute(struct observed *s, const struct statement *st)
 	struct prepared *p = st->name ? observed_statement(s, st->name, strlen(st->name)) : NULL;
 	const struct statement *inner = p ? p->statement : NULL;
 
-	s->doubt_at_end |= inner && ends_transaction(inner);
-	if (!inner || inner->effect == EFFECT_EXECUTE)
+	if (!inner || inner->effect == EFFECT_EXECUTE) {
 		doubt(s, inner);
-	else
-		observed_apply(s, inner, span_cstr(""), true);
+		return;
+	}
+	s->doubt_at_end |= ends_transaction(inner);
+	statement_ref(inner); /* it may undefine itself */
+	observed_apply(s, inner, span_cstr(""), true);
+	statement_unref(inner);
 }
 
 /* A name that a gap made, of a text that leaves the session as it was; but it may be a SAVEPOINT.
@@ -195,7 +200,7 @@ static void apply_tag(struct observed *s, struct span tag)
 		session_settings_commit(&s->settings);
 		transaction_over(s, true);
 	} else if (span_is(tag, "ROLLBACK")) {
-		s->tainted = true; /* perhaps only to a savepoint: the next ReadyForQuery tells */
+		doubt(s, NULL); /* perhaps only to a savepoint: the next ReadyForQuery tells */
 		s->cycle_failed = true;
 	} else if (!is_proven(s, tag)) {
 		doubt(s, NULL);

@@ -201,7 +201,8 @@ static bool disagrees(struct observed *s, const char *name, size_t at)
 
 static void disagreement(struct observed *s)
 {
-	s->observer->books->events[EVENT_DISAGREEMENT]++;
+	if (!s->settings.current->gap) /* else it is what a gap hid that says otherwise */
+		s->observer->books->events[EVENT_DISAGREEMENT]++;
 	session_settings_doubt(&s->settings);
 	session_settings_doubt_before(&s->settings); /* a rollback does not end this doubt */
 }
@@ -210,19 +211,19 @@ void observed_cross_check(struct observed *s, uint8_t status)
 {
 	/* In a failed transaction the server has gone back already, the model has not yet. */
 	bool check = status != 'E' && s->settings_at_ready && !s->settings_at_ready->unknown &&
-		     !session_settings_unknown(&s->settings);
+		     !session_settings_unknown_but_for_gap(&s->settings);
 
 	if (check && s->agreed && s->settings.current == s->settings_at_ready)
 		return; /* as the last time */
 	for (size_t i = 0; check && i < REPLAYED; i++) {
 		size_t at = find(s, span_cstr(replayed[i]));
 
-		if (at < count_reported(s) && !session_settings_unknown(&s->settings) &&
+		if (at < count_reported(s) && !session_settings_unknown_but_for_gap(&s->settings) &&
 			disagrees(s, replayed[i], at))
 			disagreement(s);
 	}
 	s->changed = 0;
-	s->agreed = check && !session_settings_unknown(&s->settings);
+	s->agreed = check && !session_settings_unknown_but_for_gap(&s->settings);
 }
 
 /* --- DateStyle: style and order are set one by one ----------------------------------------------

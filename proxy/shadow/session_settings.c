@@ -265,30 +265,37 @@ void session_settings_doubt_before(struct session_settings *s)
 		s->lost = true;
 }
 
-static void set_gap(struct session_settings *s, struct settings_state **slot, bool gap)
-{
-	struct settings_state *state;
-
-	if (!*slot || (*slot)->gap == gap)
-		return;
-	state = own(slot);
-	if (state)
-		state->gap = gap;
-	else
-		s->lost |= gap;
-}
-
 void session_settings_doubt_gap(struct session_settings *s)
 {
-	set_gap(s, &s->current, true);
+	struct settings_state *state = own_state(s);
+
+	if (state)
+		state->gap = true;
+	else
+		s->lost = true;
 }
 
-void session_settings_settle_gap(struct session_settings *s)
+static void settle(struct session_settings *s, struct settings_state **slot, bool unchanged)
 {
-	set_gap(s, &s->current, false);
-	set_gap(s, &s->before, false);
+	struct settings_state *state = *slot && (*slot)->gap ? own(slot) : *slot;
+
+	if (!*slot || !(*slot)->gap)
+		return;
+	if (!state) {
+		s->lost |= !unchanged;
+		return;
+	}
+	state->gap = false;
+	if (!unchanged)
+		state->unknown = state->identity_unknown = state->temporary = true;
+}
+
+void session_settings_settle_gap(struct session_settings *s, bool unchanged)
+{
+	settle(s, &s->current, unchanged);
+	settle(s, &s->before, unchanged);
 	for (struct savepoint *p = s->savepoints; p; p = p->outer)
-		set_gap(s, &p->state, false);
+		settle(s, &p->state, unchanged);
 }
 
 void session_settings_identity_known(struct session_settings *s)
@@ -641,10 +648,14 @@ const char *session_settings_get(const struct session_settings *s, const char *n
 	return knows_custom(s, name) ? "" : NULL;
 }
 
+bool session_settings_unknown_but_for_gap(const struct session_settings *s)
+{
+	return s->lost || s->current->unknown || s->current->identity_unknown || s->base->unknown;
+}
+
 bool session_settings_unknown(const struct session_settings *s)
 {
-	return s->lost || s->current->unknown || s->current->identity_unknown || s->current->gap ||
-	       s->base->unknown;
+	return s->current->gap || session_settings_unknown_but_for_gap(s);
 }
 
 /* --- states that sessions have alike ---------------------------------------------------------- */
@@ -739,16 +750,43 @@ void session_settings_share(struct session_settings *s, struct settings_pool *po
 	share(&s->current, pool);
 }
 
+/* Would the transaction that began with `before` leave it as it was, ended in `state`? A local
+ * setting ends with it. */
+static bool leaves_it(const struct settings_state *state, const struct settings_state *before)
+{
+	size_t kept = 0;
+
+	if (state == before)
+		return true;
+	if (state->ntemporaries > 0 || before->ntemporaries > 0 ||
+		state->temporary != before->temporary || state->gap != before->gap ||
+		state->unknown != before->unknown ||
+		state->identity_unknown != before->identity_unknown)
+		return false;
+	for (size_t i = 0; i < state->count; i++) {
+		const struct settings_entry *e = &state->entries[i], *was;
+
+		if (e->local)
+			continue;
+		kept++;
+		was = settings_state_find(before, e->name);
+		if (!was || !same_text(was->value, e->value))
+			return false;
+	}
+
+	return kept == before->count;
+}
+
 bool session_settings_end_somehow(struct session_settings *s)
 {
-	struct settings_state *before = s->before ? settings_state_ref(s->before) : NULL;
-	bool matters;
+	bool matters = false;
 
+	if (s->before) {
+		matters = !leaves_it(s->current, s->before);
+		for (struct savepoint *p = s->savepoints; p; p = p->outer)
+			matters |= !leaves_it(p->state, s->before);
+	}
 	session_settings_commit(s);
-	matters = before && before != s->current &&
-		  (before->ntemporaries > 0 || s->current->ntemporaries > 0 ||
-			  !same_state(before, s->current));
-	settings_state_unref(before);
 
 	return matters;
 }

@@ -95,9 +95,10 @@ void session_settings_doubt(struct session_settings *s);
 void session_settings_doubt_before(struct session_settings *s);
 /* It was set, if it is a custom one, to what is not known (S4). */
 void session_settings_custom(struct session_settings *s, const char *name);
-/* What a gap hid may have changed settings or made temporary relations; and: it has not. */
+/* What a gap hid may have changed settings or made temporary relations; and: it has not, or nobody
+ * will ever know. */
 void session_settings_doubt_gap(struct session_settings *s);
-void session_settings_settle_gap(struct session_settings *s);
+void session_settings_settle_gap(struct session_settings *s, bool unchanged);
 void session_settings_identity_known(struct session_settings *s);
 void session_settings_doubt_base(struct session_settings *s); /* for the session's life */
 /* There may be temporary relations under unknown names; or, with false, there is none at all. */
@@ -117,6 +118,7 @@ const char *session_settings_get(const struct session_settings *s, const char *n
 const struct settings_entry *settings_state_find(
 	const struct settings_state *state, const char *name);
 bool session_settings_unknown(const struct session_settings *s);
+bool session_settings_unknown_but_for_gap(const struct session_settings *s);
 struct settings_state *settings_state_ref(struct settings_state *state);
 void settings_state_unref(struct settings_state *state);
 
