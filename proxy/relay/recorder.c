@@ -136,7 +136,7 @@ static void carry(struct recorder *r, struct way *w, const struct frame_run *run
 	r->ever |= flags;
 	if (!w->taken) {
 		recorder_put_segment(r, w);
-		if (!r->taking)
+		if (!r->taking && flags)
 			recorder_pass_unseen(
 				r, run->bytes, flags, !run->begins || !run->ends || w->cut > 0);
 		if (counted && !w->stubbed)
@@ -420,7 +420,9 @@ static struct span pass_front(struct recorder *r, struct span chunk)
 	seen &= GAP_TRAITS;
 	r->ever |= seen;
 	if (!r->taking) {
-		recorder_pass_unseen(r, span_of(chunk.data, chunk.len - rest.len), seen, false);
+		if (seen)
+			recorder_pass_unseen(
+				r, span_of(chunk.data, chunk.len - rest.len), seen, false);
 		count_frames(r, frames, false);
 	} else if (rest.len < chunk.len) {
 		take_whole(r, chunk, rest);
