@@ -63,8 +63,12 @@ static void start_fence(struct worker *w, size_t i, const struct database *db)
 	o.candidate_conninfo = w->fence_candidate[i];
 	if (o.control_conninfo && o.candidate_conninfo)
 		w->candidates[i].fence = fence_new(w->base, &o, &error);
-	if (!w->candidates[i].fence)
-		log_warning("candidate %s: no fence: out of memory", w->names[i]);
+	if (w->candidates[i].fence)
+		return;
+	log_warning("candidate %s: no fence: out of memory", w->names[i]);
+	free(w->fence_control[i]);
+	free(w->fence_candidate[i]);
+	w->fence_control[i] = w->fence_candidate[i] = NULL; /* tried again with the next refresh */
 }
 
 struct database *worker_database(struct worker *w, const char *name)

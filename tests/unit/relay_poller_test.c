@@ -1,9 +1,11 @@
 /* The relay thread's loop: P1 to P4 of proxy/relay/poller.h. */
 #include "proxy/relay/poller.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -153,20 +155,26 @@ static void test_a_hang_up_wakes_nobody_who_wants_nothing(void **state)
 	end(&p);
 }
 
+/* Both can be read in one turn, and each acts on the other when it is told. */
+static void one_of_them_is_told(struct poller *poller, struct peer *a, struct peer *b)
+{
+	begin(a);
+	begin(b);
+	say(a);
+	say(b);
+	poller_turn(poller);
+	assert_int_equal(a->told + b->told, 1);
+	end(a);
+	end(b);
+}
+
 static void test_who_was_stopped_in_the_same_turn_is_not_told(void **state)
 {
 	struct peer a = peer_in(*state, POLLER_READ), b = peer_in(*state, POLLER_READ);
 
 	a.stops = &b;
 	b.stops = &a;
-	begin(&a);
-	begin(&b);
-	say(&a);
-	say(&b);
-	poller_turn(*state);
-	assert_int_equal(a.told + b.told, 1);
-	end(&a);
-	end(&b);
+	one_of_them_is_told(*state, &a, &b);
 }
 
 static void test_what_was_ready_before_says_nothing_of_another_descriptor(void **state)
@@ -175,14 +183,24 @@ static void test_what_was_ready_before_says_nothing_of_another_descriptor(void *
 
 	a.reopens = &b;
 	b.reopens = &a;
-	begin(&a);
-	begin(&b);
-	say(&a);
-	say(&b);
-	poller_turn(*state);
-	assert_int_equal(a.told + b.told, 1);
-	end(&a);
-	end(&b);
+	one_of_them_is_told(*state, &a, &b);
+}
+
+/* P5: a regular file is nothing that epoll watches. */
+static void test_what_the_kernel_will_not_watch_is_counted(void **state)
+{
+	struct poller *poller = *state;
+	struct poller_watch watch;
+	FILE *file = tmpfile();
+
+	assert_non_null(file);
+	poller_watch_init(&watch, fileno(file), NULL);
+	assert_false(poller_want(poller, &watch, POLLER_READ));
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(poller->refused, 1);
+	assert_int_equal(watch.wanted, 0);
+	poller->refused = 0;
+	fclose(file);
 }
 
 static void test_who_is_woken_is_told_in_the_next_turn_without_a_wait(void **state)
@@ -352,6 +370,7 @@ int main(void)
 		TEST(test_a_hang_up_wakes_nobody_who_wants_nothing),
 		TEST(test_who_was_stopped_in_the_same_turn_is_not_told),
 		TEST(test_what_was_ready_before_says_nothing_of_another_descriptor),
+		TEST(test_what_the_kernel_will_not_watch_is_counted),
 		TEST(test_who_is_woken_is_told_in_the_next_turn_without_a_wait),
 		TEST(test_who_wakes_itself_keeps_nobody_from_their_turn),
 		TEST(test_who_was_woken_and_stopped_is_not_told),
