@@ -3,7 +3,7 @@
 #include "protocol/span.h"
 #include "proxy/relay/listener.h"
 #include "proxy/shadow/journal.h"
-#include "proxy/shadow/waivers.h"
+#include "proxy/waivers.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #define _GNU_SOURCE 1 /* asprintf */
 #include "proxy/cli.h"
 
-#include "proxy/shadow/waivers.h"
+#include "proxy/waivers.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
 
 #include "proxy/log.h"
 #include "proxy/relay/service.h"
+#include "proxy/waivers.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,13 +162,27 @@ static void log_all(const struct conf_messages *messages)
 		log_error("%s", messages->text[i]);
 }
 
+/* NULL, and messages, when there is a mistake in it. */
+static struct config *read_again(const struct relay *r, struct conf_messages *messages)
+{
+	struct config *now = config_reload(r->config, r->config_path, messages);
+	struct waivers waivers;
+
+	if (now && !waivers_read(now, &waivers, messages)) {
+		config_free(now);
+		now = NULL;
+	}
+
+	return now;
+}
+
 /* Certificates are read again although their names are the old ones. */
 static void reload_configuration(struct relay *r)
 {
 	const bool with_tls =
 		r->shared.client_tls != TLS_DISABLE || r->shared.primary.sslmode != TLS_DISABLE;
 	struct conf_messages messages = {0};
-	struct config *now = config_reload(r->config, r->config_path, &messages);
+	struct config *now = read_again(r, &messages);
 	struct auth_file *secrets = NULL;
 	struct primary fresh = {.failed_fd = -1};
 	struct error error;

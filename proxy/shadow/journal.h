@@ -20,8 +20,8 @@
 #include "compare/diff.h"
 #include "compare/evidence.h"
 #include "proxy/shadow/dark_read.h"
-#include "proxy/shadow/waivers.h"
 #include "proxy/tape.h"
+#include "proxy/waivers.h"
 
 enum values_form { VALUES_HASHED, VALUES_FULL, VALUES_NONE };
 

@@ -76,6 +76,13 @@ log_level = loud"
 	wait_for "it is refused" logged "can't be taken over"
 	logged "log_level.*allowed: error, warning, info, debug"
 	wire stall # with the timeout of before
+	configure "login_timeout = 3600s
+[waiver sums]
+match = *"
+	kill -HUP "$RELAY"
+	wait_for "it is refused, too" has_lines 2 "can't be taken over" "$LOG"
+	logged "sums.*accept.*is not set"
+	wire stall
 	[ "$(through sql -c 'select 1')" = 1 ]
 	stop_relay
 }

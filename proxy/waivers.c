@@ -1,4 +1,4 @@
-#include "proxy/shadow/waivers.h"
+#include "proxy/waivers.h"
 
 #include "conf/parse.h"
 

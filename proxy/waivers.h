@@ -1,8 +1,8 @@
 /* The [waiver NAME] sections of a configuration, checked, and the question which of them accepts a
  * difference. Texts are borrowed from the configuration.
  */
-#ifndef PGUMBRA_SHADOW_WAIVERS_H
-#define PGUMBRA_SHADOW_WAIVERS_H
+#ifndef PGUMBRA_PROXY_WAIVERS_H
+#define PGUMBRA_PROXY_WAIVERS_H
 
 #include "compare/books.h"
 #include "compare/waiver.h"
