@@ -193,9 +193,6 @@ struct observed *observed_new(struct observer *o, struct tape_session id);
 struct observed *observed_new_unfollowed(
 	struct observer *o, struct tape_session id, enum unobserved why);
 void observed_free(struct observed *s); /* ends what is open: skipped(unanswered) */
-bool observed_start(struct observed *s, const struct tape_open *open, struct span startup,
-	struct span reported);
-void observed_resume(struct observed *s, const struct gap *gap, struct span reported);
 void observed_front(struct observed *s, const struct message *m, uint64_t time_us);
 void observed_back(struct observed *s, const struct message *m, uint64_t time_us);
 void observed_rows_missing(struct observed *s, const struct tape_rows *rows);
@@ -204,6 +201,10 @@ void observed_lose(struct observed *s);
 void observed_rest(struct observed *s);
 /* Ends all open executions and uncounted frames. */
 void observed_abandon(struct observed *s, enum outcome outcome, enum reason reason);
+
+/* observed_start.c */
+bool observed_start(struct observed *s, const struct tape_open *open, struct span startup,
+	struct span reported);
 
 /* observed_statements.c */
 struct prepared *observed_statement(struct observed *s, const char *name, size_t len);
@@ -268,14 +269,8 @@ bool observed_names_temporary(const struct observed *s, const struct statement *
 bool observed_calls_calm(const struct observed *s, const struct statement *statement);
 
 /* observed_gap.c */
-enum gap_outcome {
-	GAP_LEFT_ALL,	/* settings and temporary relations are as before */
-	GAP_LEFT_DOUBT, /* ... unless a text of s->unsettled says otherwise */
-	GAP_MAY_CHANGE,
-};
-enum gap_outcome observed_judge_gap(struct observed *s, const struct gap *gap);
-/* What of the names of prepared statements is known then. */
-void observed_resume_names(struct observed *s, const struct gap *gap, enum gap_outcome outcome);
+/* A gap on the tape is over: what it may have changed is unknown. */
+void observed_resume(struct observed *s, const struct gap *gap, struct span reported);
 /* Texts that were not known may be known by now. */
 void observed_settle(struct observed *s);
 /* Names that are not known may stand for statements that change the session. */
@@ -290,6 +285,7 @@ void observed_note_customs(struct observed *s, const struct statement *statement
 
 /* observed_reported.c */
 void observed_report(struct observed *s, struct span name, struct span value);
+void observed_take_reported(struct observed *s, struct span reported); /* name\0value\0... */
 const char *observed_reported(const struct observed *s, const char *name);
 /* The first ReadyForQuery: what is reported now is what RESET goes back to. */
 void observed_first_report(struct observed *s);

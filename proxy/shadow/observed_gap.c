@@ -124,6 +124,12 @@ static bool known_may_change(struct observed *s, bool other)
 
 /* --- texts ------------------------------------------------------------------------------------ */
 
+enum gap_outcome {
+	GAP_LEFT_ALL,	/* settings and temporary relations are as before */
+	GAP_LEFT_DOUBT, /* ... unless a text of s->unsettled says otherwise */
+	GAP_MAY_CHANGE,
+};
+
 static bool is_key(struct text_key k)
 {
 	return k.low != 0 || k.high != 0;
@@ -203,7 +209,7 @@ static bool is_misread(struct observed *s)
 	return !f || f->encoding_unsafe || f->strings_unsafe;
 }
 
-enum gap_outcome observed_judge_gap(struct observed *s, const struct gap *gap)
+static enum gap_outcome judge(struct observed *s, const struct gap *gap)
 {
 	const bool texts = gap->flags & (GAP_QUERY | GAP_PARSE | GAP_UNNAMED);
 	const bool misread = gap->ntexts > 0 && is_misread(s);
@@ -283,7 +289,7 @@ static bool may_replace(struct observed *s, const struct gap *gap, enum gap_outc
 	return replaces;
 }
 
-void observed_resume_names(struct observed *s, const struct gap *gap, enum gap_outcome outcome)
+static void resume_names(struct observed *s, const struct gap *gap, enum gap_outcome outcome)
 {
 	const bool replaced = may_replace(s, gap, outcome), defined = may_define(s, gap, outcome);
 
@@ -298,4 +304,30 @@ void observed_resume_names(struct observed *s, const struct gap *gap, enum gap_o
 		observed_forget_statements(s);
 	else
 		observed_undefine(s, "", 0);
+}
+
+/* --- the session again ------------------------------------------------------------------------ */
+
+void observed_resume(struct observed *s, const struct gap *gap, struct span reported)
+{
+	const enum gap_outcome outcome = judge(s, gap);
+
+	resume_names(s, gap, outcome);
+	observed_abandon(s, OUTCOME_DROPPED, REASON_TAPE_GAP);
+	assembler_reset(&s->front);
+	assembler_reset(&s->back);
+	if (s->pairing)
+		pairing_reset(s->pairing);
+	/* How an open transaction ended is not known. */
+	if (session_settings_end_somehow(&s->settings) || outcome == GAP_MAY_CHANGE) {
+		session_settings_doubt(&s->settings);
+		session_settings_temporary(&s->settings, true);
+	} else if (outcome == GAP_LEFT_DOUBT) {
+		session_settings_doubt_gap(&s->settings);
+	}
+	observed_take_reported(s, reported);
+	s->observer->books->events[EVENT_RESUMED]++;
+	s->cycle_failed = false;
+	observed_ready(s, 'I');
+	s->state = SESSION_LIVE;
 }

@@ -81,6 +81,14 @@ void observed_report(struct observed *s, struct span name, struct span value)
 		s->changed |= (uint64_t)1 << at;
 }
 
+void observed_take_reported(struct observed *s, struct span reported)
+{
+	struct span name, value;
+
+	while (next_parameter(&reported, &name, &value))
+		observed_report(s, name, value);
+}
+
 const char *observed_reported(const struct observed *s, const char *name)
 {
 	size_t at = find(s, span_cstr(name));
