@@ -177,7 +177,7 @@ static const char object_frame[] =
 	"(pg_catalog.array_agg(DISTINCT name))[1:5], ', '), "
 	"pg_catalog.quote_ident(session_user), "
 	"holder IN (SELECT role FROM reach WHERE NOT inherited), pg_catalog.array_to_string("
-	"(pg_catalog.array_agg(DISTINCT name))[1:100], ', ') "
+	"(pg_catalog.array_agg(DISTINCT name))[1:100], %s) "
 	"FROM items GROUP BY holder ORDER BY holder";
 
 enum { HOLDER, PRIVILEGES, COUNT, SHOWN, USER, BY_SET_ROLE, NAMES, NAMES_MAX = 100 };
@@ -302,7 +302,8 @@ static void check_objects(PGconn *conn, const struct object_check *check, const 
 	PGresult *answer;
 	char sql[4000];
 
-	snprintf(sql, sizeof sql, object_frame, check->items);
+	snprintf(sql, sizeof sql, object_frame, check->items,
+		check->between ? check->between : "', '");
 	answer = ask(conn, sql, check->subject, where, f);
 	for (int row = 0; row < PQntuples(answer); row++)
 		add_objects(check, answer, row, where, f);

@@ -181,6 +181,7 @@ const struct object_check object_checks[] = {
 	{"default privileges", PREFLIGHT_WARNING,
 		"will be allowed to write what is made from now on ({privileges})",
 		"ALTER DEFAULT PRIVILEGES {names} FROM {holder}",
+		.between = "' FROM ' || holder || '; ALTER DEFAULT PRIVILEGES '",
 		.items =
 		"SELECT coalesce(r.role, 'PUBLIC'), pg_catalog.concat_ws(' ', 'FOR ROLE', "
 		"pg_catalog.quote_ident(o.rolname), 'IN SCHEMA ' || "

@@ -16,6 +16,7 @@ struct object_check {
 	const char *what; /* "PUBLIC may ..." or "role x may ..." */
 	const char *mend;
 	const char *items;
+	const char *between; /* SQL, of what stands between two of {names}; NULL: a comma */
 	int min_version;
 	bool beyond_read_only; /* READ ONLY and ROLLBACK don't hold it: forbids by SET ROLE, too */
 	bool candidate_only;   /* on the primary the applications may need it */

@@ -89,6 +89,7 @@ prepare() {
 		grant usage on foreign server elsewhere to warned;
 		grant create on tablespace pg_default to warned;
 		alter default privileges for role boss in schema app grant insert, select on tables to warned;
+		alter default privileges for role boss grant usage on sequences to warned;
 		do $$ declare f regprocedure; begin
 			for f in select oid from pg_proc where proname like 'dblink%' loop
 				execute format('revoke execute on function %s from public', f);
@@ -287,7 +288,7 @@ said() {
 			may call functions of dblink|REVOKE EXECUTE ON FUNCTION public.dblink_exec(text,text) FROM warned
 			may use foreign servers|REVOKE USAGE ON FOREIGN SERVER elsewhere FROM warned
 			may create objects in tablespaces|REVOKE CREATE ON TABLESPACE pg_default FROM warned
-			will be allowed to write what is made from now on (INSERT)|ALTER DEFAULT PRIVILEGES FOR ROLE boss IN SCHEMA app REVOKE INSERT ON TABLES FROM warned
+			will be allowed to write what is made from now on (INSERT, USAGE)|ALTER DEFAULT PRIVILEGES FOR ROLE boss IN SCHEMA app REVOKE INSERT ON TABLES FROM warned; ALTER DEFAULT PRIVILEGES FOR ROLE boss REVOKE USAGE ON SEQUENCES FROM warned
 		RIGHTS
 		sed -n '/^warning      candidate candidate: role warned/{n;s/^ *mend: //;s/, and GRANT.*//;s/$/;/;p}' \
 			<<<"$output" >mend.sql
