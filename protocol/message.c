@@ -138,6 +138,24 @@ bool parse_command_complete(struct span body, struct span *tag)
 	return reader_done(&r);
 }
 
+bool tag_is_plain(struct span tag)
+{
+	static const struct plain {
+		const char *text;
+		uint8_t len;
+		bool whole; /* nothing follows it */
+	} plain[] = {{"SELECT ", 7, false}, {"INSERT ", 7, false}, {"UPDATE ", 7, false},
+		{"DELETE ", 7, false}, {"MERGE ", 6, false}, {"BEGIN", 5, true},
+		{"COMMIT", 6, true}, {"ROLLBACK", 8, true}};
+
+	for (const struct plain *p = plain; p < plain + sizeof plain / sizeof plain[0]; p++)
+		if (tag.len >= p->len && memcmp(tag.data, p->text, p->len) == 0 &&
+			(!p->whole || tag.len == p->len))
+			return true;
+
+	return false;
+}
+
 bool parse_parameter_status(struct span body, struct span *name, struct span *value)
 {
 	struct reader r = reader_over(body);

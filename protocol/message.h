@@ -120,6 +120,8 @@ bool parse_parameter_description(struct span body, uint16_t *count, struct span 
 bool parse_data_row(
 	struct span body, uint16_t *ncolumns, struct reader *values); /* then read_value() */
 bool parse_command_complete(struct span body, struct span *tag);
+/* Does it tell of no more than reading, writing, or a transaction's begin and end? */
+bool tag_is_plain(struct span tag);
 bool parse_parameter_status(struct span body, struct span *name, struct span *value);
 bool parse_error_fields(
 	struct span body, struct error_fields *out); /* unknown fields are passed over */

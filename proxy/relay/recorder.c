@@ -91,24 +91,6 @@ static void begin_message(struct recorder *r, struct way *w, const struct frame_
 	w->taken = w->taken && r->taking;
 }
 
-static bool plain_tag(struct span tag)
-{
-	static const struct plain {
-		const char *text;
-		uint8_t len;
-		bool whole; /* nothing follows it */
-	} plain[] = {{"SELECT ", 7, false}, {"INSERT ", 7, false}, {"UPDATE ", 7, false},
-		{"DELETE ", 7, false}, {"MERGE ", 6, false}, {"BEGIN", 5, true},
-		{"COMMIT", 6, true}, {"ROLLBACK", 8, true}};
-
-	for (const struct plain *p = plain; p < plain + sizeof plain / sizeof plain[0]; p++)
-		if (tag.len >= p->len && memcmp(tag.data, p->text, p->len) == 0 &&
-			(!p->whole || tag.len == p->len))
-			return true;
-
-	return false;
-}
-
 /* What it would mean for the session if this part of a message were not seen. */
 static uint32_t gap_flags(const struct way *w, const struct frame_run *run)
 {
@@ -121,7 +103,7 @@ static uint32_t gap_flags(const struct way *w, const struct frame_run *run)
 	if (run->bytes.len != (size_t)run->length + 1 ||
 		!parse_command_complete(
 			span_of(run->bytes.data + MESSAGE_HEADER, run->length - 4), &tag) ||
-		!plain_tag(tag))
+		!tag_is_plain(tag))
 		return GAP_OTHER_COMMAND;
 
 	return 0;

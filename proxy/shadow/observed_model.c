@@ -178,15 +178,7 @@ static void execute(struct observed *s, const struct statement *st)
  */
 static bool is_proven(const struct observed *s, struct span tag)
 {
-	static const char *const plain[] = {"SELECT ", "INSERT ", "UPDATE ", "DELETE ", "MERGE "};
-
-	if (!s->applying || !s->applying->nameless || observed_unproven(s))
-		return false;
-	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-		if (tag.len > strlen(plain[i]) && memcmp(tag.data, plain[i], strlen(plain[i])) == 0)
-			return true;
-
-	return false;
+	return s->applying && s->applying->nameless && !observed_unproven(s) && tag_is_plain(tag);
 }
 
 /* A statement whose text is not known (parsed before a gap): its tag says what kind it was. */
@@ -200,7 +192,10 @@ static void apply_tag(struct observed *s, struct span tag)
 		session_settings_commit(&s->settings);
 		transaction_over(s, true);
 	} else if (span_is(tag, "ROLLBACK")) {
-		doubt(s, NULL); /* perhaps only to a savepoint: the next ReadyForQuery tells */
+		/* perhaps only to a savepoint: the next ReadyForQuery tells */
+		session_settings_doubt(&s->settings);
+		session_settings_temporary(&s->settings, true);
+		s->tainted = true;
 		s->cycle_failed = true;
 	} else if (!is_proven(s, tag)) {
 		doubt(s, NULL);

@@ -277,10 +277,11 @@ void session_settings_doubt_gap(struct session_settings *s)
 
 static void settle(struct session_settings *s, struct settings_state **slot, bool unchanged)
 {
-	struct settings_state *state = *slot && (*slot)->gap ? own(slot) : *slot;
+	struct settings_state *state;
 
 	if (!*slot || !(*slot)->gap)
 		return;
+	state = own(slot);
 	if (!state) {
 		s->lost |= !unchanged;
 		return;

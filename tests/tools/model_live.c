@@ -382,18 +382,6 @@ static void record_bytes(struct session *s, enum tape_kind kind, const uint8_t *
 	chance_state = chances;
 }
 
-static bool is_plain_tag(const char *tag)
-{
-	static const char *const plain[] = {"SELECT ", "INSERT ", "UPDATE ", "DELETE ", "MERGE "};
-
-	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-		if (strncmp(tag, plain[i], strlen(plain[i])) == 0)
-			return true;
-
-	return strcmp(tag, "BEGIN") == 0 || strcmp(tag, "COMMIT") == 0 ||
-	       strcmp(tag, "ROLLBACK") == 0;
-}
-
 static void note_reported(struct session *s, const struct message *m)
 {
 	struct span name, value;
@@ -424,7 +412,8 @@ static void note_unseen(struct session *s, bool front, const struct message *m)
 		flags = GAP_CLOSE;
 	if (front && m->type == FRONT_QUERY)
 		flags = GAP_QUERY;
-	if (!front && m->type == BACK_COMMAND_COMPLETE && !is_plain_tag((const char *)m->body.data))
+	if (!front && m->type == BACK_COMMAND_COMPLETE &&
+		!tag_is_plain(span_cstr((const char *)m->body.data)))
 		flags = GAP_OTHER_COMMAND;
 	buffer_init(&b, BYTES_MAX);
 	buffer_add_u8(&b, m->type);
